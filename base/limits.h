@@ -1,0 +1,36 @@
+/* limits.h - every cap of the program, one row each: its name, its value, and what happens when
+ * it is hit. The rows make the constants below and the table that `bustap list limits` prints.
+ * Each cap is counted where it is hit, and tests/ has a case that makes it count. */
+#ifndef BUSTAP_LIMITS_H
+#define BUSTAP_LIMITS_H
+
+/* CAP(name, value, what is counted when it is hit) */
+#define LIMITS(CAP)                                                                              \
+    CAP(READ_BLOCK, 256 << 10, "the file reader's block; a record that is longer grows it")      \
+    CAP(RECORD, 64 << 20, "longest record of a capture file; a longer one is damage")            \
+    CAP(INTERFACES, 1024, "interfaces of one pcapng section; a further one is damage")           \
+    CAP(ZSTD_WINDOW_LOG, 27, "largest zstd window (128 MiB); a larger one is refused")           \
+    CAP(EXPANSION, 2000, "decompressed bytes per compressed byte; a larger file is refused")     \
+    CAP(EXPANSION_FREE, 1 << 30, "decompressed bytes before EXPANSION is looked at")             \
+    CAP(SOURCES, 256, "capture files read at once; more are refused")                            \
+    CAP(NET_DEPTH, 8, "nested headers before TCP; anomaly net-too-deep")                         \
+    CAP(FRAGMENTS, 64, "datagrams under reassembly; the oldest goes, anomaly fragment-dropped")  \
+    CAP(FLOWS, 32768, "connections followed; half-open and closed ones go first, flow-evicted")  \
+    CAP(REORDER_BYTES, 256 << 10, "bytes held out of order in one stream; then a gap")           \
+    CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; then a gap")          \
+    CAP(HELD, 12 << 20, "bytes held in all streams together; then gaps, and held-cap")           \
+    CAP(SNIFF_BYTES, 64 << 10, "bytes of a stream looked at to tell its protocol; then opaque")  \
+    CAP(BUS_HOLD, 256 << 10, "bytes of one bus message decoded; the rest only counted")          \
+    CAP(BUS_PLAUSIBLE, 64 << 20, "longest bus message believed when searching after a gap")      \
+    CAP(BUS_UNACKED, 65536, "bus messages of a stream waiting for their ACK; then not followed") \
+    CAP(CHANNEL_SHOWN, 256, "bytes of a channel's name kept; a longer one is shown cut")         \
+    CAP(NODES, 2048, "nodes of the model; further ones are counted, not followed")               \
+    CAP(LINKS, 65536, "ordered pairs of nodes; further ones are counted, not followed")          \
+    CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")              \
+    CAP(FINDINGS, 1000, "findings kept for a report; later ones are counted")
+
+#define CAP_ENUM(name, value, help) CAP_##name = (value),
+enum limit { LIMITS(CAP_ENUM) };
+#undef CAP_ENUM
+
+#endif
