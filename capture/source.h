@@ -1,0 +1,56 @@
+/* source.h - where packets come from. A kind of source is one row of sources.def.
+ *
+ *   struct source *s = source_open("a.pcapng.zst", &options, &err);
+ *   while ((got = source_next(s, &packet, &err)) == SOURCE_PACKET) ...
+ *   source_close(s);
+ *
+ * A source owns its buffers; the packet is valid until the next call. Damage ends a source: every
+ * packet before it has been handed out, the text names the path, the byte offset and what was
+ * found there. */
+#ifndef BUSTAP_CAPTURE_SOURCE_H
+#define BUSTAP_CAPTURE_SOURCE_H
+
+#include "base/err.h"
+#include "capture/packet.h"
+
+enum source_got {
+    SOURCE_PACKET, /* *ret_packet is filled */
+    SOURCE_END,    /* no more packets, all was in order */
+    SOURCE_FAILED, /* damaged or unreadable from here on; err says where and what, every time */
+};
+
+struct source_options {
+    bool sha256; /* hash the input as it is read (costs more than the analysis itself) */
+};
+
+enum { SOURCE_LINK_TYPES = 8 };
+
+/* What is known of a source so far; final once source_next returned something else than a packet.
+ * All strings live as long as the source. */
+struct source_info {
+    const char *path;   /* as given; "-" for standard input */
+    const char *format; /* "pcap", "pcapng", with ".zst" or ".gz" if compressed, as "pcap.zst" */
+    char sha256[65]; /* of the whole input as stored, hex; empty if not asked or not read whole */
+    uint16_t link_types[SOURCE_LINK_TYPES]; /* the first that were seen in packets, in order */
+    size_t link_type_count;
+    uint64_t packets;
+    uint64_t bytes;             /* captured bytes of those packets */
+    uint64_t truncated_packets; /* captured less than their length on the wire (snaplen) */
+    uint64_t kernel_drops;      /* as the capture says (pcapng interface statistics), 0 if silent */
+    uint64_t input_offset;      /* bytes read of the stored input, for progress */
+    uint64_t input_size;        /* its size; 0 if unknown (a pipe) */
+};
+
+struct source;
+
+/* Opens a file, or standard input for "-", whatever its format and compression: both are seen
+ * from the content. NULL and a message on failure. */
+struct source *source_open(const char *path, const struct source_options *options, struct err *err);
+
+/* The next packet in the order of the file. */
+enum source_got source_next(struct source *source, struct packet *ret_packet, struct err *err);
+
+const struct source_info *source_info(const struct source *source);
+void source_close(struct source *source); /* NULL is fine */
+
+#endif

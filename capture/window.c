@@ -1,0 +1,59 @@
+/* window.c - keeps the part of a record that is there, and reads a block right behind it.
+ *
+ * The block is read at a page boundary, always at the same place while records are short, so that
+ * it stays in the processor's cache. */
+#include "capture/window.h"
+
+#include "base/limits.h"
+
+#include <stdlib.h>
+
+enum { PAGE = 4096 };
+
+bool window_init(struct window *window, struct unpack *unpack, struct err *err) {
+    window->unpack = unpack;
+    window->size = (size_t)2 * CAP_READ_BLOCK;
+    window->store = malloc(window->size);
+    window->at = window->end = window->store;
+    return window->store ? true : err_no_memory(err);
+}
+
+void window_clear(struct window *window) {
+    free(window->store);
+}
+
+/* Moves what is left so that it ends at a page boundary with room for `need` and a block. */
+static bool window_make_room(struct window *window, size_t need) {
+    size_t left = window_left(window);
+    size_t start = -left & (PAGE - 1);
+    size_t size = start + need + CAP_READ_BLOCK;
+    if ((size_t)(window->store + window->size - window->end) >= CAP_READ_BLOCK)
+        return true;
+    uint8_t *store = size > window->size ? malloc(size) : window->store;
+    if (!store)
+        return false;
+    memmove(store + start, window->at, left);
+    if (store != window->store) {
+        free(window->store);
+        window->store = store;
+        window->size = size;
+    }
+    window->at = store + start;
+    window->end = window->at + left;
+    return true;
+}
+
+const uint8_t *window_fill(struct window *window, size_t need) {
+    while (window_left(window) < need) {
+        size_t len;
+        if (!window_make_room(window, need)) {
+            window->unpack->fault = UNPACK_NO_MEMORY;
+            return NULL;
+        }
+        if (!unpack_read(window->unpack, window->end, CAP_READ_BLOCK, &len) || len == 0)
+            return NULL;
+        window->end += len;
+        window->total += len;
+    }
+    return window->at;
+}
