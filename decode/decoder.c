@@ -1,0 +1,474 @@
+/* decoder.c - the packet's way through decode/: segment, flow, stream, protocol.
+ *
+ * This file keeps what TCP tells about a connection: who opened it, how it ended, what was
+ * acknowledged, repeated, lost. It reads both directions of a connection and trusts neither. */
+#include "decode/decoder.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "decode/emitter.h"
+#include "decode/flow_table.h"
+#include "decode/net.h"
+#include "decode/proto.h"
+
+/* A hole that the peer has acknowledged was lost to the capture, not to the connection; but a
+ * capture may deliver packets out of order: so wait for so many packets or so long. */
+enum { HOLE_PACKETS = 64 };
+#define HOLE_WAIT NS_PER_SEC
+
+/* The same packet captured on two interfaces comes twice within this time. */
+#define DUPLICATE_WITHIN (50 * NS_PER_MS)
+
+/* No receive window is larger (RFC 7323): an ACK further ahead is nonsense. */
+#define WINDOW_MAX (UINT32_C(1) << 30)
+
+/* The age lists need not be exact to the packet. */
+#define TOUCH_EVERY (100 * NS_PER_MS)
+
+struct decoder {
+    struct net *net;
+    struct flow_table *flows;
+    struct emitter out;
+    struct budget budget; /* of what streams and protocols hold */
+    struct decoder_stats stats;
+
+    /* the segment in hand, for the stream's callbacks */
+    struct flow *flow;
+    unsigned direction;
+};
+
+/* ---- streams to protocols ---- */
+
+static void on_bytes(void *context, struct bytes view) {
+    struct decoder *d = context;
+    if (LIKELY(d->flow->proto))
+        d->flow->proto->feed(&d->out, d->flow, d->direction, view);
+    else if (d->flow->sniffing)
+        proto_sniff(&d->out, d->flow, d->direction, view);
+}
+
+static void on_skip(void *context, uint64_t len, enum stream_skip why) {
+    struct decoder *d = context;
+    struct tcp_stats *stats = &d->flow->sides[d->direction].stats;
+    if (why == SKIP_LOST) {
+        stats->gaps++;
+        stats->gap_bytes += len;
+    } else {
+        stats->snaplen_bytes += len;
+    }
+    struct event event = {.type = EV_tcp_gap,
+                          .tcp_gap = {.bytes = len, .why = why == SKIP_LOST ? "lost" : "snaplen"}};
+    /* A stream that nobody decodes is cut short by intent (-s): one event a packet says nothing. */
+    if (why == SKIP_LOST || d->flow->proto)
+        emit_event(&d->out, d->flow, d->direction, &event);
+    if (d->flow->proto)
+        d->flow->proto->skip(&d->out, d->flow, d->direction, len, why);
+    else
+        proto_sniff_skip(d->flow, d->direction);
+}
+
+static struct stream_sink sink_for(struct decoder *d, struct flow *flow, unsigned direction) {
+    d->flow = flow;
+    d->direction = direction;
+    return (struct stream_sink){
+        .bytes = on_bytes, .skip = on_skip, .context = d, .budget = &d->budget};
+}
+
+/* Tells the protocol how far the peer has acknowledged what was handed on. */
+static void tell_acked(struct decoder *d, struct flow *flow, unsigned direction) {
+    const struct flow_side *side = &flow->sides[direction];
+    if (!flow->proto || !side->acked_known || !side->stream.started)
+        return;
+    int32_t behind = (int32_t)(side->stream.next - side->acked);
+    uint64_t back = behind > 0 ? (uint64_t)behind : 0;
+    if (back <= side->stream.offset)
+        flow->proto->acked(&d->out, flow, direction, side->stream.offset - back);
+}
+
+/* ---- the end of a connection ---- */
+
+static void emit_close(struct decoder *d, struct flow *flow, unsigned direction,
+                       enum flow_close close) {
+    if (flow->close != FLOW_OPEN)
+        return;
+    flow->close = (uint8_t)close;
+    struct event event = {.type = close == FLOW_REFUSED ? EV_tcp_refused : EV_tcp_close};
+    if (close != FLOW_REFUSED)
+        event.tcp_close.how = close == FLOW_FIN ? "fin" : "reset";
+    emit_event(&d->out, flow, direction, &event);
+}
+
+static void flush(struct decoder *d, struct flow *flow) {
+    for (unsigned direction = 0; direction < 2; direction++) {
+        struct stream_sink sink = sink_for(d, flow, direction);
+        stream_flush(&flow->sides[direction].stream, &sink);
+        tell_acked(d, flow, direction);
+    }
+}
+
+static void on_flow_end(void *context, struct flow *flow) {
+    struct decoder *d = context;
+    struct event event = {.type = EV_flow_end};
+    emit_event(&d->out, flow, 0, &event);
+    if (flow->proto && flow->proto->close)
+        flow->proto->close(&d->out, flow);
+    free(flow->sides[0].sniffed);
+    free(flow->sides[1].sniffed);
+}
+
+static void on_reset(struct decoder *d, struct flow *flow, unsigned direction) {
+    const struct flow_side *peer = &flow->sides[!direction];
+    bool refused = !flow->accepted && peer->syn && !peer->stream.offset;
+    flush(d, flow);
+    emit_close(d, flow, direction, refused ? FLOW_REFUSED : FLOW_RESET);
+}
+
+/* A FIN counts once all bytes before it are there. */
+static void check_fin(struct decoder *d, struct flow *flow, unsigned direction) {
+    const struct flow_side *side = &flow->sides[direction];
+    if (side->fin && !seq_after(side->fin_seq, side->stream.next))
+        emit_close(d, flow, direction, FLOW_FIN);
+}
+
+/* ---- the start of a connection ---- */
+
+/* Is this SYN the one of the connection that we know (again, or late), not that of a new one? */
+static bool is_own_syn(const struct flow *flow, unsigned direction, uint32_t isn) {
+    const struct flow_side *side = &flow->sides[direction];
+    if (side->syn)
+        return side->isn == isn;
+    if (!side->stream.started)
+        return flow->close == FLOW_OPEN;
+    return side->stream.next - (isn + 1) <= CAP_REORDER_BYTES;
+}
+
+static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
+                   const struct segment *segment) {
+    struct flow_side *side = &flow->sides[direction];
+    bool answer = segment->flags & TCP_ACK;
+    flow->connector = (int8_t)(answer ? !direction : direction);
+    side->isn = segment->seq;
+    side->syn = true;
+    if (!side->stream.started)
+        stream_start(&side->stream, segment->seq + 1, true);
+    struct event event = {.type = EV_tcp_open};
+    if (answer && !flow->accepted) {
+        flow->accepted = true;
+        emit_event(&d->out, flow, (unsigned)flow->connector, &event);
+    } else if (!answer && ++flow->syns > 1 && !flow->accepted) {
+        event.type = EV_tcp_unanswered;
+        event.tcp_unanswered.syns = flow->syns;
+        emit_event(&d->out, flow, direction, &event);
+    }
+}
+
+/* ---- what each segment tells ---- */
+
+/* What tells a packet from all others of its connection but its copies. */
+static uint32_t mark_of(const struct segment *segment) {
+    uint64_t mix = (uint64_t)segment->seq << 32 | segment->ack;
+    mix = (mix ^ ((uint64_t)segment->payload_len << 40 | (uint64_t)segment->ip_id << 24 |
+                  (uint64_t)segment->flags << 16 | segment->window)) *
+          UINT64_C(0x9e3779b97f4a7c15);
+    mix = (mix ^ (segment->has_timestamp ? segment->timestamp : 0) ^ mix >> 29) *
+          UINT64_C(0xbf58476d1ce4e5b9);
+    return (uint32_t)(mix >> 32);
+}
+
+/* Was the packet seen a moment ago, on another interface? Only packets that take sequence numbers
+ * are asked about: a second copy of a bare ACK changes nothing. */
+static bool is_duplicate(const struct flow *flow, struct flow_side *side,
+                         const struct segment *segment) {
+    bool takes_numbers = segment->payload_len > 0 || segment->flags & (TCP_SYN | TCP_FIN);
+    if (!takes_numbers)
+        return false;
+    uint32_t mark = mark_of(segment);
+    bool advances = side->high_known && seq_after(segment->seq + 1, side->high);
+    if (UNLIKELY(!advances) && segment->time - flow->last <= DUPLICATE_WITHIN) {
+        for (unsigned i = 0; i < FLOW_SEEN_PACKETS; i++) {
+            if (side->seen[i] == mark)
+                return true;
+        }
+    }
+    side->seen[side->seen_at++ % FLOW_SEEN_PACKETS] = mark;
+    return false;
+}
+
+static void take_rtt(struct flow_side *side, nstime now) {
+    struct tcp_stats *stats = &side->stats;
+    nstime rtt = now - side->timed_since;
+    side->timed_since = TIME_NONE;
+    if (rtt < 0)
+        return;
+    if (stats->rtt_count == 0 || rtt < stats->rtt_min)
+        stats->rtt_min = rtt;
+    if (rtt > stats->rtt_max)
+        stats->rtt_max = rtt;
+    stats->rtt_sum += rtt;
+    stats->rtt_count++;
+}
+
+/* The segment acknowledges what the other side has sent. */
+static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_direction,
+                   const struct segment *segment) {
+    struct flow_side *side = &flow->sides[acked_direction];
+    uint32_t ack = segment->ack;
+    if (side->acked_known && !seq_after(ack, side->acked))
+        return;
+    if (side->stream.started && seq_after(ack, side->stream.next) &&
+        ack - side->stream.next > WINDOW_MAX)
+        return;
+    side->acked = ack;
+    side->acked_known = true;
+    if (side->timed_since != TIME_NONE && !seq_after(side->timed_end, ack))
+        take_rtt(side, segment->time);
+    tell_acked(d, flow, acked_direction);
+}
+
+static void on_window(struct decoder *d, struct flow *flow, unsigned direction, uint16_t window) {
+    struct flow_side *side = &flow->sides[direction];
+    bool closed = window == 0;
+    if (closed && !side->window_closed) {
+        struct event event = {.type = EV_tcp_zero_window};
+        side->stats.zero_windows++;
+        emit_event(&d->out, flow, direction, &event);
+    }
+    side->window_closed = closed;
+}
+
+static const struct {
+    unsigned note;
+    enum anomaly anomaly;
+} note_anomalies[] = {
+    {STREAM_CONFLICT, AN_tcp_conflict},
+    {STREAM_REORDER_CAP, AN_tcp_reorder_cap},
+    {STREAM_NOT_HELD, AN_held_cap},
+};
+
+static void on_notes(struct decoder *d, struct flow *flow, unsigned direction, unsigned notes) {
+    struct flow_side *side = &flow->sides[direction];
+    side->stats.early += (notes & STREAM_EARLY) != 0;
+    if (notes & STREAM_OLD) {
+        side->stats.retransmits += !(notes & STREAM_KEEPALIVE);
+        side->timed_since = TIME_NONE; /* the ACK could be for either copy (Karn) */
+    }
+    for (size_t i = 0; i < countof(note_anomalies); i++) {
+        if (notes & note_anomalies[i].note)
+            emit_anomaly(&d->out, flow, direction, note_anomalies[i].anomaly, side->stream.offset);
+    }
+}
+
+/* A SYN takes a sequence number itself; data may come with it (TCP fast open). */
+static uint32_t first_seq(const struct segment *segment) {
+    return segment->seq + ((segment->flags & TCP_SYN) != 0);
+}
+
+static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
+                       const struct segment *segment) {
+    struct flow_side *side = &flow->sides[direction];
+    uint32_t seq = first_seq(segment), end = seq + segment->payload_len;
+    side->stats.segments++;
+    side->stats.bytes += segment->payload_len;
+    if (!side->high_known || seq_after(end, side->high)) {
+        side->high = end;
+        side->high_known = true;
+        if (side->timed_since == TIME_NONE) {
+            side->timed_since = segment->time;
+            side->timed_end = end;
+        }
+    }
+    struct stream_sink sink = sink_for(d, flow, direction);
+    unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
+    if (UNLIKELY(notes))
+        on_notes(d, flow, direction, notes);
+    if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) /* the ACK came before */
+        tell_acked(d, flow, direction);
+}
+
+/* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
+ * the peer has acknowledged them, or the peer's direction is not captured at all. */
+static inline uint32_t hole_end(const struct flow_side *side) {
+    const struct stream *stream = &side->stream;
+    if (LIKELY(side->acked_known && !seq_after(side->acked, stream->next)) || !stream->started)
+        return stream->next;
+    if (side->acked_known)
+        return side->fin && stream->next == side->fin_seq ? stream->next : side->acked;
+    return stream->held ? stream->held->seq : stream->next;
+}
+
+/* Gives up a hole that is old enough: see HOLE_PACKETS. */
+static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, uint32_t until) {
+    struct flow_side *side = &flow->sides[direction];
+    if (side->hole_since == TIME_NONE) {
+        side->hole_since = d->out.time;
+        side->hole_packets = 0;
+    }
+    if (++side->hole_packets <= HOLE_PACKETS && d->out.time - side->hole_since <= HOLE_WAIT)
+        return;
+    side->hole_since = TIME_NONE;
+    struct stream_sink sink = sink_for(d, flow, direction);
+    stream_give_up(&side->stream, until, &sink);
+    tell_acked(d, flow, direction);
+    check_fin(d, flow, direction);
+}
+
+static inline void check_hole(struct decoder *d, struct flow *flow, unsigned direction) {
+    struct flow_side *side = &flow->sides[direction];
+    uint32_t until = hole_end(side);
+    if (LIKELY(until == side->stream.next))
+        side->hole_since = TIME_NONE;
+    else
+        on_hole(d, flow, direction, until);
+}
+
+/* ---- the flow of a segment ---- */
+
+static enum flow_rank rank_of(const struct flow *flow) {
+    bool talked = flow->sides[0].high_known || flow->sides[1].high_known;
+    if (flow->close != FLOW_OPEN || !talked)
+        return FLOW_IDLE;
+    return flow->proto ? FLOW_DECODED : FLOW_PLAIN;
+}
+
+static void touch(struct decoder *d, struct flow *flow) {
+    flow->touched = flow->last;
+    flow_touch(d->flows, flow, rank_of(flow));
+}
+
+static struct flow *new_flow(struct decoder *d, const struct segment *segment,
+                             unsigned *ret_direction) {
+    uint64_t evicted = flow_evicted(d->flows);
+    struct flow *flow = flow_add(d->flows, &segment->src, &segment->dst, ret_direction);
+    if (flow_evicted(d->flows) != evicted)
+        emit_anomaly(&d->out, NULL, 0, AN_flow_evicted, 0);
+    if (!flow) {
+        emit_anomaly(&d->out, NULL, 0, AN_no_memory, 0);
+        return NULL;
+    }
+    for (int i = 0; i < 2; i++)
+        flow->sides[i].timed_since = flow->sides[i].hole_since = TIME_NONE;
+    flow->first = flow->last = flow->touched = segment->time;
+    flow->sniffing = true;
+    d->stats.flows++;
+    return flow;
+}
+
+/* The flow of the segment: known, begun by it, or NULL if it is not worth one. */
+static struct flow *flow_of(struct decoder *d, const struct segment *segment,
+                            unsigned *ret_direction) {
+    struct flow *flow = flow_find(d->flows, &segment->src, &segment->dst, ret_direction);
+    bool syn = (segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
+    if (flow && syn && !is_own_syn(flow, *ret_direction, segment->seq)) {
+        flush(d, flow); /* the ports are used again */
+        flow_remove(d->flows, flow);
+        flow = NULL;
+    }
+    bool worth = syn || (segment->payload_len > 0 && !(segment->flags & TCP_RST));
+    if (!flow && worth)
+        flow = new_flow(d, segment, ret_direction);
+    return flow;
+}
+
+static void on_segment(struct decoder *d, const struct segment *segment) {
+    unsigned direction;
+    struct flow *flow = flow_of(d, segment, &direction);
+    if (!flow) {
+        d->stats.stray_packets++;
+        return;
+    }
+    struct flow_side *side = &flow->sides[direction];
+    if (is_duplicate(flow, side, segment)) {
+        side->stats.duplicates++;
+        return;
+    }
+    bool aged = segment->time - flow->touched > TOUCH_EVERY;
+    flow->last = segment->time;
+    if (segment->flags & TCP_ACK)
+        on_ack(d, flow, !direction, segment);
+    if (segment->flags & TCP_RST) {
+        on_reset(d, flow, direction);
+        touch(d, flow);
+        return;
+    }
+    if (segment->flags & TCP_SYN)
+        on_syn(d, flow, direction, segment);
+    else
+        on_window(d, flow, direction, segment->window);
+    if (segment->payload_len > 0)
+        on_payload(d, flow, direction, segment);
+    if (segment->flags & TCP_FIN) {
+        side->fin = true;
+        side->fin_seq = first_seq(segment) + segment->payload_len;
+    }
+    if (side->fin)
+        check_fin(d, flow, direction);
+    check_hole(d, flow, 0);
+    check_hole(d, flow, 1);
+    if (aged || flow->list != rank_of(flow))
+        touch(d, flow);
+}
+
+/* ---- public ---- */
+
+struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *context) {
+    struct decoder *d = calloc(1, sizeof *d);
+    if (!d)
+        return NULL;
+    d->out.emit = emit;
+    d->out.context = context;
+    d->out.budget = &d->budget;
+    d->budget.max = CAP_HELD;
+    d->net = net_new();
+    d->flows = flow_table_new(key, &d->budget, on_flow_end, d);
+    if (!d->net || !d->flows) {
+        decoder_free(d);
+        return NULL;
+    }
+    return d;
+}
+
+void decoder_free(struct decoder *decoder) {
+    if (!decoder)
+        return;
+    flow_table_free(decoder->flows);
+    net_free(decoder->net);
+    free(decoder);
+}
+
+void decoder_packet(struct decoder *d, const struct packet *packet) {
+    struct segment segment;
+    enum anomaly anomaly;
+    d->out.time = packet->time;
+    d->out.frame = packet->frame;
+    d->out.source = packet->source;
+    enum net_got got = net_decode(d->net, packet, &segment, &anomaly);
+    if (UNLIKELY(anomaly != AN_NONE))
+        emit_anomaly(&d->out, NULL, 0, anomaly, 0);
+    if (got == NET_SEGMENT) {
+        d->stats.segments++;
+        on_segment(d, &segment);
+    } else {
+        d->stats.other_packets++;
+    }
+}
+
+static void flush_flow(void *context, struct flow *flow) {
+    flush(context, flow);
+}
+
+static void remove_flow(void *context, struct flow *flow) {
+    struct decoder *d = context;
+    flow_remove(d->flows, flow);
+}
+
+void decoder_finish(struct decoder *decoder) {
+    flow_each(decoder->flows, flush_flow, decoder);
+    flow_each(decoder->flows, remove_flow, decoder);
+}
+
+struct decoder_stats decoder_stats(const struct decoder *decoder) {
+    struct decoder_stats stats = decoder->stats;
+    stats.flows_evicted = flow_evicted(decoder->flows);
+    return stats;
+}

@@ -1,0 +1,31 @@
+/* endpoint.h - one end of a TCP connection: address and port. */
+#ifndef BUSTAP_DECODE_ENDPOINT_H
+#define BUSTAP_DECODE_ENDPOINT_H
+
+#include "base/base.h"
+
+struct endpoint {
+    uint8_t ip[16]; /* IPv6, or IPv4 as ::ffff:a.b.c.d */
+    uint16_t port;  /* host order */
+};
+
+enum { ENDPOINT_TEXT = 56 }; /* "[" 45 "]:" 5 NUL */
+
+void endpoint_set_ipv4(struct endpoint *endpoint, const uint8_t ip[4]);
+bool endpoint_is_ipv4(const struct endpoint *endpoint);
+
+static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b) {
+    return a->port == b->port && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+/* Address and port from text as bus headers carry it (NUL-padded, perhaps unterminated). False,
+ * and nothing set, unless the text is an IP literal. */
+bool endpoint_parse(struct bytes text, uint16_t port, struct endpoint *ret_endpoint);
+
+/* "1.2.3.4:5" or "[::1]:5" */
+void endpoint_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]);
+
+/* The address alone, without brackets. */
+void endpoint_ip_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]);
+
+#endif

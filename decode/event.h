@@ -1,0 +1,86 @@
+/* event.h - a decoded fact with its time and its place; the kinds are the rows of events.def.
+ *
+ * An event and every view in it live until the callback returns: keep nothing, copy what you need.
+ * Events of one flow come in stream order, events of a run in packet order. */
+#ifndef BUSTAP_DECODE_EVENT_H
+#define BUSTAP_DECODE_EVENT_H
+
+#include "decode/anomaly.h"
+#include "decode/bus.h"
+#include "decode/endpoint.h"
+
+/* FIELD_KIND(kind, C type): report/render.c has a text form and a JSON form for each. */
+#define FIELD_KINDS(FIELD_KIND)                                                               \
+    FIELD_KIND(NUM, uint64_t)                                                                 \
+    FIELD_KIND(BOOL, bool)                                                                    \
+    FIELD_KIND(WORD, const char *)                /* one of our own words; NULL: not known */ \
+    FIELD_KIND(NODE, const char *)                /* BUS_NODE_ID digits; NULL: not known */   \
+    FIELD_KIND(TEXT, struct bytes)                /* from the wire: hostile */                \
+    FIELD_KIND(SLOTS, const uint8_t *)            /* BUS_SLOT_BYTES; NULL: none */            \
+    FIELD_KIND(ENDPOINT, const struct endpoint *) /* NULL: not known */                       \
+    FIELD_KIND(NODE_FLAGS, uint16_t)                                                          \
+    FIELD_KIND(MFLAGS, uint8_t)                                                               \
+    FIELD_KIND(STATE, uint8_t) /* 0 ok, else fail */                                          \
+    FIELD_KIND(BUS_TYPE, enum bus_type)                                                       \
+    FIELD_KIND(ANOMALY, enum anomaly)                                                         \
+    FIELD_KIND(GOSSIP, struct bus_gossip)                                                     \
+    FIELD_KIND(EXTENSIONS, struct bus_extensions)
+
+#define FIELD_KIND(kind, type) FIELD_##kind,
+enum field_kind { FIELD_KINDS(FIELD_KIND) FIELD_KIND_COUNT };
+#undef FIELD_KIND
+#define FIELD_KIND(kind, type) typedef type field_##kind;
+FIELD_KINDS(FIELD_KIND)
+#undef FIELD_KIND
+
+#define F(kind, name) field_##kind name;
+#define EVENT(symbol, name, visibility, help, fields) \
+    struct ev_##symbol {                              \
+        fields                                        \
+    };
+#include "decode/events.def"
+#undef F
+#undef EVENT
+
+#define EVENT(symbol, name, visibility, help, fields) EV_##symbol,
+enum event_type {
+#include "decode/events.def"
+    EV_COUNT
+};
+#undef EVENT
+
+struct flow;
+
+struct event {
+    enum event_type type;
+    uint8_t direction; /* of the flow: who sent it is flow->ends[direction] */
+    uint16_t source;
+    uint64_t frame;
+    nstime time;
+    struct flow *flow; /* NULL: below TCP, or a conclusion; read-only but for its note */
+    union {
+#define EVENT(symbol, name, visibility, help, fields) struct ev_##symbol symbol;
+#include "decode/events.def"
+#undef EVENT
+    };
+};
+
+struct event_field {
+    const char *name;
+    enum field_kind kind;
+    size_t offset; /* within struct event */
+};
+
+enum event_visibility { SHOWN, QUIET };
+
+struct event_row {
+    const char *name;
+    const char *help;
+    enum event_visibility visibility;
+    const struct event_field *(*fields)(void); /* ends with a row whose name is NULL */
+};
+extern const struct event_row event_rows[EV_COUNT];
+
+typedef void event_fn(void *context, const struct event *event);
+
+#endif

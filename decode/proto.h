@@ -1,0 +1,54 @@
+/* proto.h - the protocols that can speak on a connection; the list is in proto.c.
+ *
+ * A protocol is recognised from content alone, on any port, from either side. From then on it gets
+ * the bytes of both directions in order, what is missing from them as skips, and how far the peer
+ * has acknowledged. It owns flow->state. */
+#ifndef BUSTAP_DECODE_PROTO_H
+#define BUSTAP_DECODE_PROTO_H
+
+#include "decode/emitter.h"
+#include "decode/flow.h"
+
+enum sniff_verdict {
+    SNIFF_NO,   /* not this protocol */
+    SNIFF_MORE, /* cannot tell yet: wants the bytes from `at` on, and further ones */
+    SNIFF_YES,  /* it begins at `at` */
+};
+
+struct sniff {
+    enum sniff_verdict verdict;
+    size_t at;
+};
+
+struct proto {
+    const char *name;
+
+    /* `head` are consecutive bytes of a stream; its first byte stands at `offset`. `from_start`:
+     * offset 0 is the connection's first byte (else the capture joined in the middle). */
+    struct sniff (*sniff)(struct bytes head, uint64_t offset, bool from_start);
+
+    /* Allocates flow->state. False: out of memory; the flow then stays unrecognised. */
+    bool (*open)(struct emitter *out, struct flow *flow, unsigned direction);
+
+    void (*feed)(struct emitter *out, struct flow *flow, unsigned direction, struct bytes view);
+    void (*skip)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t len,
+                 enum stream_skip why);
+
+    /* All bytes of the direction before stream offset `offset` have arrived at the peer. */
+    void (*acked)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset);
+
+    void (*close)(struct emitter *out, struct flow *flow); /* frees flow->state */
+    bool wants_bytes; /* false: sizes and times are all there is to know */
+};
+
+extern const struct proto proto_bus;
+extern const struct proto proto_tls;
+
+/* Looks at bytes of a flow that has no protocol yet; once one is recognised, sets flow->proto and
+ * feeds it. */
+void proto_sniff(struct emitter *out, struct flow *flow, unsigned direction, struct bytes view);
+
+/* Bytes are missing in a flow that has no protocol yet. */
+void proto_sniff_skip(struct flow *flow, unsigned direction);
+
+#endif

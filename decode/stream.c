@@ -1,0 +1,248 @@
+/* stream.c - reassembly: a position, and a sorted list of what came too early. */
+#include "decode/stream.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+
+void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
+    stream->next = seq;
+    stream->started = true;
+    stream->from_start = from_start;
+}
+
+/* ---- copies that differ ---- */
+
+/* A copy is told from the first one by its first and its last bytes: all of a small segment, and
+ * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
+ * much as the rest of the packet's way. */
+enum { SUMMED = 256 };
+
+static uint64_t sum_of(struct bytes view) {
+    uint64_t a = view.len, b = 0, words[2] = {0, 0};
+    const uint8_t *p = view.data;
+    size_t left = view.len;
+    for (; left >= sizeof words; left -= sizeof words, p += sizeof words) {
+        memcpy(words, p, sizeof words);
+        a += words[0];
+        b += words[1];
+    }
+    memset(words, 0, sizeof words);
+    memcpy(words, p, left);
+    return (a + words[0]) * UINT64_C(0x9e3779b97f4a7c15) ^ (b + words[1]);
+}
+
+static uint64_t sum_of_ends(struct bytes view) {
+    if (view.len <= 2 * SUMMED)
+        return sum_of(view);
+    return sum_of(bytes_first(view, SUMMED)) * 3 + sum_of(bytes_after(view, view.len - SUMMED));
+}
+
+static bool is_summed(const struct stream *stream, struct bytes view, uint32_t len) {
+    return !stream->ranges_only && view.len == len;
+}
+
+static void remember(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len) {
+    if (!is_summed(stream, view, len))
+        return;
+    unsigned at = stream->recent_at++ % STREAM_RECENT;
+    stream->recent[at].seq = seq;
+    stream->recent[at].len = len;
+    stream->recent[at].sum = sum_of_ends(view);
+}
+
+static bool differs_from_recent(const struct stream *stream, uint32_t seq, struct bytes view,
+                                uint32_t len) {
+    if (!is_summed(stream, view, len))
+        return false;
+    for (unsigned i = 0; i < STREAM_RECENT; i++) {
+        if (stream->recent[i].seq == seq && stream->recent[i].len == len)
+            return stream->recent[i].sum != sum_of_ends(view);
+    }
+    return false;
+}
+
+/* Does what is held differ from this segment where both have bytes? */
+static bool differs_from_held(const struct stream *stream, uint32_t seq, struct bytes view) {
+    for (const struct held *held = stream->held; held; held = held->next) {
+        int32_t shift = (int32_t)(held->seq - seq); /* of held's start within the view */
+        size_t in_view = shift > 0 ? (size_t)shift : 0;
+        size_t in_held = shift < 0 ? (size_t) - (int64_t)shift : 0;
+        if (in_view >= view.len)
+            return false; /* sorted: all later ones begin behind the view */
+        if (!held->has_bytes || in_held >= held->len)
+            continue;
+        size_t both = min_size(view.len - in_view, held->len - in_held);
+        if (memcmp(view.data + in_view, held->bytes + in_held, both) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* ---- handing on ---- */
+
+/* The next `len` bytes of the stream, of which `view` is there. */
+static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
+                    const struct stream_sink *sink) {
+    remember(stream, stream->next, view, len);
+    stream->next += len;
+    stream->offset += view.len;
+    if (view.len)
+        sink->bytes(sink->context, view);
+    if (view.len < len) {
+        stream->offset += len - view.len;
+        sink->skip(sink->context, len - view.len, SKIP_SNAPLEN);
+    }
+}
+
+static size_t size_of(const struct held *held) {
+    return sizeof *held + (held->has_bytes ? held->len : 0);
+}
+
+static struct held *unlink_first(struct stream *stream, struct budget *budget) {
+    struct held *held = stream->held;
+    budget_give(budget, size_of(held));
+    stream->held = held->next;
+    if (!stream->held)
+        stream->held_last = NULL;
+    stream->held_count--;
+    stream->held_bytes -= held->len;
+    return held;
+}
+
+/* Hands on what is held and has become due. */
+static void drain(struct stream *stream, const struct stream_sink *sink) {
+    while (stream->held && !seq_after(stream->held->seq, stream->next)) {
+        struct held *held = unlink_first(stream, sink->budget);
+        uint32_t old = stream->next - held->seq;
+        if (old < held->len) {
+            uint32_t len = held->len - old;
+            hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0),
+                    len, sink);
+        }
+        free(held);
+    }
+}
+
+void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink) {
+    while (stream->started && seq_after(seq, stream->next)) {
+        uint32_t until = seq;
+        if (stream->held && seq_after(until, stream->held->seq))
+            until = stream->held->seq;
+        uint32_t len = until - stream->next;
+        stream->next = until;
+        stream->offset += len;
+        sink->skip(sink->context, len, SKIP_LOST);
+        drain(stream, sink);
+    }
+}
+
+void stream_free(struct stream *stream, struct budget *budget) {
+    while (stream->held)
+        free(unlink_first(stream, budget));
+}
+
+void stream_flush(struct stream *stream, const struct stream_sink *sink) {
+    while (stream->held)
+        stream_give_up(stream, stream->held->seq, sink);
+}
+
+/* ---- holding ---- */
+
+/* Puts a copy of the segment into the list behind `after` (NULL: in front). */
+static bool insert(struct stream *stream, struct held *after, uint32_t seq, struct bytes view,
+                   uint32_t len, struct budget *budget) {
+    bool copy = !stream->ranges_only && view.len == len;
+    size_t size = sizeof(struct held) + (copy ? len : 0);
+    struct held *held = budget_take(budget, size) ? malloc(size) : NULL;
+    if (!held)
+        return false;
+    held->seq = seq;
+    held->len = len;
+    held->has_bytes = copy;
+    if (copy)
+        memcpy(held->bytes, view.data, len);
+    held->next = after ? after->next : stream->held;
+    *(after ? &after->next : &stream->held) = held;
+    if (!held->next)
+        stream->held_last = held;
+    stream->held_count++;
+    stream->held_bytes += len;
+    return true;
+}
+
+/* Holds the parts of the segment that are not held yet. Mostly it belongs at the end. */
+static bool hold(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                 struct budget *budget) {
+    uint32_t end = seq + len;
+    struct held *before = NULL;
+    struct held *last = stream->held_last;
+    if (last && !seq_after(last->seq + last->len, seq))
+        return insert(stream, last, seq, view, len, budget);
+    for (struct held *at = stream->held; seq != end; at = at->next) {
+        uint32_t until = at && seq_after(end, at->seq) ? at->seq : end; /* free before `at` */
+        if (seq_after(until, seq)) {
+            uint32_t part = until - seq;
+            if (!insert(stream, before, seq, bytes_first(view, part), part, budget))
+                return false;
+            view = bytes_after(view, part);
+            seq = until;
+        }
+        if (!at || seq == end)
+            break;
+        if (seq_after(at->seq + at->len, seq)) { /* covered by `at` */
+            uint32_t covered = (uint32_t)min_size(at->seq + at->len - seq, end - seq);
+            view = bytes_after(view, covered);
+            seq += covered;
+        }
+        before = at;
+    }
+    return true;
+}
+
+static unsigned feed_early(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                           const struct stream_sink *sink) {
+    unsigned notes = STREAM_EARLY;
+    if (differs_from_held(stream, seq, view))
+        notes |= STREAM_CONFLICT;
+    bool full = stream->held_count >= CAP_REORDER_SEGMENTS ||
+                stream->held_bytes + UINT64_C(0) + len > CAP_REORDER_BYTES;
+    if (full) { /* give up the first hole; what is held behind it makes room */
+        stream_give_up(stream, stream->held ? stream->held->seq : seq, sink);
+        return notes | STREAM_REORDER_CAP | stream_feed(stream, seq, view, len, sink);
+    }
+    if (!hold(stream, seq, view, len, sink->budget))
+        notes |= STREAM_NOT_HELD;
+    return notes;
+}
+
+unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                     const struct stream_sink *sink) {
+    if (UNLIKELY(!stream->started))
+        stream_start(stream, seq, false);
+    if (len == 0)
+        return 0;
+    if (LIKELY(seq == stream->next && !stream->held)) {
+        hand_on(stream, view, len, sink);
+        return 0;
+    }
+    if (seq_after(seq, stream->next))
+        return feed_early(stream, seq, view, len, sink);
+
+    unsigned notes = 0;
+    uint32_t old = stream->next - seq;
+    if (old > 0) {
+        notes |= STREAM_OLD;
+        if (differs_from_recent(stream, seq, view, len))
+            notes |= STREAM_CONFLICT;
+        if (old >= len)
+            return notes | (len == 1 && old == 1 ? STREAM_KEEPALIVE : 0);
+        view = bytes_after(view, old);
+        len -= old;
+    }
+    if (differs_from_held(stream, stream->next, view))
+        notes |= STREAM_CONFLICT;
+    hand_on(stream, view, len, sink);
+    drain(stream, sink);
+    return notes;
+}

@@ -1,0 +1,85 @@
+/* stream.h - one direction of a TCP connection, put back into order.
+ *
+ * What is in order is handed on at once, as a view, without a copy. What comes early is copied and
+ * held: at most CAP_REORDER_BYTES in CAP_REORDER_SEGMENTS. What comes again is cut off. A hole
+ * becomes an explicit gap when the caps are hit, when the caller says so (the peer acknowledged
+ * bytes that the capture never showed), or at the end. Sequence numbers are compared modulo 2^32.
+ *
+ *      handed on            hole      held
+ *   ...=============|next|...........[====]....[==]      (held: sorted, never overlapping)
+ *
+ * If `ranges_only` is set, bytes are not copied: early segments are remembered by their extent and
+ * handed on as skipped. That is for streams whose contents nobody decodes. */
+#ifndef BUSTAP_DECODE_STREAM_H
+#define BUSTAP_DECODE_STREAM_H
+
+#include "base/budget.h"
+
+struct held {
+    struct held *next;
+    uint32_t seq, len;
+    bool has_bytes; /* else a range only */
+    uint8_t bytes[];
+};
+
+enum { STREAM_RECENT = 4 };
+
+struct stream {
+    uint32_t next;   /* sequence number after the last byte handed on */
+    bool started;    /* `next` is known */
+    bool from_start; /* the SYN was seen: the first byte handed on is the connection's first */
+    bool ranges_only;
+    uint64_t offset; /* bytes handed on or passed over so far */
+    struct held *held, *held_last;
+    uint32_t held_bytes;
+    uint16_t held_count;
+    uint8_t recent_at;
+    struct {
+        uint32_t seq, len;
+        uint64_t sum;
+    } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
+};
+
+enum stream_skip { SKIP_LOST, SKIP_SNAPLEN, SKIP_KINDS };
+
+/* Where a stream's bytes go, in order. */
+struct stream_sink {
+    void (*bytes)(void *context, struct bytes view);
+    void (*skip)(void *context, uint64_t len, enum stream_skip why);
+    void *context;
+    struct budget *budget; /* for what is held, of all streams together */
+};
+
+/* What stream_feed found out about a segment; any combination. */
+enum stream_note {
+    STREAM_OLD = 0x01,         /* all or part of it had been handed on before */
+    STREAM_EARLY = 0x02,       /* it came before its predecessors */
+    STREAM_CONFLICT = 0x04,    /* a second copy differs; the first one stands */
+    STREAM_REORDER_CAP = 0x08, /* held too much: a hole was given up */
+    STREAM_NOT_HELD = 0x10,    /* it could not be held: no budget, no memory; now a hole */
+    STREAM_KEEPALIVE = 0x20,   /* at most one byte before `next` */
+};
+
+/* The stream's first byte will be `seq`. */
+void stream_start(struct stream *stream, uint32_t seq, bool from_start);
+
+/* A segment: `view` was captured of its `len` bytes. Calls the sink, returns stream_note bits. A
+ * stream that has not started starts here. */
+unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                     const struct stream_sink *sink);
+
+/* Gives up everything before `seq` that is missing, and hands on what was held before it and
+ * directly after it. Does nothing if `seq` is not after `next`. */
+void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink);
+
+/* Gives up all holes and hands on all that is held. */
+void stream_flush(struct stream *stream, const struct stream_sink *sink);
+
+void stream_free(struct stream *stream, struct budget *budget);
+
+/* a is after b, modulo 2^32 */
+static inline bool seq_after(uint32_t a, uint32_t b) {
+    return (int32_t)(a - b) > 0;
+}
+
+#endif
