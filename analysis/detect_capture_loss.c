@@ -1,0 +1,77 @@
+/* detect_capture_loss.c - we did not see everything: holes in streams, the kernel's drops, packets
+ * cut by the snaplen. Every other conclusion of the run is the weaker for it. */
+#include <stdio.h>
+
+#include "analysis/detector.h"
+
+/* Suricata's operators are told to keep drops under one in a hundred; past that, warn. */
+enum { WARN_ONE_IN = 100 };
+
+struct loss {
+    nstime first, last;
+    struct evidence evidence[FINDING_EVIDENCE];
+    size_t evidence_count;
+    bool any;
+};
+
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    (void)detection;
+    struct loss *loss = state;
+    if (!loss->any)
+        loss->first = event->time;
+    loss->any = true;
+    loss->last = event->time;
+    if (loss->evidence_count < FINDING_EVIDENCE)
+        loss->evidence[loss->evidence_count++] = (struct evidence){
+            event->frame, event->source, event->time, "first packet after missing bytes"};
+}
+
+static enum severity severity_of(const struct model_books *books, const struct run_facts *facts) {
+    uint64_t seen = books->bus_bytes + books->other.bytes + books->tls.bytes;
+    bool much = books->gap_bytes * WARN_ONE_IN > seen || facts->kernel_drops > 0;
+    return much ? SEVERITY_WARNING : SEVERITY_NOTICE;
+}
+
+static void finish(const struct detection *detection, void *state) {
+    const struct loss *loss = state;
+    const struct model_books *books = model_books(detection->model);
+    const struct run_facts *facts = detection->facts;
+    if (!books->gaps && !facts->kernel_drops && !facts->truncated_packets)
+        return;
+    struct finding finding = {
+        .type = "capture-loss",
+        .severity = severity_of(books, facts),
+        .confidence = CONFIDENCE_CERTAIN,
+        .start = loss->any ? loss->first : books->first,
+        .end = loss->any ? loss->last : books->last,
+        .verdict = facts->kernel_drops                        ? "kernel-drops"
+                   : facts->truncated_packets && !books->gaps ? "snaplen"
+                                                              : "unknown",
+        .caveats = {"what was lost may have been the message that explains another finding"},
+        .advice = {"capture again with a larger kernel buffer (-B) and without a snaplen (-s 0)"},
+    };
+    (void)snprintf(finding.title, sizeof finding.title, "The capture does not show everything");
+    (void)snprintf(finding.explanation, sizeof finding.explanation,
+                   "%llu holes of together %llu bytes in TCP streams were acknowledged by their "
+                   "receivers but are not in the capture; the capture itself says that %llu "
+                   "packets were dropped; %llu packets were cut short.",
+                   (unsigned long long)books->gaps, (unsigned long long)books->gap_bytes,
+                   (unsigned long long)facts->kernel_drops,
+                   (unsigned long long)facts->truncated_packets);
+    finding_metric(&finding, "gaps", books->gaps);
+    finding_metric(&finding, "gap_bytes", books->gap_bytes);
+    finding_metric(&finding, "kernel_drops", facts->kernel_drops);
+    finding_metric(&finding, "truncated_packets", facts->truncated_packets);
+    for (size_t i = 0; i < loss->evidence_count; i++)
+        finding_evidence(&finding, loss->evidence[i]);
+    detection->report(detection->context, &finding);
+}
+
+const struct detector detect_capture_loss = {
+    .name = "capture-loss",
+    .help = "the capture does not show everything: gaps, kernel drops, cut packets",
+    .wants = EVENT_BIT(tcp_gap),
+    .state = sizeof(struct loss),
+    .event = on_event,
+    .finish = finish,
+};

@@ -1,0 +1,172 @@
+/* engine.c - the order of things: decoder, model, detectors, listener. */
+#include "analysis/engine.h"
+
+#include <stdlib.h>
+
+#include "base/limits.h"
+
+#define DETECTOR(symbol) extern const struct detector detect_##symbol;
+#include "analysis/detectors.def"
+#undef DETECTOR
+
+const struct detector *const detectors[] = {
+#define DETECTOR(symbol) &detect_##symbol,
+#include "analysis/detectors.def"
+#undef DETECTOR
+};
+const size_t detector_count = countof(detectors);
+
+struct engine {
+    struct engine_options options;
+    struct decoder *decoder;
+    struct model *model;
+    struct detection detection;
+    void *states[countof(detectors)]; /* NULL: left out */
+    uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
+    struct finding *findings;
+    size_t finding_count, finding_room;
+    nstime now; /* the newest packet's time */
+};
+
+/* Times beyond this make no sense and would overflow differences; year 2116. */
+#define TIME_MAX (INT64_MAX / 2)
+
+/* ---- events ---- */
+
+static void detect(struct engine *engine, const struct event *event) {
+    uint64_t wanted = engine->wanted[event->type];
+    while (wanted) {
+        int i = __builtin_ctzll(wanted);
+        wanted &= wanted - 1;
+        detectors[i]->event(&engine->detection, engine->states[i], event);
+    }
+}
+
+static void tell_listener(struct engine *engine, const struct event *event) {
+    if (engine->options.on_event && event_rows[event->type].visibility == SHOWN)
+        engine->options.on_event(engine->options.context, event);
+}
+
+static void on_conclusion(void *context, const struct event *event) {
+    detect(context, event);
+    tell_listener(context, event);
+}
+
+/* The listener hears of an observed event before it hears what the model makes of it. */
+static void on_observed(void *context, const struct event *event) {
+    struct engine *engine = context;
+    tell_listener(engine, event);
+    model_event(engine->model, event);
+    detect(engine, event);
+}
+
+/* ---- findings ---- */
+
+static void on_finding(void *context, const struct finding *finding) {
+    struct engine *engine = context;
+    if (engine->finding_count == CAP_FINDINGS)
+        return;
+    if (engine->finding_count == engine->finding_room) {
+        size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
+        struct finding *findings = realloc(engine->findings, room * sizeof *findings);
+        if (!findings)
+            return;
+        engine->findings = findings;
+        engine->finding_room = room;
+    }
+    engine->findings[engine->finding_count++] = *finding;
+}
+
+static int by_severity(const void *a, const void *b) {
+    const struct finding *x = a, *y = b;
+    if (x->severity != y->severity)
+        return x->severity > y->severity ? -1 : 1;
+    if (x->start != y->start)
+        return x->start < y->start ? -1 : 1;
+    return strcmp(x->type, y->type);
+}
+
+/* ---- life ---- */
+
+static bool start_detectors(struct engine *engine) {
+    for (size_t i = 0; i < detector_count; i++) {
+        if (engine->options.skip_detectors >> i & 1)
+            continue;
+        engine->states[i] = calloc(1, detectors[i]->state ? detectors[i]->state : 1);
+        if (!engine->states[i])
+            return false;
+        for (int type = 0; type < EV_COUNT; type++) {
+            if (detectors[i]->wants >> type & 1)
+                engine->wanted[type] |= UINT64_C(1) << i;
+        }
+    }
+    return true;
+}
+
+struct engine *engine_new(const struct engine_options *options, struct err *err) {
+    struct engine *engine = calloc(1, sizeof *engine);
+    if (!engine) {
+        err_no_memory(err);
+        return NULL;
+    }
+    engine->options = *options;
+    engine->decoder = decoder_new(options->key, on_observed, engine);
+    engine->model = model_new(options->key, on_conclusion, engine);
+    engine->detection =
+        (struct detection){.model = engine->model, .report = on_finding, .context = engine};
+    if (!engine->decoder || !engine->model || !start_detectors(engine)) {
+        err_no_memory(err);
+        engine_free(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+void engine_free(struct engine *engine) {
+    if (!engine)
+        return;
+    decoder_free(engine->decoder); /* before the model, which hears of the flows' end */
+    model_free(engine->model);
+    for (size_t i = 0; i < detector_count; i++)
+        free(engine->states[i]);
+    free(engine->findings);
+    free(engine);
+}
+
+void engine_packet(struct engine *engine, const struct packet *packet) {
+    if (LIKELY(packet->time >= 0 && packet->time <= TIME_MAX)) {
+        engine->now = packet->time;
+        decoder_packet(engine->decoder, packet);
+        return;
+    }
+    struct packet timed = *packet; /* no time of its own: that of the packet before it */
+    timed.time = engine->now;
+    decoder_packet(engine->decoder, &timed);
+}
+
+void engine_finish(struct engine *engine, const struct run_facts *facts) {
+    decoder_finish(engine->decoder);
+    engine->detection.facts = facts;
+    for (size_t i = 0; i < detector_count; i++) {
+        if (engine->states[i] && detectors[i]->finish)
+            detectors[i]->finish(&engine->detection, engine->states[i]);
+    }
+    if (engine->finding_count)
+        qsort(engine->findings, engine->finding_count, sizeof *engine->findings, by_severity);
+}
+
+const struct model *engine_model(const struct engine *engine) {
+    return engine->model;
+}
+
+struct decoder_stats engine_decoder_stats(const struct engine *engine) {
+    return decoder_stats(engine->decoder);
+}
+
+size_t engine_finding_count(const struct engine *engine) {
+    return engine->finding_count;
+}
+
+const struct finding *engine_finding(const struct engine *engine, size_t index) {
+    return &engine->findings[index];
+}

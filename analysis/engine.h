@@ -1,0 +1,39 @@
+/* engine.h - packets in; events and findings out. The only file that knows the order in which
+ * decoder, model, detectors and listener see things: an observed event reaches the model first,
+ * then the detectors, then the listener; the conclusions that the model draws from it follow it. */
+#ifndef BUSTAP_ANALYSIS_ENGINE_H
+#define BUSTAP_ANALYSIS_ENGINE_H
+
+#include "analysis/detector.h"
+#include "analysis/finding.h"
+#include "analysis/model.h"
+#include "base/err.h"
+#include "base/siphash.h"
+#include "capture/packet.h"
+#include "decode/decoder.h"
+
+struct engine_options {
+    struct siphash_key key;  /* secret and random */
+    uint64_t skip_detectors; /* bit i: leave out detectors[i] */
+    event_fn *on_event;      /* SHOWN events only; NULL: nobody listens */
+    void *context;
+};
+
+struct engine;
+
+struct engine *engine_new(const struct engine_options *options, struct err *err);
+void engine_free(struct engine *engine); /* NULL is fine */
+
+void engine_packet(struct engine *engine, const struct packet *packet);
+
+/* The capture is over. */
+void engine_finish(struct engine *engine, const struct run_facts *facts);
+
+const struct model *engine_model(const struct engine *engine);
+struct decoder_stats engine_decoder_stats(const struct engine *engine);
+
+/* In order of severity, then of start. Complete after engine_finish. */
+size_t engine_finding_count(const struct engine *engine);
+const struct finding *engine_finding(const struct engine *engine, size_t index);
+
+#endif

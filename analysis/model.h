@@ -1,0 +1,101 @@
+/* model.h - the cluster as its own messages tell it: what each node says of itself, what it says
+ * of others, and how the links between them do.
+ *
+ * Fed with observed events, it keeps the books (messages per type and node, sent and delivered) and
+ * emits conclusions: the second block of decode/events.def. Time is the events'. Strings and
+ * arrays belong to the model and live as long as it does. */
+#ifndef BUSTAP_ANALYSIS_MODEL_H
+#define BUSTAP_ANALYSIS_MODEL_H
+
+#include "base/siphash.h"
+#include "decode/event.h"
+#include "decode/flow.h"
+
+enum { NODE_NONE = UINT32_MAX, NODE_NAME_MAX = 256 };
+
+/* Messages by type; the last counter is for unknown types. */
+typedef uint64_t message_counts[BUS_COUNTERS];
+
+struct node {
+    char id[BUS_NODE_ID];
+    bool heard; /* it has sent a full message itself; else known from gossip alone */
+    bool addr_known;
+    struct endpoint addr; /* client port; as announced, else the address it was seen at */
+    uint16_t bus_port;
+    uint16_t flags; /* about itself in its last header; if never heard, as last gossiped */
+    uint8_t state;  /* 0: it says that the cluster is ok */
+    uint64_t current_epoch, config_epoch, repl_offset;
+    bool replica;         /* by its own word, or by gossip if it was never heard */
+    uint32_t primary;     /* of a replica: index; NODE_NONE: not known */
+    const uint8_t *slots; /* as in its last header (a replica's are its primary's); NULL: none */
+    char hostname[NODE_NAME_MAX]; /* empty: none announced; hostile text */
+    char shard_id[BUS_NODE_ID];
+    bool shard_id_known;
+    nstime first_seen, last_seen; /* heard or gossiped */
+    message_counts sent, received;
+    uint64_t bytes_sent;
+};
+
+/* One ordered pair: the connections that `from` opened to `to`. */
+struct link {
+    uint32_t from, to; /* node indexes */
+    uint32_t connections, unanswered, refused, resets;
+    uint64_t pings, pongs; /* PINGs and MEETs of `from`; answers of `to` */
+    uint64_t broadcasts;   /* PONGs that `from` sent unasked */
+    uint32_t rtt_count;    /* PING to PONG: network and event loop of `to` */
+    nstime rtt_min, rtt_max, rtt_sum;
+    nstime waiting_since;               /* an unanswered PING; TIME_NONE: none */
+    nstime longest_silence;             /* longest wait for a PONG, or still waiting at the end */
+    uint32_t retransmits, zero_windows; /* TCP, both directions */
+    uint64_t gap_bytes;
+    uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */
+};
+
+/* Connections that are not bus links. */
+struct traffic {
+    uint64_t flows, bytes;
+};
+
+struct model;
+
+/* `emit` gets the conclusions. NULL: out of memory. */
+struct model *model_new(struct siphash_key key, event_fn *emit, void *context);
+void model_free(struct model *model); /* NULL is fine */
+
+/* Applies an observed event; conclusions are emitted before it returns. */
+void model_event(struct model *model, const struct event *event);
+
+/* ---- looking at it ---- */
+
+size_t model_node_count(const struct model *model);
+const struct node *model_node(const struct model *model, size_t index); /* by first appearance */
+uint32_t model_find_node(struct model *model, const char *id);          /* NODE_NONE: unknown */
+
+size_t model_link_count(const struct model *model);
+const struct link *model_link(const struct model *model, size_t index); /* by first appearance */
+
+/* PFAIL and FAIL bits that most primaries (those with slots) gossip about the node. */
+uint16_t model_failure(const struct model *model, size_t index);
+
+/* Each slot's owner in the view of the majority: of the primaries that claim it, the one with the
+ * greatest config epoch. NODE_NONE: unclaimed. */
+void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]);
+
+struct model_books {
+    message_counts messages;  /* each once, as complete messages on the wire */
+    uint64_t bus_bytes;       /* of those messages */
+    uint64_t undecoded_bytes; /* on bus connections, part of no message */
+    uint64_t bus_flows;
+    uint64_t current_epoch;                            /* the greatest that any node said */
+    uint64_t bus_anomalies[AN_COUNT];                  /* on bus connections */
+    uint64_t other_anomalies[AN_COUNT];                /* elsewhere */
+    uint64_t gaps, gap_bytes;                          /* lost to the capture, all connections */
+    uint64_t snaplen_bytes;                            /* cut off by the capture's snaplen */
+    message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
+    uint64_t nodes_over_cap, links_over_cap;
+    struct traffic tls, other; /* connections that are not bus links */
+    nstime first, last;        /* packets */
+};
+const struct model_books *model_books(const struct model *model);
+
+#endif

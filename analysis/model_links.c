@@ -1,0 +1,308 @@
+/* model_links.c - bus connections and the ordered pairs of nodes that they join.
+ *
+ * A connection's ends are known by the messages that they send, or by their address. Until both
+ * are known what was counted waits with the connection; what nobody claims in the end is counted
+ * as unclaimed. */
+#include <stdlib.h>
+
+#include "analysis/model_private.h"
+#include "base/limits.h"
+
+/* ---- the ordered pairs ---- */
+
+struct pair {
+    uint32_t from, to;
+};
+
+static bool has_pair(const void *owner, uint32_t index, const void *key) {
+    const struct link *link = &((const struct model *)owner)->links[index];
+    const struct pair *pair = key;
+    return link->from == pair->from && link->to == pair->to;
+}
+
+static bool room_for_link(struct model *model) {
+    if (model->link_count < model->link_room)
+        return true;
+    uint32_t room = model->link_room ? model->link_room * 2 : 64;
+    struct link *links = realloc(model->links, room * sizeof *links);
+    if (!links)
+        return false;
+    model->links = links;
+    model->link_room = room;
+    return true;
+}
+
+static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {
+    struct pair pair = {from, to};
+    uint32_t hash = (uint32_t)siphash(&model->key, &pair, sizeof pair);
+    uint32_t index = table_find(&model->link_index, hash, has_pair, model, &pair);
+    if (index != TABLE_NONE)
+        return index;
+    bool room = model->link_count < CAP_LINKS && room_for_link(model);
+    if (!room || !table_add(&model->link_index, hash, model->link_count)) {
+        model->books.links_over_cap++;
+        return NODE_NONE;
+    }
+    model->links[model->link_count] =
+        (struct link){.from = from, .to = to, .waiting_since = TIME_NONE};
+    return model->link_count++;
+}
+
+size_t model_link_count(const struct model *model) {
+    return model->link_count;
+}
+
+const struct link *model_link(const struct model *model, size_t index) {
+    return &model->links[index];
+}
+
+/* ---- connections ---- */
+
+static struct conn *new_conn(struct model *model, uint32_t *ret_index) {
+    if (model->conn_free != NODE_NONE) {
+        *ret_index = model->conn_free;
+        struct conn *conn = model->conns[*ret_index];
+        model->conn_free = conn->next_free;
+        return conn;
+    }
+    if (model->conn_count == model->conn_room) {
+        uint32_t room = model->conn_room ? model->conn_room * 2 : 64;
+        struct conn **conns = realloc(model->conns, room * sizeof(struct conn *));
+        if (!conns)
+            return NULL;
+        model->conns = conns;
+        model->conn_room = room;
+    }
+    struct conn *conn = malloc(sizeof *conn);
+    if (!conn)
+        return NULL;
+    *ret_index = model->conn_count;
+    model->conns[model->conn_count++] = conn;
+    return conn;
+}
+
+/* The flow's connection, made when it is first asked for. NULL: out of memory. */
+static struct conn *conn_of(struct model *model, struct flow *flow) {
+    if (LIKELY(flow->note))
+        return model->conns[flow->note - 1];
+    uint32_t index;
+    struct conn *conn = new_conn(model, &index);
+    if (!conn)
+        return NULL;
+    *conn = (struct conn){
+        .node = {NODE_NONE, NODE_NONE}, .link = NODE_NONE, .early_ping_since = TIME_NONE};
+    flow->note = index + 1;
+    return conn;
+}
+
+static void drop_conn(struct model *model, struct flow *flow) {
+    struct conn *conn = model->conns[flow->note - 1];
+    conn->next_free = model->conn_free;
+    model->conn_free = flow->note - 1;
+    flow->note = 0;
+}
+
+/* Counts what has waited for this end's name to its node, or to nobody. */
+static void claim(struct model *model, struct conn *conn, unsigned end) {
+    struct node *node =
+        conn->node[end] == NODE_NONE ? NULL : &model_node_at(model, conn->node[end])->node;
+    struct model_books *books = &model->books;
+    for (int type = 0; type < BUS_COUNTERS; type++) {
+        uint32_t *sent = &conn->unclaimed_sent[end][type];
+        uint32_t *received = &conn->unclaimed_received[end][type];
+        *(node ? &node->sent[type] : &books->unclaimed_sent[type]) += *sent;
+        *(node ? &node->received[type] : &books->unclaimed_received[type]) += *received;
+        *sent = *received = 0;
+    }
+}
+
+/* The link of a connection both of whose ends and roles are known; NULL: not (yet). */
+static struct link *link_of(struct model *model, struct conn *conn, const struct flow *flow) {
+    if (LIKELY(conn->link != NODE_NONE))
+        return &model->links[conn->link];
+    if (flow->connector == FLOW_CONNECTOR_UNKNOWN)
+        return NULL;
+    uint32_t from = conn->node[flow->connector], to = conn->node[!flow->connector];
+    if (to == NODE_NONE)
+        to = model_node_by_bus_address(model, &flow->ends[!flow->connector]);
+    if (from == NODE_NONE || to == NODE_NONE)
+        return NULL;
+    conn->link = add_link(model, from, to);
+    if (conn->link == NODE_NONE)
+        return NULL;
+    struct link *link = &model->links[conn->link];
+    link->pings += conn->early_pings;
+    if (link->waiting_since == TIME_NONE)
+        link->waiting_since = conn->early_ping_since;
+    return link;
+}
+
+static void set_end(struct model *model, struct conn *conn, unsigned end, uint32_t node) {
+    if (LIKELY(conn->node[end] == node))
+        return;
+    conn->node[end] = node;
+    conn->link = NODE_NONE;
+    claim(model, conn, end);
+}
+
+/* ---- pings and pongs ---- */
+
+static void on_ping(struct conn *conn, struct link *link, nstime now) {
+    nstime *since = link ? &link->waiting_since : &conn->early_ping_since;
+    if (link)
+        link->pings++;
+    else
+        conn->early_pings++;
+    if (*since == TIME_NONE)
+        *since = now;
+}
+
+static void on_pong(struct link *link, nstime now) {
+    link->pongs++;
+    if (link->waiting_since == TIME_NONE)
+        return;
+    nstime rtt = now - link->waiting_since;
+    link->waiting_since = TIME_NONE;
+    if (rtt < 0)
+        return;
+    if (link->rtt_count == 0 || rtt < link->rtt_min)
+        link->rtt_min = rtt;
+    if (rtt > link->rtt_max)
+        link->rtt_max = rtt;
+    link->rtt_sum += rtt;
+    link->rtt_count++;
+    if (rtt > link->longest_silence)
+        link->longest_silence = rtt;
+}
+
+static void on_liveness(struct model *model, struct conn *conn, const struct event *event) {
+    const struct flow *flow = event->flow;
+    if (flow->connector == FLOW_CONNECTOR_UNKNOWN)
+        return;
+    bool from_connector = event->direction == (unsigned)flow->connector;
+    struct link *link = link_of(model, conn, flow);
+    enum bus_type type = event->bus_message.type;
+    if (from_connector && (type == BUS_PING || type == BUS_MEET))
+        on_ping(conn, link, event->time);
+    else if (type == BUS_PONG && link && !from_connector)
+        on_pong(link, event->time);
+    else if (type == BUS_PONG && link)
+        link->broadcasts++;
+}
+
+/* ---- events ---- */
+
+/* The node that sent the message: mostly the one that sent the connection's last one. */
+static uint32_t sender_of(struct model *model, const struct conn *conn, unsigned end,
+                          const char *id) {
+    uint32_t known = conn->node[end];
+    if (LIKELY(id && known != NODE_NONE &&
+               memcmp(model_node_at(model, known)->node.id, id, BUS_NODE_ID) == 0))
+        return known;
+    return id ? model_add_node(model, id) : NODE_NONE;
+}
+
+uint32_t model_link_message(struct model *model, const struct event *event) {
+    struct conn *conn = conn_of(model, event->flow);
+    const struct ev_bus_message *message = &event->bus_message;
+    if (!conn) {
+        model->books.unclaimed_sent[message->type]++;
+        return NODE_NONE;
+    }
+    unsigned end = event->direction;
+    uint32_t sender = sender_of(model, conn, end, message->sender);
+    if (sender != NODE_NONE) {
+        set_end(model, conn, end, sender);
+        struct node *node = &model_node_at(model, sender)->node;
+        node->sent[message->type]++;
+        node->bytes_sent += message->length;
+    } else {
+        conn->unclaimed_sent[end][message->type]++;
+    }
+    if (!message->light)
+        on_liveness(model, conn, event);
+    return sender;
+}
+
+void model_link_delivered(struct model *model, const struct event *event) {
+    enum bus_type type = event->bus_delivered.type;
+    struct conn *conn = conn_of(model, event->flow);
+    if (!conn) {
+        model->books.unclaimed_received[type]++;
+        return;
+    }
+    unsigned end = !event->direction;
+    if (conn->node[end] == NODE_NONE)
+        conn->unclaimed_received[end][type]++;
+    else
+        model_node_at(model, conn->node[end])->node.received[type]++;
+}
+
+void model_link_retracted(struct model *model, const struct event *event) {
+    enum bus_type type = event->bus_retracted.type;
+    struct conn *conn = conn_of(model, event->flow);
+    if (!conn)
+        model->books.unclaimed_sent[type]--;
+    else if (conn->node[event->direction] == NODE_NONE)
+        conn->unclaimed_sent[event->direction][type]--;
+    else
+        model_node_at(model, conn->node[event->direction])->node.sent[type]--;
+}
+
+/* How the connection's TCP did, added to its ordered pair. */
+static void add_tcp(struct link *link, const struct flow *flow) {
+    const struct flow_side *from = &flow->sides[flow->connector];
+    const struct flow_side *to = &flow->sides[!flow->connector];
+    link->connections += flow->accepted;
+    link->unanswered += flow->syns > 0 && !flow->accepted && flow->close != FLOW_REFUSED;
+    link->refused += flow->close == FLOW_REFUSED;
+    link->resets += flow->close == FLOW_RESET;
+    link->retransmits += from->stats.retransmits + to->stats.retransmits;
+    link->zero_windows += from->stats.zero_windows + to->stats.zero_windows;
+    link->gap_bytes += from->stats.gap_bytes + to->stats.gap_bytes;
+    link->unacked_bytes = flow_unacked(from);
+}
+
+/* A connection attempt that never carried a message still tells of its pair, by address. */
+static struct link *link_of_silent(struct model *model, const struct flow *flow) {
+    if (flow->connector == FLOW_CONNECTOR_UNKNOWN || flow->proto)
+        return NULL;
+    uint32_t to = model_node_by_bus_address(model, &flow->ends[!flow->connector]);
+    if (to == NODE_NONE)
+        return NULL;
+    uint32_t from = model_node_by_ip(model, &flow->ends[flow->connector]);
+    uint32_t index = from == NODE_NONE || from == to ? NODE_NONE : add_link(model, from, to);
+    return index == NODE_NONE ? NULL : &model->links[index];
+}
+
+void model_link_flow_end(struct model *model, const struct event *event) {
+    struct flow *flow = event->flow;
+    if (!flow->note) {
+        struct link *silent = link_of_silent(model, flow);
+        if (silent)
+            add_tcp(silent, flow);
+        return;
+    }
+    struct conn *conn = conn_of(model, flow);
+    struct link *link = link_of(model, conn, flow);
+    for (unsigned end = 0; end < 2; end++) {
+        if (conn->node[end] == NODE_NONE && flow->connector == (int)!end)
+            conn->node[end] = model_node_by_bus_address(model, &flow->ends[end]);
+        claim(model, conn, end);
+    }
+    if (link) {
+        add_tcp(link, flow);
+        if (link->waiting_since != TIME_NONE &&
+            event->time - link->waiting_since > link->longest_silence)
+            link->longest_silence = event->time - link->waiting_since;
+    }
+    drop_conn(model, flow);
+}
+
+void model_links_free(struct model *model) {
+    free(model->links);
+    table_free(&model->link_index);
+    for (uint32_t i = 0; i < model->conn_count; i++)
+        free(model->conns[i]);
+    free(model->conns);
+}

@@ -1,0 +1,434 @@
+/* model_nodes.c - the nodes: what each says of itself in its headers, and of others in gossip. */
+#include <stdlib.h>
+
+#include "analysis/model_private.h"
+#include "base/limits.h"
+
+/* ---- the table of nodes ---- */
+
+static uint32_t hash_of(const struct model *model, const char *id) {
+    return (uint32_t)siphash(&model->key, id, BUS_NODE_ID);
+}
+
+static bool has_id(const void *owner, uint32_t index, const void *id) {
+    const struct model *model = owner;
+    return memcmp(model->nodes[index]->node.id, id, BUS_NODE_ID) == 0;
+}
+
+/* Not keyed: an attacker can only make the guess fail, and the keyed index then answers. */
+static uint32_t *recent_of(struct model *model, const char *id) {
+    uint32_t digits;
+    memcpy(&digits, id, sizeof digits);
+    return &model->recent[(digits ^ digits >> 13 ^ digits >> 22) % NODE_RECENT];
+}
+
+uint32_t model_find_node(struct model *model, const char *id) {
+    uint32_t *recent = recent_of(model, id);
+    if (LIKELY(*recent < model->node_count && has_id(model, *recent, id)))
+        return *recent;
+    uint32_t found = table_find(&model->node_index, hash_of(model, id), has_id, model, id);
+    if (found != NODE_NONE)
+        *recent = found;
+    return found;
+}
+
+size_t model_node_count(const struct model *model) {
+    return model->node_count;
+}
+
+const struct node *model_node(const struct model *model, size_t index) {
+    return &model->nodes[index]->node;
+}
+
+struct node_private *model_node_at(const struct model *model, uint32_t index) {
+    return model->nodes[index];
+}
+
+static bool room_for_node(struct model *model) {
+    if (model->node_count < model->node_room)
+        return true;
+    uint32_t room = model->node_room ? model->node_room * 2 : 16;
+    struct node_private **nodes = realloc(model->nodes, room * sizeof(struct node_private *));
+    if (!nodes)
+        return false;
+    model->nodes = nodes;
+    model->node_room = room;
+    return true;
+}
+
+static uint32_t new_node(struct model *model, const char *id) {
+    struct node_private *node = room_for_node(model) ? calloc(1, sizeof *node) : NULL;
+    if (!node || !table_add(&model->node_index, hash_of(model, id), model->node_count)) {
+        free(node);
+        return NODE_NONE;
+    }
+    memcpy(node->node.id, id, BUS_NODE_ID);
+    node->node.primary = NODE_NONE;
+    node->node.first_seen = node->node.last_seen = model->cause->time;
+    model->nodes[model->node_count] = node;
+    return model->node_count++;
+}
+
+uint32_t model_add_node(struct model *model, const char *id) {
+    uint32_t index = model_find_node(model, id);
+    if (LIKELY(index != NODE_NONE))
+        return index;
+    if (model->node_count < CAP_NODES)
+        index = new_node(model, id);
+    if (index == NODE_NONE)
+        model->books.nodes_over_cap++;
+    return index;
+}
+
+uint32_t model_node_by_bus_address(const struct model *model, const struct endpoint *bus) {
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *node = &model->nodes[i]->node;
+        if (node->addr_known && node->bus_port == bus->port &&
+            memcmp(node->addr.ip, bus->ip, sizeof bus->ip) == 0)
+            return i;
+    }
+    return NODE_NONE;
+}
+
+uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip) {
+    uint32_t found = NODE_NONE;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *node = &model->nodes[i]->node;
+        if (!node->addr_known || memcmp(node->addr.ip, ip->ip, sizeof ip->ip) != 0)
+            continue;
+        if (found != NODE_NONE)
+            return NODE_NONE;
+        found = i;
+    }
+    return found;
+}
+
+/* ---- addresses ---- */
+
+static void set_address(struct model *model, uint32_t speaker, struct node_private *node,
+                        const struct endpoint *addr, uint16_t bus_port) {
+    struct node *n = &node->node;
+    bool same = n->addr_known && endpoint_equal(&n->addr, addr);
+    n->bus_port = bus_port;
+    if (LIKELY(same))
+        return;
+    struct endpoint was = n->addr;
+    bool changed = n->addr_known;
+    n->addr = *addr;
+    n->addr_known = true;
+    struct event event = {.type = EV_node_seen};
+    if (changed) {
+        event.type = EV_node_address;
+        event.node_address = (struct ev_node_address){
+            .node = model->nodes[speaker]->node.id, .about = n->id, .addr = &n->addr, .was = &was};
+    } else {
+        event.node_seen = (struct ev_node_seen){
+            .node = model->nodes[speaker]->node.id, .about = n->id, .addr = &n->addr};
+    }
+    model_conclude(model, &event);
+}
+
+/* A sender's address: as it announces it, else the one that its packets come from. */
+static void learn_own_address(struct model *model, uint32_t index,
+                              const struct ev_bus_message *message) {
+    struct endpoint addr = {.port = (uint16_t)message->port};
+    const struct event *cause = model->cause;
+    if (message->ip.len == 0 || !endpoint_parse(message->ip, addr.port, &addr))
+        memcpy(addr.ip, cause->flow->ends[cause->direction].ip, sizeof addr.ip);
+    set_address(model, index, model->nodes[index], &addr, (uint16_t)message->bus_port);
+}
+
+/* ---- a node about itself ---- */
+
+/* The named primary: mostly the one that the node has had. */
+static uint32_t primary_of(struct model *model, const struct node *node, const char *id) {
+    bool same = node->primary != NODE_NONE &&
+                memcmp(model->nodes[node->primary]->node.id, id, BUS_NODE_ID) == 0;
+    return same ? node->primary : model_add_node(model, id);
+}
+
+static void learn_role(struct model *model, uint32_t index, const struct ev_bus_message *message) {
+    struct node *node = &model->nodes[index]->node;
+    /* The receiver takes the role from this field, not from the flags; so do we. */
+    bool replica = message->replica_of;
+    uint32_t primary = replica ? primary_of(model, node, message->replica_of) : NODE_NONE;
+    bool changed = node->heard ? node->replica != replica || node->primary != primary : replica;
+    node->replica = replica;
+    node->primary = primary;
+    if (!changed)
+        return;
+    struct event event = {.type = EV_node_role};
+    event.node_role = (struct ev_node_role){
+        .node = node->id, .about = message->replica_of, .role = replica ? "replica" : "primary"};
+    model_conclude(model, &event);
+}
+
+static void learn_epochs(struct model *model, struct node *node,
+                         const struct ev_bus_message *message) {
+    struct event event = {.type = EV_node_epoch};
+    bool primary = !message->replica_of;
+    if (node->heard && primary && node->config_epoch != message->config_epoch) {
+        event.node_epoch = (struct ev_node_epoch){
+            .node = node->id, .config_epoch = message->config_epoch, .was = node->config_epoch};
+        model_conclude(model, &event);
+    }
+    node->config_epoch = message->config_epoch;
+    node->current_epoch = message->current_epoch;
+    if (message->current_epoch <= model->books.current_epoch)
+        return;
+    event.type = EV_cluster_epoch;
+    event.cluster_epoch = (struct ev_cluster_epoch){.node = node->id,
+                                                    .current_epoch = message->current_epoch,
+                                                    .was = model->books.current_epoch};
+    model->books.current_epoch = message->current_epoch;
+    model_conclude(model, &event);
+}
+
+/* gained = now & ~before, lost = before & ~now. False: the same. */
+static bool diff_slots(const uint8_t *before, const uint8_t *now, uint8_t *gained, uint8_t *lost) {
+    if (LIKELY(memcmp(before, now, BUS_SLOT_BYTES) == 0))
+        return false;
+    for (size_t i = 0; i < BUS_SLOT_BYTES; i++) {
+        gained[i] = now[i] & (uint8_t)~before[i];
+        lost[i] = before[i] & (uint8_t)~now[i];
+    }
+    return true;
+}
+
+static void learn_slots(struct model *model, struct node_private *node,
+                        const struct ev_bus_message *message) {
+    uint8_t gained[BUS_SLOT_BYTES], lost[BUS_SLOT_BYTES];
+    if (!node->slots) {
+        node->slots = calloc(1, BUS_SLOT_BYTES);
+        if (!node->slots)
+            return;
+        node->node.slots = node->slots;
+    }
+    if (!diff_slots(node->slots, message->slots, gained, lost))
+        return;
+    memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
+    if (message->replica_of) /* a replica repeats its primary's claims */
+        return;
+    struct event event = {.type = EV_node_slots};
+    event.node_slots = (struct ev_node_slots){.node = node->node.id,
+                                              .gained = gained,
+                                              .lost = lost,
+                                              .config_epoch = message->config_epoch};
+    model_conclude(model, &event);
+}
+
+static void learn_state(struct model *model, struct node *node, uint8_t state) {
+    bool changed = node->heard ? node->state != state : state != 0;
+    node->state = state;
+    if (!changed)
+        return;
+    struct event event = {.type = EV_node_state, .node_state = {.node = node->id, .state = state}};
+    model_conclude(model, &event);
+}
+
+static void copy_text(char to[NODE_NAME_MAX], struct bytes text) {
+    size_t len = min_size(text.len, NODE_NAME_MAX - 1);
+    memcpy(to, text.data, len);
+    to[len] = '\0';
+}
+
+enum { EXT_HOSTNAME = 0, EXT_SHARD_ID = 3 };
+
+/* No host name among them means that the node has none (any more). */
+static void learn_extensions(struct node *node, const struct ev_bus_message *message) {
+    struct bus_extensions walk = message->extensions;
+    struct bus_extension extension;
+    bool bad = false;
+    if (walk.count > 0)
+        node->hostname[0] = '\0';
+    while (bus_extension_next(&walk, &extension, &bad)) {
+        if (extension.id == EXT_HOSTNAME) {
+            copy_text(node->hostname, extension.data);
+        } else if (extension.id == EXT_SHARD_ID && extension.data.len == BUS_NODE_ID) {
+            memcpy(node->shard_id, extension.data.data, BUS_NODE_ID);
+            node->shard_id_known = bus_is_node_id(extension.data.data);
+        }
+    }
+}
+
+static void learn_header(struct model *model, uint32_t index,
+                         const struct ev_bus_message *message) {
+    struct node_private *node = model->nodes[index];
+    learn_own_address(model, index, message);
+    learn_role(model, index, message);
+    learn_epochs(model, &node->node, message);
+    learn_slots(model, node, message);
+    learn_state(model, &node->node, message->state);
+    node->node.flags = message->flags;
+    node->node.repl_offset = message->repl_offset;
+    node->node.heard = true;
+}
+
+/* ---- a node about others ---- */
+
+enum { FAILURE = NODE_PFAIL | NODE_FAIL };
+
+static uint16_t *view_of(struct node_private *observer, uint32_t subject) {
+    if (subject >= observer->view_count) {
+        uint32_t count = observer->view_count ? observer->view_count : 16;
+        while (count <= subject)
+            count *= 2;
+        uint16_t *views = realloc(observer->views, count * sizeof *views);
+        if (!views)
+            return NULL;
+        memset(views + observer->view_count, 0, (count - observer->view_count) * sizeof *views);
+        observer->views = views;
+        observer->view_count = count;
+    }
+    return &observer->views[subject];
+}
+
+static void set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags) {
+    uint16_t *view = view_of(model->nodes[observer], subject);
+    if (!view)
+        return;
+    uint16_t was = *view & FAILURE, is = flags & FAILURE;
+    *view = flags;
+    if (LIKELY(was == is))
+        return;
+    const char *node = model->nodes[observer]->node.id, *about = model->nodes[subject]->node.id;
+    struct event event;
+    if (is & NODE_FAIL) {
+        event.type = EV_node_failed;
+        event.node_failed = (struct ev_node_failed){.node = node, .about = about};
+    } else if (is & NODE_PFAIL) {
+        event.type = EV_node_suspected;
+        event.node_suspected = (struct ev_node_suspected){.node = node, .about = about};
+    } else {
+        event.type = EV_node_cleared;
+        event.node_cleared = (struct ev_node_cleared){.node = node, .about = about};
+    }
+    model_conclude(model, &event);
+}
+
+/* What gossip says about a node counts only until the node has been heard itself. */
+static void learn_from_gossip(struct model *model, uint32_t speaker, struct node_private *node,
+                              const struct bus_gossip_entry *entry) {
+    struct endpoint addr;
+    if (endpoint_parse(entry->ip, entry->port, &addr))
+        set_address(model, speaker, node, &addr, entry->bus_port);
+    node->node.flags = entry->flags;
+    node->node.replica = entry->flags & NODE_REPLICA;
+}
+
+static void learn_gossip(struct model *model, uint32_t speaker, const struct bus_gossip *gossip) {
+    for (size_t i = 0; i < gossip->count; i++) {
+        struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
+        uint32_t subject = model_find_node(model, entry.node);
+        if (UNLIKELY(subject == NODE_NONE) && bus_is_node_id((const uint8_t *)entry.node))
+            subject = model_add_node(model, entry.node);
+        if (subject == NODE_NONE)
+            continue;
+        struct node_private *node = model->nodes[subject];
+        if (!node->node.heard)
+            learn_from_gossip(model, speaker, node, &entry);
+        if (model->cause->time > node->node.last_seen)
+            node->node.last_seen = model->cause->time;
+        set_view(model, speaker, subject, entry.flags);
+    }
+}
+
+/* ---- messages that are events in themselves ---- */
+
+static void conclude_message(struct model *model, const struct node *sender,
+                             const struct ev_bus_message *message) {
+    struct event event;
+    const char *node = sender->id, *receiver = message->receiver;
+    switch (message->type) {
+    case BUS_FAIL:
+        event.type = EV_fail_announced;
+        event.fail_announced = (struct ev_fail_announced){.node = node, .about = message->about};
+        break;
+    case BUS_AUTH_REQUEST:
+        event.type = EV_vote_requested;
+        event.vote_requested = (struct ev_vote_requested){
+            .node = node, .about = receiver, .epoch = message->current_epoch};
+        break;
+    case BUS_AUTH_ACK:
+        event.type = EV_vote_granted;
+        event.vote_granted = (struct ev_vote_granted){
+            .node = node, .about = receiver, .epoch = message->current_epoch};
+        break;
+    case BUS_AUTH_NACK:
+        event.type = EV_vote_refused;
+        event.vote_refused = (struct ev_vote_refused){.node = node,
+                                                      .about = receiver,
+                                                      .epoch = message->about_epoch,
+                                                      .reason = message->reason};
+        break;
+    case BUS_MFSTART:
+        event.type = EV_manual_failover;
+        event.manual_failover = (struct ev_manual_failover){.node = node, .about = receiver};
+        break;
+    case BUS_UPDATE:
+        event.type = EV_update_sent;
+        event.update_sent = (struct ev_update_sent){.node = node,
+                                                    .about = receiver,
+                                                    .owner = message->about,
+                                                    .config_epoch = message->about_epoch};
+        break;
+    default:
+        return;
+    }
+    model_conclude(model, &event);
+}
+
+void model_message(struct model *model, uint32_t sender, const struct ev_bus_message *message) {
+    struct node *node = &model->nodes[sender]->node;
+    if (model->cause->time > node->last_seen)
+        node->last_seen = model->cause->time;
+    if (message->light)
+        return;
+    learn_header(model, sender, message);
+    learn_extensions(node, message);
+    if (message->gossip.count)
+        learn_gossip(model, sender, &message->gossip);
+    conclude_message(model, node, message);
+}
+
+/* ---- the view of the majority ---- */
+
+static bool is_voter(const struct node *node) {
+    static const uint8_t none[BUS_SLOT_BYTES];
+    return node->heard && !node->replica && node->slots &&
+           memcmp(node->slots, none, sizeof none) != 0;
+}
+
+uint16_t model_failure(const struct model *model, size_t index) {
+    uint32_t voters = 0, pfail = 0, fail = 0;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node_private *observer = model->nodes[i];
+        if (i == index || !is_voter(&observer->node))
+            continue;
+        uint16_t view = index < observer->view_count ? observer->views[index] : 0;
+        voters++;
+        fail += (view & NODE_FAIL) != 0;
+        pfail += (view & FAILURE) != 0;
+    }
+    if (fail * 2 > voters)
+        return NODE_FAIL;
+    return pfail * 2 > voters ? NODE_PFAIL : 0;
+}
+
+void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]) {
+    for (size_t s = 0; s < BUS_SLOTS; s++)
+        ret_owners[s] = NODE_NONE;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *node = &model->nodes[i]->node;
+        if (!is_voter(node))
+            continue;
+        for (size_t s = 0; s < BUS_SLOTS; s++) {
+            if (!(node->slots[s >> 3] & (1u << (s & 7))))
+                continue;
+            const struct node *owner =
+                ret_owners[s] == NODE_NONE ? NULL : &model->nodes[ret_owners[s]]->node;
+            if (!owner || owner->config_epoch < node->config_epoch)
+                ret_owners[s] = i;
+        }
+    }
+}
