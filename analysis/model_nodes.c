@@ -163,25 +163,27 @@ static void learn_role(struct model *model, uint32_t index, const struct ev_bus_
     model_conclude(model, &event);
 }
 
+static void raise_cluster_epoch(struct model *model, const struct node *node) {
+    struct event event = {.type = EV_cluster_epoch};
+    event.cluster_epoch = (struct ev_cluster_epoch){
+        .node = node->id, .current_epoch = node->current_epoch, .was = model->books.current_epoch};
+    model->books.current_epoch = node->current_epoch;
+    model_conclude(model, &event);
+}
+
 static void learn_epochs(struct model *model, struct node *node,
                          const struct ev_bus_message *message) {
-    struct event event = {.type = EV_node_epoch};
-    bool primary = !message->replica_of;
-    if (node->heard && primary && node->config_epoch != message->config_epoch) {
-        event.node_epoch = (struct ev_node_epoch){
-            .node = node->id, .config_epoch = message->config_epoch, .was = node->config_epoch};
-        model_conclude(model, &event);
-    }
+    uint64_t was = node->config_epoch;
     node->config_epoch = message->config_epoch;
     node->current_epoch = message->current_epoch;
-    if (message->current_epoch <= model->books.current_epoch)
-        return;
-    event.type = EV_cluster_epoch;
-    event.cluster_epoch = (struct ev_cluster_epoch){.node = node->id,
-                                                    .current_epoch = message->current_epoch,
-                                                    .was = model->books.current_epoch};
-    model->books.current_epoch = message->current_epoch;
-    model_conclude(model, &event);
+    if (node->heard && !node->replica && was != node->config_epoch) {
+        struct event event = {.type = EV_node_epoch};
+        event.node_epoch = (struct ev_node_epoch){
+            .node = node->id, .config_epoch = node->config_epoch, .was = was};
+        model_conclude(model, &event);
+    }
+    if (UNLIKELY(node->current_epoch > model->books.current_epoch))
+        raise_cluster_epoch(model, node);
 }
 
 /* gained = now & ~before, lost = before & ~now. False: the same. */

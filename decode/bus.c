@@ -119,7 +119,7 @@ static void decode_v0(const uint8_t *h, struct ev_bus_message *m) {
 static void decode_v1(const uint8_t *h, struct ev_bus_message *m) {
     decode_common(h, m);
     m->port = load_be16(h + 10);
-    m->ip = bytes_of(h + 2168, strnlen((const char *)h + 2168, BUS_IP_TEXT));
+    m->ip = h[2168] ? bus_text(bytes_of(h + 2168, BUS_IP_TEXT)) : bytes_of(NULL, 0);
     m->secondary_port = load_be16(h + 2246);
     m->bus_port = load_be16(h + 2248);
     m->flags = load_be16(h + 2250);

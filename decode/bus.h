@@ -151,6 +151,9 @@ struct ev_bus_message;
 bool bus_decode(const struct bus_frame *frame, struct bytes head,
                 struct ev_bus_message *ret_message);
 
+/* Text without its NUL padding. */
+struct bytes bus_text(struct bytes padded);
+
 bool bus_is_node_id(const uint8_t *digits);
 
 #endif

@@ -3,13 +3,17 @@
 
 #include "decode/bus.h"
 
+struct bytes bus_text(struct bytes padded) {
+    return bytes_of(padded.data, strnlen((const char *)padded.data, padded.len));
+}
+
 struct bus_gossip_entry bus_gossip_at(const struct bus_gossip *gossip, size_t index) {
     const uint8_t *p = gossip->entries + index * BUS_GOSSIP_ENTRY;
     struct bus_gossip_entry entry = {
         .node = (const char *)p,
         .ping_sent = load_be32(p + 40),
         .pong_received = load_be32(p + 44),
-        .ip = bytes_of(p + 48, strnlen((const char *)p + 48, BUS_IP_TEXT)),
+        .ip = bytes_of(p + 48, BUS_IP_TEXT),
         .port = load_be16(p + 94),
     };
     if (gossip->version == 0) { /* Redis 3: no bus port yet, flags where it stands now */
@@ -36,10 +40,6 @@ static const struct extension_row {
 
 enum { EXT_HEADER = 8, EXT_SECRET_DATA = 40 };
 
-static struct bytes without_padding(struct bytes data) {
-    return bytes_of(data.data, strnlen((const char *)data.data, data.len));
-}
-
 static bool is_ipv4_text(struct bytes text) {
     char literal[INET_ADDRSTRLEN];
     uint8_t ip[4];
@@ -53,7 +53,7 @@ static bool is_ipv4_text(struct bytes text) {
 /* Extension 4 is a client address in Valkey and the internal secret in Redis 8, which whoever
  * reads it can use to act without any ACL. Only what parses as an address may be shown. */
 static void tell_ip_from_secret(struct bus_extension *extension) {
-    struct bytes text = without_padding(extension->data);
+    struct bytes text = bus_text(extension->data);
     extension->secret = text.len > 0 && !is_ipv4_text(text);
     extension->data = extension->secret ? bytes_of(NULL, 0) : text;
     if (extension->secret)
@@ -63,7 +63,7 @@ static void tell_ip_from_secret(struct bus_extension *extension) {
 static void read_value(struct bus_extension *extension) {
     switch (extension->value) {
     case EXT_TEXT:
-        extension->data = without_padding(extension->data);
+        extension->data = bus_text(extension->data);
         break;
     case EXT_NODE_ID_TTL:
         if (extension->data.len >= BUS_NODE_ID + 8)

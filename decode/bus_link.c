@@ -21,6 +21,7 @@
  * the low four bits. A ring. */
 struct unacked {
     uint64_t *ends;
+    size_t size; /* of the block that they are in, bytes */
     uint32_t first, count, room;
 };
 
@@ -36,7 +37,8 @@ struct bus_side {
     struct bus_frame frame; /* of the message in hand, once its prefix is there */
     uint32_t left;          /* of its bytes, still to be passed over; 0: still being held */
     uint8_t *held;
-    uint32_t held_len, held_room;
+    uint32_t held_len;
+    size_t held_room;
 
     uint64_t tentative_end;
     enum bus_type tentative_type;
@@ -67,38 +69,33 @@ static void anomaly(const struct bus_walk *walk, enum anomaly name) {
 
 /* ---- what is acknowledged ---- */
 
-static void unacked_free(struct unacked *queue, struct budget *budget) {
-    budget_give(budget, queue->room * sizeof *queue->ends);
-    free(queue->ends);
+static void unacked_free(struct unacked *queue, struct pool *pool) {
+    pool_give(pool, queue->ends, queue->size);
 }
 
-static bool unacked_grow(struct unacked *queue, struct budget *budget) {
+static bool unacked_grow(struct unacked *queue, struct pool *pool) {
     uint32_t room = queue->room ? queue->room * 2 : 16;
-    size_t size = room * sizeof *queue->ends;
-    if (room > CAP_BUS_UNACKED || !budget_take(budget, size))
+    size_t size;
+    uint64_t *ends = room <= CAP_BUS_UNACKED ? pool_take(pool, room * sizeof *ends, &size) : NULL;
+    if (!ends)
         return false;
-    uint64_t *ends = malloc(size);
-    if (!ends) {
-        budget_give(budget, size);
-        return false;
-    }
     for (uint32_t i = 0; i < queue->count; i++)
         ends[i] = queue->ends[(queue->first + i) & (queue->room - 1)];
-    unacked_free(queue, budget);
-    *queue = (struct unacked){ends, 0, queue->count, room};
+    unacked_free(queue, pool);
+    *queue = (struct unacked){ends, size, 0, queue->count, room};
     return true;
 }
 
 static bool unacked_push(struct unacked *queue, uint64_t end, enum bus_type type,
-                         struct budget *budget) {
-    if (queue->count == queue->room && !unacked_grow(queue, budget))
+                         struct pool *pool) {
+    if (queue->count == queue->room && !unacked_grow(queue, pool))
         return false;
     queue->ends[(queue->first + queue->count++) & (queue->room - 1)] = end << 4 | type;
     return true;
 }
 
 static void await_ack(const struct bus_walk *walk, uint64_t end, enum bus_type type) {
-    if (!unacked_push(&walk->side->unacked, end, type, walk->out->budget))
+    if (!unacked_push(&walk->side->unacked, end, type, walk->out->pool))
         anomaly(walk, AN_bus_unacked_cap);
 }
 
@@ -216,31 +213,38 @@ static void lose_step(const struct bus_walk *walk) {
 
 /* ---- bytes held ---- */
 
-static void drop_held(const struct bus_walk *walk, struct bus_side *side) {
-    budget_give(walk->out->budget, side->held_room);
-    free(side->held);
+static void drop_held(const struct bus_walk *walk) {
+    struct bus_side *side = walk->side;
+    pool_give(walk->out->pool, side->held, side->held_room);
     side->held = NULL;
-    side->held_len = side->held_room = 0;
+    side->held_len = 0;
+    side->held_room = 0;
 }
 
+/* Moves what is held to a block of `room` bytes. */
+static bool make_room(const struct bus_walk *walk, size_t room) {
+    struct bus_side *side = walk->side;
+    struct pool *pool = walk->out->pool;
+    size_t got;
+    uint8_t *held = pool_take(pool, room, &got);
+    if (!held) {
+        anomaly(walk, AN_held_cap);
+        return false;
+    }
+    if (side->held)
+        memcpy(held, side->held, side->held_len);
+    pool_give(pool, side->held, side->held_room);
+    side->held = held;
+    side->held_room = got;
+    return true;
+}
+
+/* Adds to what is held; `room` is how much it will be in the end, as far as known. */
 static bool hold(const struct bus_walk *walk, struct bytes view, size_t room) {
     struct bus_side *side = walk->side;
     size_t wanted = side->held_len + view.len;
-    if (wanted > side->held_room) {
-        if (wanted < room)
-            wanted = room;
-        size_t more = wanted - side->held_room;
-        bool granted = budget_take(walk->out->budget, more);
-        uint8_t *held = granted ? realloc(side->held, wanted) : NULL;
-        if (!held) {
-            if (granted)
-                budget_give(walk->out->budget, more);
-            anomaly(walk, granted ? AN_no_memory : AN_held_cap);
-            return false;
-        }
-        side->held = held;
-        side->held_room = (uint32_t)wanted;
-    }
+    if (wanted > side->held_room && !make_room(walk, wanted > room ? wanted : room))
+        return false;
     memcpy(side->held + side->held_len, view.data, view.len);
     side->held_len += (uint32_t)view.len;
     return true;
@@ -262,7 +266,7 @@ static size_t pass_over(const struct bus_walk *walk, struct bytes view) {
     side->at += passed;
     if (side->left == 0) {
         complete(walk, bytes_of(side->held, side->held_len));
-        drop_held(walk, side);
+        drop_held(walk);
     }
     return passed;
 }
@@ -272,7 +276,7 @@ static size_t hold_or_lose(const struct bus_walk *walk, struct bytes view, size_
     struct bus_side *side = walk->side;
     if (hold(walk, view, room))
         return view.len;
-    drop_held(walk, side);
+    drop_held(walk);
     side->searching = side->after_gap = true;
     return view.len;
 }
@@ -291,7 +295,7 @@ static void check_held(const struct bus_walk *walk) {
     side->left = side->frame.total - side->held_len;
     if (side->left == 0) {
         complete(walk, bytes_of(side->held, side->held_len));
-        drop_held(walk, side);
+        drop_held(walk);
     }
 }
 
@@ -391,7 +395,7 @@ static size_t search(const struct bus_walk *walk, struct bytes view) {
     uint8_t copy[BUS_PLAUSIBLE];
     struct bytes head = bytes_of(copy, side->held_len);
     memcpy(copy, side->held, head.len);
-    drop_held(walk, side);
+    drop_held(walk);
     size_t at = find_message(walk, head, &found);
     pass_undecoded(walk, at);
     if (found) {
@@ -443,7 +447,7 @@ static void bus_skip(struct emitter *out, struct flow *flow, unsigned direction,
         return;
     }
     flow->sides[direction].undecoded += side->held_len;
-    drop_held(&walk, side);
+    drop_held(&walk);
     side->left = 0;
     side->incomplete = false;
     side->searching = side->after_gap = true;
@@ -469,8 +473,8 @@ static void bus_close(struct emitter *out, struct flow *flow) {
     struct bus_link *link = flow->state;
     for (unsigned i = 0; i < 2; i++) {
         struct bus_walk walk = walk_of(out, flow, i);
-        drop_held(&walk, walk.side);
-        unacked_free(&walk.side->unacked, out->budget);
+        drop_held(&walk);
+        unacked_free(&walk.side->unacked, out->pool);
     }
     free(link);
     flow->state = NULL;

@@ -30,7 +30,7 @@ struct decoder {
     struct net *net;
     struct flow_table *flows;
     struct emitter out;
-    struct budget budget; /* of what streams and protocols hold */
+    struct pool pool; /* of what streams and protocols hold */
     struct decoder_stats stats;
 
     /* the segment in hand, for the stream's callbacks */
@@ -71,8 +71,7 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
 static struct stream_sink sink_for(struct decoder *d, struct flow *flow, unsigned direction) {
     d->flow = flow;
     d->direction = direction;
-    return (struct stream_sink){
-        .bytes = on_bytes, .skip = on_skip, .context = d, .budget = &d->budget};
+    return (struct stream_sink){.bytes = on_bytes, .skip = on_skip, .context = d, .pool = &d->pool};
 }
 
 /* Tells the protocol how far the peer has acknowledged what was handed on. */
@@ -417,10 +416,10 @@ struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *contex
         return NULL;
     d->out.emit = emit;
     d->out.context = context;
-    d->out.budget = &d->budget;
-    d->budget.max = CAP_HELD;
+    d->out.pool = &d->pool;
+    d->pool.max = CAP_HELD;
     d->net = net_new();
-    d->flows = flow_table_new(key, &d->budget, on_flow_end, d);
+    d->flows = flow_table_new(key, &d->pool, on_flow_end, d);
     if (!d->net || !d->flows) {
         decoder_free(d);
         return NULL;
@@ -433,6 +432,7 @@ void decoder_free(struct decoder *decoder) {
         return;
     flow_table_free(decoder->flows);
     net_free(decoder->net);
+    pool_free(&decoder->pool);
     free(decoder);
 }
 

@@ -2,7 +2,7 @@
 #ifndef BUSTAP_DECODE_EMITTER_H
 #define BUSTAP_DECODE_EMITTER_H
 
-#include "base/budget.h"
+#include "base/pool.h"
 #include "decode/event.h"
 
 struct flow;
@@ -13,7 +13,7 @@ struct emitter {
     nstime time;    /* of the packet in hand */
     uint64_t frame; /* likewise */
     uint16_t source;
-    struct budget *budget; /* for bytes that a protocol holds, of all flows together */
+    struct pool *pool; /* for bytes that a protocol holds, of all flows together */
 };
 
 /* Fills in the place and hands the event over; the caller has set type and fields. */

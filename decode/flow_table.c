@@ -21,7 +21,7 @@ struct flow_list {
 
 struct flow_table {
     struct siphash_key key;
-    struct budget *budget;
+    struct pool *pool;
     flow_fn *ended;
     void *context;
     struct table index;
@@ -40,13 +40,13 @@ static struct slot *slot_of(struct flow *flow) {
     return (struct slot *)(void *)flow;
 }
 
-struct flow_table *flow_table_new(struct siphash_key key, struct budget *budget, flow_fn *ended,
+struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flow_fn *ended,
                                   void *context) {
     struct flow_table *table = calloc(1, sizeof *table);
     if (!table)
         return NULL;
     table->key = key;
-    table->budget = budget;
+    table->pool = pool;
     table->ended = ended;
     table->context = context;
     table->free = NONE;
@@ -157,8 +157,8 @@ void flow_remove(struct flow_table *table, struct flow *flow) {
     table->ended(table->context, flow);
     table_remove(&table->index, flow->hash, slot->index);
     unlink_slot(table, slot);
-    stream_free(&flow->sides[0].stream, table->budget);
-    stream_free(&flow->sides[1].stream, table->budget);
+    stream_free(&flow->sides[0].stream, table->pool);
+    stream_free(&flow->sides[1].stream, table->pool);
     slot->used = false;
     slot->younger = table->free;
     table->free = slot->index;

@@ -15,9 +15,9 @@ struct flow_table;
 
 typedef void flow_fn(void *context, struct flow *flow);
 
-/* The budget is that of what the flows' streams hold. `ended` is called for each flow that leaves,
+/* The pool is that of what the flows' streams hold. `ended` is called for each flow that leaves,
  * before it is freed. NULL: out of memory. */
-struct flow_table *flow_table_new(struct siphash_key key, struct budget *budget, flow_fn *ended,
+struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flow_fn *ended,
                                   void *context);
 
 /* Ends every flow. */

@@ -52,11 +52,8 @@ static enum layer walk_layers(struct walk *walk, enum layer layer) {
     return layer;
 }
 
-enum net_got net_decode(struct net *net, const struct packet *packet, struct segment *ret_segment,
-                        enum anomaly *ret_anomaly) {
-    ret_segment->time = packet->time;
-    ret_segment->frame = packet->frame;
-    ret_segment->source = packet->source;
+enum net_got net_decode_layers(struct net *net, const struct packet *packet,
+                               struct segment *ret_segment, enum anomaly *ret_anomaly) {
     struct walk walk = {.view = packet->data,
                         .wire = packet->wire_len < packet->data.len ? packet->data.len
                                                                     : packet->wire_len,
@@ -71,4 +68,15 @@ enum net_got net_decode(struct net *net, const struct packet *packet, struct seg
     if (last == LAYER_DONE)
         return NET_SEGMENT;
     return last == LAYER_BAD ? NET_BAD : NET_OTHER;
+}
+
+enum net_got net_decode(struct net *net, const struct packet *packet, struct segment *ret_segment,
+                        enum anomaly *ret_anomaly) {
+    *ret_anomaly = AN_NONE;
+    ret_segment->time = packet->time;
+    ret_segment->frame = packet->frame;
+    ret_segment->source = packet->source;
+    if (LIKELY(net_fast(packet, ret_segment)))
+        return NET_SEGMENT;
+    return net_decode_layers(net, packet, ret_segment, ret_anomaly);
 }

@@ -46,6 +46,17 @@ layer_decode layer_ethernet, layer_sll, layer_sll2, layer_null, layer_loop, laye
     layer_raw_ip, layer_ipv4, layer_ipv6, layer_udp, layer_vxlan, layer_geneve, layer_gre,
     layer_erspan2, layer_erspan3, layer_tcp;
 
+/* Reads a whole TCP header into the segment, all but its payload. */
+void net_read_tcp(struct bytes header, struct segment *segment);
+
+/* net_decode without the fast path, for what that leaves and for the test that compares them; the
+ * caller has filled in time, frame and source. */
+enum net_got net_decode_layers(struct net *net, const struct packet *packet,
+                               struct segment *ret_segment, enum anomaly *ret_anomaly);
+
+/* The commonest packets in one step. False: not one of them, ask the layers. */
+bool net_fast(const struct packet *packet, struct segment *segment);
+
 /* The layer of a LINKTYPE_ value or EtherType; LAYER_OTHER if it is none of ours. */
 enum layer layer_of_link_type(uint16_t link_type);
 enum layer layer_of_ethertype(uint16_t ethertype);

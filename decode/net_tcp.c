@@ -28,6 +28,17 @@ static void read_timestamp(struct bytes options, struct segment *segment) {
     }
 }
 
+void net_read_tcp(struct bytes header, struct segment *segment) {
+    const uint8_t *tcp = header.data;
+    segment->src.port = load_be16(tcp);
+    segment->dst.port = load_be16(tcp + 2);
+    segment->seq = load_be32(tcp + 4);
+    segment->ack = load_be32(tcp + 8);
+    segment->flags = tcp[13];
+    segment->window = load_be16(tcp + 14);
+    read_timestamp(bytes_of(tcp + 20, header.len - 20), segment);
+}
+
 enum layer layer_tcp(struct walk *walk) {
     if (walk->view.len < 20)
         return walk_short(walk, 20);
@@ -39,13 +50,7 @@ enum layer layer_tcp(struct walk *walk) {
         return walk_short(walk, header);
 
     struct segment *segment = walk->segment;
-    segment->src.port = load_be16(tcp);
-    segment->dst.port = load_be16(tcp + 2);
-    segment->seq = load_be32(tcp + 4);
-    segment->ack = load_be32(tcp + 8);
-    segment->flags = tcp[13];
-    segment->window = load_be16(tcp + 14);
-    read_timestamp(bytes_of(tcp + 20, header - 20), segment);
+    net_read_tcp(bytes_of(tcp, header), segment);
     walk_strip(walk, header);
     segment->payload = walk->view;
     segment->payload_len = (uint32_t)(walk->wire < INT32_MAX ? walk->wire : INT32_MAX);

@@ -1,8 +1,6 @@
 /* stream.c - reassembly: a position, and a sorted list of what came too early. */
 #include "decode/stream.h"
 
-#include <stdlib.h>
-
 #include "base/limits.h"
 
 void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
@@ -13,29 +11,31 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
 
 /* ---- copies that differ ---- */
 
+typedef uint64_t lanes __attribute__((vector_size(16)));
+
 /* A copy is told from the first one by its first and its last bytes: all of a small segment, and
  * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
  * much as the rest of the packet's way. */
-enum { SUMMED = 256 };
+enum { SUMMED = 128, LANES = SUMMED / (int)sizeof(lanes) };
 
-static uint64_t sum_of(struct bytes view) {
-    uint64_t a = view.len, b = 0, words[2] = {0, 0};
-    const uint8_t *p = view.data;
-    size_t left = view.len;
-    for (; left >= sizeof words; left -= sizeof words, p += sizeof words) {
-        memcpy(words, p, sizeof words);
-        a += words[0];
-        b += words[1];
-    }
-    memset(words, 0, sizeof words);
-    memcpy(words, p, left);
-    return (a + words[0]) * UINT64_C(0x9e3779b97f4a7c15) ^ (b + words[1]);
+static inline lanes sum_of_end(const uint8_t *p, lanes sum) {
+    lanes words[LANES];
+    memcpy(words, p, SUMMED);
+    for (int i = 0; i < LANES; i++)
+        sum = (sum << 1 | sum >> 63) + words[i];
+    return sum;
 }
 
-static uint64_t sum_of_ends(struct bytes view) {
-    if (view.len <= 2 * SUMMED)
-        return sum_of(view);
-    return sum_of(bytes_first(view, SUMMED)) * 3 + sum_of(bytes_after(view, view.len - SUMMED));
+static inline uint64_t sum_of(struct bytes view) {
+    lanes sum = {view.len, 0};
+    if (LIKELY(view.len > SUMMED))
+        sum = sum_of_end(view.data + view.len - SUMMED, sum_of_end(view.data, sum));
+    else {
+        uint8_t padded[SUMMED] = {0};
+        memcpy(padded, view.data, view.len);
+        sum = sum_of_end(padded, sum);
+    }
+    return sum[0] * UINT64_C(0x9e3779b97f4a7c15) + sum[1];
 }
 
 static bool is_summed(const struct stream *stream, struct bytes view, uint32_t len) {
@@ -48,7 +48,7 @@ static void remember(struct stream *stream, uint32_t seq, struct bytes view, uin
     unsigned at = stream->recent_at++ % STREAM_RECENT;
     stream->recent[at].seq = seq;
     stream->recent[at].len = len;
-    stream->recent[at].sum = sum_of_ends(view);
+    stream->recent[at].sum = sum_of(view);
 }
 
 static bool differs_from_recent(const struct stream *stream, uint32_t seq, struct bytes view,
@@ -57,7 +57,7 @@ static bool differs_from_recent(const struct stream *stream, uint32_t seq, struc
         return false;
     for (unsigned i = 0; i < STREAM_RECENT; i++) {
         if (stream->recent[i].seq == seq && stream->recent[i].len == len)
-            return stream->recent[i].sum != sum_of_ends(view);
+            return stream->recent[i].sum != sum_of(view);
     }
     return false;
 }
@@ -95,13 +95,8 @@ static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
     }
 }
 
-static size_t size_of(const struct held *held) {
-    return sizeof *held + (held->has_bytes ? held->len : 0);
-}
-
-static struct held *unlink_first(struct stream *stream, struct budget *budget) {
+static struct held *unlink_first(struct stream *stream) {
     struct held *held = stream->held;
-    budget_give(budget, size_of(held));
     stream->held = held->next;
     if (!stream->held)
         stream->held_last = NULL;
@@ -113,14 +108,14 @@ static struct held *unlink_first(struct stream *stream, struct budget *budget) {
 /* Hands on what is held and has become due. */
 static void drain(struct stream *stream, const struct stream_sink *sink) {
     while (stream->held && !seq_after(stream->held->seq, stream->next)) {
-        struct held *held = unlink_first(stream, sink->budget);
+        struct held *held = unlink_first(stream);
         uint32_t old = stream->next - held->seq;
         if (old < held->len) {
             uint32_t len = held->len - old;
             hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0),
                     len, sink);
         }
-        free(held);
+        pool_give(sink->pool, held, held->room);
     }
 }
 
@@ -137,9 +132,11 @@ void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sin
     }
 }
 
-void stream_free(struct stream *stream, struct budget *budget) {
-    while (stream->held)
-        free(unlink_first(stream, budget));
+void stream_free(struct stream *stream, struct pool *pool) {
+    while (stream->held) {
+        struct held *held = unlink_first(stream);
+        pool_give(pool, held, held->room);
+    }
 }
 
 void stream_flush(struct stream *stream, const struct stream_sink *sink) {
@@ -151,12 +148,13 @@ void stream_flush(struct stream *stream, const struct stream_sink *sink) {
 
 /* Puts a copy of the segment into the list behind `after` (NULL: in front). */
 static bool insert(struct stream *stream, struct held *after, uint32_t seq, struct bytes view,
-                   uint32_t len, struct budget *budget) {
+                   uint32_t len, struct pool *pool) {
     bool copy = !stream->ranges_only && view.len == len;
-    size_t size = sizeof(struct held) + (copy ? len : 0);
-    struct held *held = budget_take(budget, size) ? malloc(size) : NULL;
+    size_t room;
+    struct held *held = pool_take(pool, sizeof *held + (copy ? len : 0), &room);
     if (!held)
         return false;
+    held->room = room;
     held->seq = seq;
     held->len = len;
     held->has_bytes = copy;
@@ -173,17 +171,17 @@ static bool insert(struct stream *stream, struct held *after, uint32_t seq, stru
 
 /* Holds the parts of the segment that are not held yet. Mostly it belongs at the end. */
 static bool hold(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
-                 struct budget *budget) {
+                 struct pool *pool) {
     uint32_t end = seq + len;
     struct held *before = NULL;
     struct held *last = stream->held_last;
     if (last && !seq_after(last->seq + last->len, seq))
-        return insert(stream, last, seq, view, len, budget);
+        return insert(stream, last, seq, view, len, pool);
     for (struct held *at = stream->held; seq != end; at = at->next) {
         uint32_t until = at && seq_after(end, at->seq) ? at->seq : end; /* free before `at` */
         if (seq_after(until, seq)) {
             uint32_t part = until - seq;
-            if (!insert(stream, before, seq, bytes_first(view, part), part, budget))
+            if (!insert(stream, before, seq, bytes_first(view, part), part, pool))
                 return false;
             view = bytes_after(view, part);
             seq = until;
@@ -211,7 +209,7 @@ static unsigned feed_early(struct stream *stream, uint32_t seq, struct bytes vie
         stream_give_up(stream, stream->held ? stream->held->seq : seq, sink);
         return notes | STREAM_REORDER_CAP | stream_feed(stream, seq, view, len, sink);
     }
-    if (!hold(stream, seq, view, len, sink->budget))
+    if (!hold(stream, seq, view, len, sink->pool))
         notes |= STREAM_NOT_HELD;
     return notes;
 }

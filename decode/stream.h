@@ -13,10 +13,11 @@
 #ifndef BUSTAP_DECODE_STREAM_H
 #define BUSTAP_DECODE_STREAM_H
 
-#include "base/budget.h"
+#include "base/pool.h"
 
 struct held {
     struct held *next;
+    size_t room; /* of this block */
     uint32_t seq, len;
     bool has_bytes; /* else a range only */
     uint8_t bytes[];
@@ -47,7 +48,7 @@ struct stream_sink {
     void (*bytes)(void *context, struct bytes view);
     void (*skip)(void *context, uint64_t len, enum stream_skip why);
     void *context;
-    struct budget *budget; /* for what is held, of all streams together */
+    struct pool *pool; /* for what is held, of all streams together */
 };
 
 /* What stream_feed found out about a segment; any combination. */
@@ -75,7 +76,7 @@ void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sin
 /* Gives up all holes and hands on all that is held. */
 void stream_flush(struct stream *stream, const struct stream_sink *sink);
 
-void stream_free(struct stream *stream, struct budget *budget);
+void stream_free(struct stream *stream, struct pool *pool);
 
 /* a is after b, modulo 2^32 */
 static inline bool seq_after(uint32_t a, uint32_t b) {
