@@ -21,8 +21,6 @@ struct detection {
     void *context;
 };
 
-#define EVENT_BIT(symbol) (UINT64_C(1) << EV_##symbol)
-
 struct detector {
     const char *name; /* of the finding type, and for --only and --skip */
     const char *help;

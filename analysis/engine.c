@@ -43,7 +43,7 @@ static void detect(struct engine *engine, const struct event *event) {
 }
 
 static void tell_listener(struct engine *engine, const struct event *event) {
-    if (engine->options.on_event && event_rows[event->type].visibility == SHOWN)
+    if (engine->options.wants >> event->type & 1)
         engine->options.on_event(engine->options.context, event);
 }
 
@@ -110,6 +110,10 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
         return NULL;
     }
     engine->options = *options;
+    for (int type = 0; type < EV_COUNT; type++) {
+        if (event_rows[type].visibility == QUIET)
+            engine->options.wants &= ~(UINT64_C(1) << type);
+    }
     engine->decoder = decoder_new(options->key, on_observed, engine);
     engine->model = model_new(options->key, on_conclusion, engine);
     engine->detection =

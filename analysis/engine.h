@@ -15,7 +15,8 @@
 struct engine_options {
     struct siphash_key key;  /* secret and random */
     uint64_t skip_detectors; /* bit i: leave out detectors[i] */
-    event_fn *on_event;      /* SHOWN events only; NULL: nobody listens */
+    uint64_t wants;          /* the events that on_event gets, if they are SHOWN */
+    event_fn *on_event;
     void *context;
 };
 

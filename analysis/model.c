@@ -48,16 +48,10 @@ static void on_message(struct model *model, const struct event *event) {
     model->books.messages[message->type]++;
     model->books.bus_bytes += message->length;
     uint32_t sender = model_link_message(model, event);
-    /* A message found by a search may be a forgery in some payload, and one that the server
-     * ignores tells nobody anything. */
-    bool credible = !message->after_gap && !message->incomplete && !message->ignored;
+    /* One that the server ignores tells nobody anything. */
+    bool credible = !message->incomplete && !message->ignored;
     if (credible && sender != NODE_NONE)
         model_message(model, sender, message);
-}
-
-static void on_retracted(struct model *model, const struct event *event) {
-    model->books.messages[event->bus_retracted.type]--;
-    model_link_retracted(model, event);
 }
 
 static void on_anomaly(struct model *model, const struct event *event) {
@@ -92,8 +86,9 @@ static void on_flow_end(struct model *model, const struct event *event) {
 typedef void handler(struct model *model, const struct event *event);
 
 static handler *const handlers[EV_COUNT] = {
-    [EV_bus_message] = on_message,     [EV_bus_delivered] = model_link_delivered,
-    [EV_bus_retracted] = on_retracted, [EV_anomaly] = on_anomaly,
+    [EV_bus_message] = on_message,
+    [EV_bus_delivered] = model_link_delivered,
+    [EV_anomaly] = on_anomaly,
     [EV_flow_end] = on_flow_end,
 };
 

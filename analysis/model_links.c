@@ -238,17 +238,6 @@ void model_link_delivered(struct model *model, const struct event *event) {
         model_node_at(model, conn->node[end])->node.received[type]++;
 }
 
-void model_link_retracted(struct model *model, const struct event *event) {
-    enum bus_type type = event->bus_retracted.type;
-    struct conn *conn = conn_of(model, event->flow);
-    if (!conn)
-        model->books.unclaimed_sent[type]--;
-    else if (conn->node[event->direction] == NODE_NONE)
-        conn->unclaimed_sent[event->direction][type]--;
-    else
-        model_node_at(model, conn->node[event->direction])->node.sent[type]--;
-}
-
 /* How the connection's TCP did, added to its ordered pair. */
 static void add_tcp(struct link *link, const struct flow *flow) {
     const struct flow_side *from = &flow->sides[flow->connector];

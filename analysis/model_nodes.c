@@ -186,37 +186,39 @@ static void learn_epochs(struct model *model, struct node *node,
         raise_cluster_epoch(model, node);
 }
 
-/* gained = now & ~before, lost = before & ~now. False: the same. */
-static bool diff_slots(const uint8_t *before, const uint8_t *now, uint8_t *gained, uint8_t *lost) {
-    if (LIKELY(memcmp(before, now, BUS_SLOT_BYTES) == 0))
-        return false;
+/* Tells what a node claims now and did not before, and the other way round. NULL: nothing. */
+static void conclude_slots(struct model *model, const struct node *node, const uint8_t *before,
+                           const uint8_t *now, uint64_t config_epoch) {
+    uint8_t gained[BUS_SLOT_BYTES], lost[BUS_SLOT_BYTES], any = 0;
     for (size_t i = 0; i < BUS_SLOT_BYTES; i++) {
-        gained[i] = now[i] & (uint8_t)~before[i];
-        lost[i] = before[i] & (uint8_t)~now[i];
+        uint8_t was = before ? before[i] : 0, is = now ? now[i] : 0;
+        gained[i] = is & (uint8_t)~was;
+        lost[i] = was & (uint8_t)~is;
+        any |= gained[i] | lost[i];
     }
-    return true;
-}
-
-static void learn_slots(struct model *model, struct node_private *node,
-                        const struct ev_bus_message *message) {
-    uint8_t gained[BUS_SLOT_BYTES], lost[BUS_SLOT_BYTES];
-    if (!node->slots) {
-        node->slots = calloc(1, BUS_SLOT_BYTES);
-        if (!node->slots)
-            return;
-        node->node.slots = node->slots;
-    }
-    if (!diff_slots(node->slots, message->slots, gained, lost))
-        return;
-    memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
-    if (message->replica_of) /* a replica repeats its primary's claims */
+    if (!any)
         return;
     struct event event = {.type = EV_node_slots};
-    event.node_slots = (struct ev_node_slots){.node = node->node.id,
-                                              .gained = gained,
-                                              .lost = lost,
-                                              .config_epoch = message->config_epoch};
+    event.node_slots = (struct ev_node_slots){
+        .node = node->id, .gained = gained, .lost = lost, .config_epoch = config_epoch};
     model_conclude(model, &event);
+}
+
+/* A replica repeats its primary's slots: it claims none itself, until it is promoted. */
+static void learn_slots(struct model *model, struct node_private *node,
+                        const struct ev_bus_message *message, bool was_replica) {
+    if (!node->slots)
+        node->slots = calloc(1, BUS_SLOT_BYTES);
+    if (!node->slots)
+        return;
+    node->node.slots = node->slots;
+    bool is_replica = node->node.replica;
+    bool same = memcmp(node->slots, message->slots, BUS_SLOT_BYTES) == 0;
+    if (LIKELY(same && was_replica == is_replica))
+        return;
+    conclude_slots(model, &node->node, was_replica ? NULL : node->slots,
+                   is_replica ? NULL : message->slots, message->config_epoch);
+    memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
 }
 
 static void learn_state(struct model *model, struct node *node, uint8_t state) {
@@ -256,10 +258,11 @@ static void learn_extensions(struct node *node, const struct ev_bus_message *mes
 static void learn_header(struct model *model, uint32_t index,
                          const struct ev_bus_message *message) {
     struct node_private *node = model->nodes[index];
+    bool was_replica = node->node.heard && node->node.replica;
     learn_own_address(model, index, message);
     learn_role(model, index, message);
     learn_epochs(model, &node->node, message);
-    learn_slots(model, node, message);
+    learn_slots(model, node, message, was_replica);
     learn_state(model, &node->node, message->state);
     node->node.flags = message->flags;
     node->node.repl_offset = message->repl_offset;

@@ -65,7 +65,6 @@ void model_message(struct model *model, uint32_t sender, const struct ev_bus_mes
 /* model_links.c: connections and ordered pairs. */
 uint32_t model_link_message(struct model *model, const struct event *event); /* the sender */
 void model_link_delivered(struct model *model, const struct event *event);
-void model_link_retracted(struct model *model, const struct event *event);
 void model_link_flow_end(struct model *model, const struct event *event);
 void model_links_free(struct model *model);
 

@@ -5,6 +5,7 @@
 #ifndef BUSTAP_BASE_H
 #define BUSTAP_BASE_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

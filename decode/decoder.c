@@ -102,6 +102,8 @@ static void flush(struct decoder *d, struct flow *flow) {
     for (unsigned direction = 0; direction < 2; direction++) {
         struct stream_sink sink = sink_for(d, flow, direction);
         stream_flush(&flow->sides[direction].stream, &sink);
+        if (flow->proto)
+            flow->proto->end(&d->out, flow, direction);
         tell_acked(d, flow, direction);
     }
 }
@@ -166,12 +168,11 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
 
 /* What tells a packet from all others of its connection but its copies. */
 static uint32_t mark_of(const struct segment *segment) {
-    uint64_t mix = (uint64_t)segment->seq << 32 | segment->ack;
-    mix = (mix ^ ((uint64_t)segment->payload_len << 40 | (uint64_t)segment->ip_id << 24 |
-                  (uint64_t)segment->flags << 16 | segment->window)) *
-          UINT64_C(0x9e3779b97f4a7c15);
-    mix = (mix ^ (segment->has_timestamp ? segment->timestamp : 0) ^ mix >> 29) *
-          UINT64_C(0xbf58476d1ce4e5b9);
+    uint64_t mix = segment->seq * UINT64_C(0x9e3779b97f4a7c15);
+    mix += segment->ack * UINT64_C(0xbf58476d1ce4e5b9);
+    mix += ((uint64_t)segment->payload_len << 16 | segment->window) * UINT64_C(0x94d049bb133111eb);
+    mix += (segment->ip_id << 8 | segment->flags) * UINT64_C(0xd6e8feb86659fd93);
+    mix += (segment->has_timestamp ? segment->timestamp : 0) * UINT64_C(0xa0761d6478bd642f);
     return (uint32_t)(mix >> 32);
 }
 
@@ -240,7 +241,7 @@ static const struct {
     unsigned note;
     enum anomaly anomaly;
 } note_anomalies[] = {
-    {STREAM_CONFLICT, AN_tcp_conflict},
+    {STREAM_CONFLICT, AN_tcp_overlap},
     {STREAM_REORDER_CAP, AN_tcp_reorder_cap},
     {STREAM_NOT_HELD, AN_held_cap},
 };
@@ -283,6 +284,15 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
         on_notes(d, flow, direction, notes);
     if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) /* the ACK came before */
         tell_acked(d, flow, direction);
+}
+
+/* A packet captured twice says nothing about TCP, but its bytes should be the same. */
+static void on_copy(struct decoder *d, struct flow *flow, unsigned direction,
+                    const struct segment *segment) {
+    struct stream_sink sink = sink_for(d, flow, direction);
+    unsigned notes = stream_feed(&flow->sides[direction].stream, first_seq(segment),
+                                 segment->payload, segment->payload_len, &sink);
+    on_notes(d, flow, direction, notes & STREAM_CONFLICT);
 }
 
 /* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
@@ -377,8 +387,9 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         return;
     }
     struct flow_side *side = &flow->sides[direction];
-    if (is_duplicate(flow, side, segment)) {
+    if (UNLIKELY(is_duplicate(flow, side, segment))) {
         side->stats.duplicates++;
+        on_copy(d, flow, direction, segment);
         return;
     }
     bool aged = segment->time - flow->touched > TOUCH_EVERY;

@@ -20,3 +20,17 @@ const struct event_row event_rows[EV_COUNT] = {
 #include "decode/events.def"
 };
 #undef EVENT
+
+#define WITHIN(field, from, to)                                     \
+    ((field)->offset >= offsetof(struct event, bus_message.from) && \
+     (field)->offset < offsetof(struct event, bus_message.to))
+
+bool event_field_known(const struct event *event, const struct event_field *field) {
+    if (event->type != EV_bus_message)
+        return true;
+    const struct ev_bus_message *message = &event->bus_message;
+    bool in_header = WITHIN(field, current_epoch, gossip);
+    bool in_body = field->offset >= offsetof(struct event, bus_message.gossip);
+    bool header_seen = !message->incomplete && !message->light && message->version <= 1;
+    return in_header ? header_seen : !in_body || (!message->incomplete && message->version <= 1);
+}

@@ -49,6 +49,12 @@ enum event_type {
 };
 #undef EVENT
 
+/* Sets of events. The conclusions are the rows from node_seen on. */
+#define EVENT_BIT(symbol)  (UINT64_C(1) << EV_##symbol)
+#define EVENTS_ALL         UINT64_MAX
+#define EVENTS_CONCLUSIONS (UINT64_MAX << EV_node_seen)
+static_assert(EV_COUNT <= 64, "a set of events is one word");
+
 struct flow;
 
 struct event {
@@ -80,6 +86,10 @@ struct event_row {
     const struct event_field *(*fields)(void); /* ends with a row whose name is NULL */
 };
 extern const struct event_row event_rows[EV_COUNT];
+
+/* Is the field's value a fact? Of a bus message whose bytes are not all there only the framing is
+ * known, and a light one has no header: its other fields are zero for want of anything better. */
+bool event_field_known(const struct event *event, const struct event_field *field);
 
 typedef void event_fn(void *context, const struct event *event);
 

@@ -111,7 +111,7 @@ bool fragments_add(struct fragments *fragments, const struct fragment *fragment,
         }
     }
     if (!copy_units(datagram, fragment->offset, payload))
-        *ret_anomaly = AN_fragment_conflict;
+        *ret_anomaly = AN_fragment_overlap;
     if (!fragment->more)
         datagram->total = fragment->offset + (uint32_t)payload.len;
     if (datagram->total == 0 || datagram->units < (datagram->total + UNIT - 1) / UNIT)

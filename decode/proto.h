@@ -37,6 +37,9 @@ struct proto {
     /* All bytes of the direction before stream offset `offset` have arrived at the peer. */
     void (*acked)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset);
 
+    /* No more bytes of the direction will come; what waited for them is told now. */
+    void (*end)(struct emitter *out, struct flow *flow, unsigned direction);
+
     void (*close)(struct emitter *out, struct flow *flow); /* frees flow->state */
     bool wants_bytes; /* false: sizes and times are all there is to know */
 };

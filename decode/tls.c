@@ -40,5 +40,14 @@ static void acked(struct emitter *out, struct flow *flow, unsigned direction, ui
     (void)out, (void)flow, (void)direction, (void)offset;
 }
 
-const struct proto proto_tls = {
-    .name = "tls", .sniff = sniff, .open = open, .feed = feed, .skip = skip, .acked = acked};
+static void end(struct emitter *out, struct flow *flow, unsigned direction) {
+    (void)out, (void)flow, (void)direction;
+}
+
+const struct proto proto_tls = {.name = "tls",
+                                .sniff = sniff,
+                                .open = open,
+                                .feed = feed,
+                                .skip = skip,
+                                .acked = acked,
+                                .end = end};

@@ -1,0 +1,18 @@
+/* cmd_dump.c - `bustap dump`: every event, one line each. */
+#include "cli/run.h"
+
+static int dump(const struct config *config) {
+    static const struct run_kind kind = {&cmd_dump, &sink_lines, &sink_ndjson, false};
+    return run(config, &kind);
+}
+
+const struct command cmd_dump = {
+    .name = "dump",
+    .arguments = "FILE...",
+    .help = "read captures and print one line per message and state change",
+    .more = "A line is: frame, time (UTC), source > destination, type, node > node, key=value ...\n"
+            "What is not known is -. With --json each line is a JSON object.\n"
+            "`bustap list events` explains the types.\n",
+    .bit = FOR_DUMP,
+    .run = dump,
+};

@@ -1,0 +1,33 @@
+/* input.h - packets from the user's FILEs, within --from, --to and -c, into an engine. */
+#ifndef BUSTAP_CLI_INPUT_H
+#define BUSTAP_CLI_INPUT_H
+
+#include "analysis/engine.h"
+#include "capture/merge.h"
+#include "cli/options.h"
+#include "report/sink.h"
+
+struct input {
+    const struct config *config;
+    struct merge *merge;
+    struct tally tally;
+    nstime from, until; /* the window, both included */
+    bool window_known;
+};
+
+/* False and a message if a FILE cannot be read. */
+bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err);
+void input_close(struct input *input);
+
+/* Asked every few thousand packets: false stops the run. */
+typedef bool keep_on(void *context);
+
+/* Reads to the end. False: the input is damaged, and the message says where; what stood before
+ * the damage has been used. */
+bool input_run(struct input *input, struct engine *engine, keep_on *ask, void *context,
+               struct err *err);
+
+/* What the sources know of themselves, for the engine. */
+struct run_facts input_facts(const struct input *input);
+
+#endif

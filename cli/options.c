@@ -1,0 +1,267 @@
+/* options.c - one table of options: parsing and help follow from it.
+ *
+ * Like getopt_long, but descriptors instead of a switch, no abbreviations (a script that uses one
+ * breaks when an option is added), and messages that say what would have been right. */
+#include "cli/options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "analysis/detector.h"
+
+enum takes { TAKES_NOTHING, TAKES_VALUE, MAY_TAKE_VALUE };
+
+/* Reads `text` (NULL: no value given) into the member. */
+typedef bool read_value(void *member, const char *text, struct err *err);
+
+struct kind {
+    enum takes takes;
+    const char *value; /* as the help calls it */
+    read_value *read;
+};
+
+/* ---- the kinds of value ---- */
+
+static bool read_FLAG(void *member, const char *text, struct err *err) {
+    (void)text, (void)err;
+    *(bool *)member = true;
+    return true;
+}
+
+static bool read_FILE(void *member, const char *text, struct err *err) {
+    struct words *words = member;
+    (void)err;
+    words->list[words->count++] = text; /* room for all of argv */
+    return true;
+}
+
+static bool read_TIME(void *member, const char *text, struct err *err) {
+    return when_parse(text, member, err);
+}
+
+static bool read_COUNT(void *member, const char *text, struct err *err) {
+    uint64_t value = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9' && value <= UINT64_MAX / 10 - 1; at++)
+        value = value * 10 + (uint64_t)(*at - '0');
+    if (*at || value == 0)
+        return err_set(err, "'%.100s' is not a number of packets: write 1 or more", text);
+    *(uint64_t *)member = value;
+    return true;
+}
+
+static bool read_TARGET(void *member, const char *text, struct err *err) {
+    struct target *target = member;
+    if (text && !*text)
+        return err_set(err, "the name of the file is missing after =");
+    *target = (struct target){.wanted = true, .path = text};
+    return true;
+}
+
+static void name_detectors(char *text, size_t size) {
+    size_t len = 0;
+    for (size_t i = 0; i < detector_count && len < size; i++)
+        len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "", detectors[i]->name);
+}
+
+static bool read_detector(uint64_t *mask, const char *name, size_t len, struct err *err) {
+    char known[300];
+    for (size_t i = 0; i < detector_count; i++) {
+        if (strlen(detectors[i]->name) == len && memcmp(detectors[i]->name, name, len) == 0) {
+            *mask |= UINT64_C(1) << i;
+            return true;
+        }
+    }
+    name_detectors(known, sizeof known);
+    return err_set(err, "there is no detector '%.*s'; there are: %s", (int)min_size(len, 100), name,
+                   known);
+}
+
+static bool read_DETECTORS(void *member, const char *text, struct err *err) {
+    for (;;) {
+        size_t len = strcspn(text, ",");
+        if (!read_detector(member, text, len, err))
+            return false;
+        if (!text[len])
+            return true;
+        text += len + 1;
+    }
+}
+
+static bool read_SEVERITY(void *member, const char *text, struct err *err) {
+    for (int severity = SEVERITY_INFO; severity <= SEVERITY_CRITICAL; severity++) {
+        if (strcmp(severity_name((enum severity)severity), text) == 0) {
+            *(int *)member = severity;
+            return true;
+        }
+    }
+    return err_set(err, "'%.100s' is no severity: write info, notice, warning or critical", text);
+}
+
+static bool read_COLOUR(void *member, const char *text, struct err *err) {
+    static const char *const names[] = {"auto", "always", "never"};
+    for (size_t i = 0; i < countof(names); i++) {
+        if (strcmp(names[i], text) == 0) {
+            *(enum colour *)member = (enum colour)i;
+            return true;
+        }
+    }
+    return err_set(err, "'%.100s' is not a choice: write auto, always or never", text);
+}
+
+#define OPTION_KINDS(KIND)                    \
+    KIND(FLAG, TAKES_NOTHING, NULL)           \
+    KIND(FILE, TAKES_VALUE, "FILE")           \
+    KIND(TIME, TAKES_VALUE, "TIME")           \
+    KIND(COUNT, TAKES_VALUE, "COUNT")         \
+    KIND(TARGET, MAY_TAKE_VALUE, "FILE")      \
+    KIND(DETECTORS, TAKES_VALUE, "DETECTORS") \
+    KIND(SEVERITY, TAKES_VALUE, "SEVERITY")   \
+    KIND(COLOUR, TAKES_VALUE, "WHEN")
+
+#define KIND(name, takes, value) KIND_##name,
+enum kind_index { OPTION_KINDS(KIND) };
+#undef KIND
+
+#define KIND(name, takes, value) [KIND_##name] = {takes, value, read_##name},
+static const struct kind kinds[] = {OPTION_KINDS(KIND)};
+#undef KIND
+
+/* ---- the options ---- */
+
+static const struct option_row {
+    enum kind_index kind;
+    char letter;
+    const char *name;
+    unsigned commands;
+    size_t offset; /* within struct config */
+    const char *help;
+} option_rows[] = {
+#define OPTION(kind, letter, name, commands, member, help) \
+    {KIND_##kind, letter, name, commands, offsetof(struct config, member), help},
+#include "cli/options.def"
+#undef OPTION
+};
+
+/* ---- parsing ---- */
+
+struct parser {
+    struct config *config;
+    unsigned command;
+    int argc, at; /* argv[at] is the next word */
+    char *const *argv;
+    struct err *err;
+};
+
+static const struct option_row *option_named(const char *name, size_t len) {
+    for (size_t i = 0; i < countof(option_rows); i++)
+        if (strlen(option_rows[i].name) == len && memcmp(option_rows[i].name, name, len) == 0)
+            return &option_rows[i];
+    return NULL;
+}
+
+static const struct option_row *option_lettered(char letter) {
+    for (size_t i = 0; i < countof(option_rows); i++)
+        if (option_rows[i].letter == letter)
+            return &option_rows[i];
+    return NULL;
+}
+
+/* `shown` is the option as the user wrote it. `value` is what hangs on it: "=x" or the rest of a
+ * word of short options; NULL: nothing. */
+static bool apply(struct parser *p, const struct option_row *option, const char *shown, int len,
+                  const char *value) {
+    const struct kind *kind;
+    struct err why;
+    if (!option)
+        return err_set(p->err, "there is no option %.*s", len, shown);
+    if (!(option->commands & p->command))
+        return err_set(p->err, "this command does not take the option %.*s", len, shown);
+    kind = &kinds[option->kind];
+    if (value && kind->takes == TAKES_NOTHING)
+        return err_set(p->err, "the option %.*s takes no value", len, shown);
+    if (!value && kind->takes == TAKES_VALUE) {
+        if (p->at == p->argc)
+            return err_set(p->err, "the option %.*s needs a value: %s", len, shown, kind->value);
+        value = p->argv[p->at++];
+    }
+    if (kind->read((char *)p->config + option->offset, value, &why))
+        return true;
+    return err_set(p->err, "%.*s: %.400s", len, shown, why.text);
+}
+
+static bool parse_long(struct parser *p, const char *word) {
+    size_t len = strcspn(word + 2, "=");
+    const char *value = word[2 + len] ? word + 2 + len + 1 : NULL;
+    return apply(p, option_named(word + 2, len), word, (int)min_size(len + 2, 100), value);
+}
+
+/* "-qc5" is -q -c 5. */
+static bool parse_short(struct parser *p, const char *word) {
+    for (const char *at = word + 1; *at; at++) {
+        const struct option_row *option = option_lettered(*at);
+        char shown[3] = {'-', *at, '\0'};
+        bool hangs = option && kinds[option->kind].takes == TAKES_VALUE && at[1];
+        if (!apply(p, option, shown, 2, hangs ? at + 1 : NULL))
+            return false;
+        if (hangs)
+            break;
+    }
+    return true;
+}
+
+static bool parse_all(struct parser *p) {
+    for (bool options = true; p->at < p->argc;) {
+        const char *word = p->argv[p->at++];
+        bool done = true;
+        if (options && strcmp(word, "--") == 0)
+            options = false;
+        else if (options && strncmp(word, "--", 2) == 0)
+            done = parse_long(p, word);
+        else if (options && word[0] == '-' && word[1])
+            done = parse_short(p, word);
+        else
+            done = read_FILE(&p->config->files, word, p->err);
+        if (!done)
+            return false;
+    }
+    return true;
+}
+
+bool config_parse(struct config *config, unsigned command, int argc, char *const *argv,
+                  struct err *err) {
+    *config = (struct config){.fail_on = SEVERITY_NEVER};
+    config->files.list = calloc((size_t)argc + 1, sizeof *config->files.list);
+    if (!config->files.list)
+        return err_no_memory(err);
+    struct parser parser = {
+        .config = config, .command = command, .argc = argc, .argv = argv, .err = err};
+    return parse_all(&parser);
+}
+
+void config_free(struct config *config) {
+    free(config->files.list);
+}
+
+/* ---- help ---- */
+
+enum { HELP_COLUMN = 28 };
+
+static void help_line(struct buf *buf, const struct option_row *option) {
+    const struct kind *kind = &kinds[option->kind];
+    size_t from = buf->len;
+    if (option->letter)
+        buf_printf(buf, "  -%c, --%s", option->letter, option->name);
+    else
+        buf_printf(buf, "      --%s", option->name);
+    if (kind->takes != TAKES_NOTHING)
+        buf_printf(buf, kind->takes == TAKES_VALUE ? " %s" : "[=%s]", kind->value);
+    buf_pad_right(buf, from, HELP_COLUMN);
+    buf_printf(buf, " %s\n", option->help);
+}
+
+void config_help(struct buf *buf, unsigned command) {
+    for (size_t i = 0; i < countof(option_rows); i++)
+        if (option_rows[i].commands & command)
+            help_line(buf, &option_rows[i]);
+}

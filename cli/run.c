@@ -1,0 +1,159 @@
+/* run.c - a whole run: open everything, read everything, finish everything, say what went wrong.
+ *
+ * Damage of the input does not keep the report from being written: what stood before it counts. */
+#include "cli/run.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "cli/input.h"
+#include "cli/say.h"
+#include "version.h"
+
+enum { SINKS = 2 };
+
+struct run {
+    const struct config *config;
+    const struct run_kind *kind;
+    struct input input;
+    struct engine *engine;
+    struct timeline timeline;
+    struct sink sinks[SINKS];
+    size_t sink_count;
+};
+
+/* ---- opening ---- */
+
+static bool coloured(const struct config *config) {
+    const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
+    bool refused = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
+    if (config->colour == COLOUR_AUTO)
+        return !refused && isatty(STDOUT_FILENO);
+    return config->colour == COLOUR_ALWAYS;
+}
+
+static bool add_sink(struct run *run, const struct sink_ops *ops, const char *path,
+                     struct err *err) {
+    struct sink_options options = {
+        .colour = coloured(run->config),
+        .brief = run->config->quiet,
+        .whole = run->config->verbose,
+        .sources = run->config->files.count,
+    };
+    if (!sink_open(&run->sinks[run->sink_count], ops, &options, path, err))
+        return false;
+    run->sink_count++;
+    return true;
+}
+
+/* JSON alone, text alone, or both: text to standard output and JSON to its file. */
+static bool open_sinks(struct run *run, struct err *err) {
+    const struct target *json = &run->config->json;
+    bool both = json->path && strcmp(json->path, "-") != 0;
+    if (json->wanted && !add_sink(run, run->kind->json, json->path ? json->path : "-", err))
+        return false;
+    return (json->wanted && !both) || add_sink(run, run->kind->text, "-", err);
+}
+
+static void on_event(void *context, const struct event *event) {
+    struct run *run = context;
+    if (run->kind->concludes)
+        timeline_event(&run->timeline, engine_model(run->engine), event);
+    for (size_t i = 0; i < run->sink_count; i++)
+        sink_event(&run->sinks[i], event);
+}
+
+static bool open_engine(struct run *run, struct err *err) {
+    const struct config *config = run->config;
+    struct engine_options options = {
+        .skip_detectors = config->skip | (config->only ? ~config->only : 0),
+        .wants = run->kind->concludes ? EVENTS_CONCLUSIONS : EVENTS_ALL,
+        .on_event = on_event,
+        .context = run,
+    };
+    if (!run->kind->concludes)
+        options.skip_detectors = UINT64_MAX;
+    if (getrandom(&options.key, sizeof options.key, 0) != sizeof options.key)
+        return err_set(err, "the system gives no random numbers (getrandom)");
+    run->engine = engine_new(&options, err);
+    return run->engine;
+}
+
+static bool run_open(struct run *run, struct err *err) {
+    bool sha256 = run->kind->concludes && run->config->json.wanted;
+    timeline_init(&run->timeline);
+    return input_open(&run->input, run->config, sha256, err) && open_engine(run, err) &&
+           open_sinks(run, err);
+}
+
+static void run_close(struct run *run) {
+    timeline_free(&run->timeline);
+    engine_free(run->engine);
+    input_close(&run->input);
+}
+
+/* ---- reading and finishing ---- */
+
+/* Output that nobody takes, or that cannot be written, is no reason to read on. */
+static bool output_works(void *context) {
+    const struct run *run = context;
+    for (size_t i = 0; i < run->sink_count; i++)
+        if (run->sinks[i].output.error || run->sinks[i].buf.failed)
+            return false;
+    return true;
+}
+
+/* False, having said why, if one of the outputs is not whole. */
+static bool finish_sinks(struct run *run, const char *damage) {
+    struct report report = {
+        .version = BUSTAP_VERSION,
+        .engine = run->engine,
+        .sources = run->input.merge,
+        .timeline = &run->timeline,
+        .tally = run->input.tally,
+        .damage = damage,
+    };
+    bool whole = true;
+    for (size_t i = 0; i < run->sink_count; i++) {
+        struct err err;
+        if (!sink_finish(&run->sinks[i], &report, &err)) {
+            (void)say("%s", err.text);
+            whole = false;
+        }
+    }
+    return whole;
+}
+
+static bool is_found(const struct run *run) {
+    int fail_on = run->config->fail_on;
+    if (fail_on == SEVERITY_NEVER)
+        return false;
+    for (size_t i = 0; i < engine_finding_count(run->engine); i++)
+        if ((int)engine_finding(run->engine, i)->severity >= fail_on)
+            return true;
+    return false;
+}
+
+static int run_all(struct run *run) {
+    struct err damage;
+    bool sound = input_run(&run->input, run->engine, output_works, run, &damage);
+    struct run_facts facts = input_facts(&run->input);
+    engine_finish(run->engine, &facts);
+    bool whole = finish_sinks(run, sound ? NULL : damage.text);
+    if (!sound)
+        (void)say("%s", damage.text);
+    if (!sound || !whole)
+        return EXIT_TROUBLE;
+    return is_found(run) ? EXIT_FOUND : EXIT_DONE;
+}
+
+int run(const struct config *config, const struct run_kind *kind) {
+    struct run run = {.config = config, .kind = kind};
+    struct err err;
+    if (config->files.count == 0)
+        return usage_error(kind->command, "name a capture, or - for standard input");
+    int status = run_open(&run, &err) ? run_all(&run) : say("%s", err.text);
+    run_close(&run);
+    return status;
+}

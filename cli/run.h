@@ -1,0 +1,16 @@
+/* run.h - what analyze and dump share: FILEs in, an engine, one or two sinks out. */
+#ifndef BUSTAP_CLI_RUN_H
+#define BUSTAP_CLI_RUN_H
+
+#include "cli/command.h"
+#include "report/sink.h"
+
+struct run_kind {
+    const struct command *command;
+    const struct sink_ops *text, *json;
+    bool concludes; /* detectors, timeline and hashes of the input are wanted */
+};
+
+int run(const struct config *config, const struct run_kind *kind);
+
+#endif

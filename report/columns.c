@@ -1,0 +1,79 @@
+/* columns.c - cells with a NUL behind each, so that a table is one buffer. */
+#include "report/columns.h"
+
+#include <stdlib.h>
+
+#include "report/format.h"
+
+enum { CELLS_MAX = 8 << 20, INDENT = 2, SPACING = 2 };
+
+struct columns columns_of(const struct column *heads, size_t count) {
+    return (struct columns){.heads = heads, .count = count, .cells = {.max = CELLS_MAX}};
+}
+
+void columns_next(struct columns *columns) {
+    buf_add(&columns->cells, "", 1);
+    columns->done++;
+}
+
+void columns_text(struct columns *columns, const char *text) {
+    buf_text(&columns->cells, text);
+    columns_next(columns);
+}
+
+void columns_u64(struct columns *columns, uint64_t value) {
+    buf_u64(&columns->cells, value);
+    columns_next(columns);
+}
+
+void columns_rare(struct columns *columns, uint64_t value) {
+    if (value)
+        columns_u64(columns, value);
+    else
+        columns_text(columns, "-");
+}
+
+static void measure(const struct columns *columns, size_t *widths) {
+    const char *cell = columns->cells.data;
+    for (size_t i = 0; i < columns->count; i++)
+        widths[i] = strlen(columns->heads[i].head);
+    for (size_t i = 0; i < columns->done; i++, cell += strlen(cell) + 1) {
+        size_t len = strlen(cell), *width = &widths[i % columns->count];
+        *width = len > *width ? len : *width;
+    }
+}
+
+static void print_cell(const struct columns *columns, size_t column, const char *text,
+                       const size_t *widths, struct buf *buf) {
+    bool last = column + 1 == columns->count;
+    size_t from = buf->len;
+    buf_pad_right(buf, from, column == 0 ? INDENT : SPACING);
+    from = buf->len;
+    buf_text(buf, text);
+    if (columns->heads[column].side == RIGHT)
+        buf_pad_left(buf, from, widths[column]);
+    else if (!last) /* no blanks at the end of a line */
+        buf_pad_right(buf, from, widths[column]);
+    if (last)
+        buf_text(buf, "\n");
+}
+
+static void print_rows(const struct columns *columns, const size_t *widths, struct buf *buf) {
+    const char *cell = columns->cells.data;
+    for (size_t i = 0; i < columns->count; i++)
+        print_cell(columns, i, columns->heads[i].head, widths, buf);
+    for (size_t i = 0; i < columns->done; i++, cell += strlen(cell) + 1)
+        print_cell(columns, i % columns->count, cell, widths, buf);
+}
+
+void columns_print(struct columns *columns, struct buf *buf) {
+    size_t *widths = calloc(columns->count, sizeof *widths);
+    if (!widths || columns->cells.failed) {
+        buf->failed = true;
+    } else if (columns->done > 0) {
+        measure(columns, widths);
+        print_rows(columns, widths, buf);
+    }
+    free(widths);
+    buf_free(&columns->cells);
+}

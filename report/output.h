@@ -1,0 +1,29 @@
+/* output.h - where a report goes: standard output or a file. The one writer: whatever cannot be
+ * written (a full disk, a closed pipe) is remembered and said once, at the end. */
+#ifndef BUSTAP_REPORT_OUTPUT_H
+#define BUSTAP_REPORT_OUTPUT_H
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct output {
+    FILE *file;
+    const char *name; /* for messages; borrowed */
+    int error;        /* errno of the first write that failed, else 0 */
+};
+
+/* "-" is standard output. False and a message if the file cannot be written. */
+bool output_open(struct output *output, const char *path, struct err *err);
+
+/* Writes what is in the buffer and empties it. */
+void output_take(struct output *output, struct buf *buf);
+
+/* Nobody reads the other end any more, as behind `| head`: a reason to stop, but no failure. */
+bool output_unwanted(const struct output *output);
+
+/* Flushes and closes. False and a message if anything is missing from what was to be written. */
+bool output_close(struct output *output, struct err *err);
+
+#endif

@@ -1,0 +1,265 @@
+/* render.c - the table of field kinds, and the walk over an event's fields. */
+#include "report/render.h"
+#include "decode/flow.h"
+#include "report/format.h"
+#include "report/render_lists.h"
+
+#include <stdio.h>
+
+/* ---- flags, nodes, addresses: used by reports too ---- */
+
+enum { FLAG_TEXT = 16 };
+
+/* The next flag of `flags` as a word; its bit is taken out. What has no name is one hex number,
+ * written into `unnamed`. */
+static const char *next_flag(uint32_t *flags, const struct bus_flag_row *rows, size_t count,
+                             char unnamed[FLAG_TEXT]) {
+    for (size_t i = 0; i < count; i++) {
+        if (*flags & rows[i].bit) {
+            *flags &= ~(uint32_t)rows[i].bit;
+            return rows[i].name;
+        }
+    }
+    (void)snprintf(unnamed, FLAG_TEXT, "0x%x", (unsigned)*flags);
+    *flags = 0;
+    return unnamed;
+}
+
+void render_flags(struct buf *buf, uint32_t flags, const struct bus_flag_row *rows, size_t count) {
+    char unnamed[FLAG_TEXT];
+    for (bool first = true; flags; first = false) {
+        if (!first)
+            buf_add(buf, ",", 1);
+        buf_text(buf, next_flag(&flags, rows, count, unnamed));
+    }
+}
+
+void render_json_flags(struct json *json, const char *key, uint32_t flags,
+                       const struct bus_flag_row *rows, size_t count) {
+    char unnamed[FLAG_TEXT];
+    json_open(json, key, '[');
+    while (flags)
+        json_text(json, NULL, next_flag(&flags, rows, count, unnamed));
+    json_close(json, ']');
+}
+
+void render_node_short(struct buf *buf, const char *id) {
+    buf_wire_text(buf, bytes_of(id, NODE_SHORT), NODE_SHORT);
+}
+
+void render_json_node(struct json *json, const char *key, const char *id) {
+    if (id)
+        json_wire_text(json, key, bytes_of(id, BUS_NODE_ID), BUS_NODE_ID);
+    else
+        json_null(json, key);
+}
+
+void render_json_endpoint(struct json *json, const char *key, const struct endpoint *endpoint) {
+    char text[ENDPOINT_TEXT];
+    endpoint_text(endpoint, text);
+    json_text(json, key, text);
+}
+
+/* ---- the kinds: text ---- */
+
+static void text_NUM(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_u64(buf, *(const field_NUM *)value);
+}
+
+static void text_BOOL(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_text(buf, *(const field_BOOL *)value ? "yes" : "no");
+}
+
+static void text_WORD(struct buf *buf, const void *value, bool whole) {
+    const char *word = *(const field_WORD *)value;
+    (void)whole;
+    if (word)
+        buf_text(buf, word);
+}
+
+static void text_NODE(struct buf *buf, const void *value, bool whole) {
+    const char *id = *(const field_NODE *)value;
+    if (id)
+        buf_wire_text(buf, bytes_of(id, whole ? BUS_NODE_ID : NODE_SHORT), BUS_NODE_ID);
+}
+
+static void text_TEXT(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    render_quoted(buf, *(const field_TEXT *)value);
+}
+
+static void text_SLOTS(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_slots(buf, *(const field_SLOTS *)value);
+}
+
+static void text_ENDPOINT(struct buf *buf, const void *value, bool whole) {
+    const struct endpoint *endpoint = *(const field_ENDPOINT *)value;
+    char text[ENDPOINT_TEXT];
+    (void)whole;
+    if (!endpoint)
+        return;
+    endpoint_text(endpoint, text);
+    buf_text(buf, text);
+}
+
+static void text_NODE_FLAGS(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    render_flags(buf, *(const field_NODE_FLAGS *)value, bus_node_flag_rows, bus_node_flag_count);
+}
+
+static void text_MFLAGS(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    render_flags(buf, *(const field_MFLAGS *)value, bus_mflag_rows, bus_mflag_count);
+}
+
+static const char *state_word(const void *value) {
+    return *(const field_STATE *)value ? "fail" : "ok";
+}
+
+static void text_STATE(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_text(buf, state_word(value));
+}
+
+static void text_BUS_TYPE(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_text(buf, bus_type_rows[*(const field_BUS_TYPE *)value].name);
+}
+
+static void text_ANOMALY(struct buf *buf, const void *value, bool whole) {
+    (void)whole;
+    buf_text(buf, anomaly_rows[*(const field_ANOMALY *)value].name);
+}
+
+/* ---- the kinds: JSON ---- */
+
+static void json_NUM(struct json *json, const char *key, const void *value) {
+    json_u64(json, key, *(const field_NUM *)value);
+}
+
+static void json_BOOL(struct json *json, const char *key, const void *value) {
+    json_bool(json, key, *(const field_BOOL *)value);
+}
+
+static void json_WORD(struct json *json, const char *key, const void *value) {
+    json_text(json, key, *(const field_WORD *)value);
+}
+
+static void json_NODE(struct json *json, const char *key, const void *value) {
+    render_json_node(json, key, *(const field_NODE *)value);
+}
+
+static void json_TEXT(struct json *json, const char *key, const void *value) {
+    json_wire_text(json, key, *(const field_TEXT *)value, TEXT_SHOWN);
+}
+
+static void json_SLOTS(struct json *json, const char *key, const void *value) {
+    struct buf ranges = {.max = SLOTS_TEXT};
+    buf_slots(&ranges, *(const field_SLOTS *)value);
+    json_text_of(json, key, bytes_of(ranges.data, ranges.len));
+    json->buf->failed |= ranges.failed;
+    buf_free(&ranges);
+}
+
+static void json_ENDPOINT(struct json *json, const char *key, const void *value) {
+    const struct endpoint *endpoint = *(const field_ENDPOINT *)value;
+    if (endpoint)
+        render_json_endpoint(json, key, endpoint);
+    else
+        json_null(json, key);
+}
+
+static void json_NODE_FLAGS(struct json *json, const char *key, const void *value) {
+    render_json_flags(json, key, *(const field_NODE_FLAGS *)value, bus_node_flag_rows,
+                      bus_node_flag_count);
+}
+
+static void json_MFLAGS(struct json *json, const char *key, const void *value) {
+    render_json_flags(json, key, *(const field_MFLAGS *)value, bus_mflag_rows, bus_mflag_count);
+}
+
+static void json_STATE(struct json *json, const char *key, const void *value) {
+    json_text(json, key, state_word(value));
+}
+
+static void json_BUS_TYPE(struct json *json, const char *key, const void *value) {
+    json_text(json, key, bus_type_rows[*(const field_BUS_TYPE *)value].name);
+}
+
+static void json_ANOMALY(struct json *json, const char *key, const void *value) {
+    json_text(json, key, anomaly_rows[*(const field_ANOMALY *)value].name);
+}
+
+/* ---- the table ---- */
+
+static const struct kind_row {
+    void (*text)(struct buf *buf, const void *value, bool whole); /* adds nothing: not known */
+    void (*json)(struct json *json, const char *key, const void *value);
+    size_t size; /* of the value: all zero says nothing in a bus message */
+} kind_rows[FIELD_KIND_COUNT] = {
+#define FIELD_KIND(kind, type) [FIELD_##kind] = {text_##kind, json_##kind, sizeof(type)},
+    FIELD_KINDS(FIELD_KIND)
+#undef FIELD_KIND
+};
+
+static const void *value_of(const struct event *event, const struct event_field *field) {
+    return (const uint8_t *)event + field->offset;
+}
+
+static bool is_zero(const void *value, size_t size) {
+    static const uint8_t zeros[64];
+    _Static_assert(sizeof(struct bus_extensions) <= sizeof zeros, "largest kind of field");
+    return memcmp(value, zeros, size) == 0;
+}
+
+/* ---- the walk ---- */
+
+void render_field(struct buf *buf, const struct event *event, const struct event_field *field,
+                  bool whole) {
+    kind_rows[field->kind].text(buf, value_of(event, field), whole);
+}
+
+static void render_pair(struct buf *buf, const struct event *event, const struct event_field *field,
+                        bool whole) {
+    size_t before = buf->len;
+    buf_add(buf, " ", 1);
+    buf_text(buf, field->name);
+    buf_add(buf, "=", 1);
+    size_t after = buf->len;
+    render_field(buf, event, field, whole);
+    if (buf->len == after)
+        buf_cut(buf, before); /* no value, no key */
+}
+
+void render_fields(struct buf *buf, const struct event *event, const struct event_field *fields,
+                   bool whole) {
+    bool terse = event->type == EV_bus_message;
+    for (; fields->name; fields++) {
+        if (terse && is_zero(value_of(event, fields), kind_rows[fields->kind].size))
+            continue;
+        render_pair(buf, event, fields, whole);
+    }
+}
+
+void render_json(struct json *json, const struct event *event) {
+    json_open(json, NULL, '{');
+    json_time(json, "time", event->time);
+    json_text(json, "event", event_rows[event->type].name);
+    json_u64(json, "source", event->source);
+    json_u64(json, "frame", event->frame);
+    if (event->flow) {
+        render_json_endpoint(json, "src", &event->flow->ends[event->direction]);
+        render_json_endpoint(json, "dst", &event->flow->ends[!event->direction]);
+    }
+    const struct event_field *field = event_rows[event->type].fields();
+    for (; field->name; field++) {
+        if (event_field_known(event, field))
+            kind_rows[field->kind].json(json, field->name, value_of(event, field));
+        else
+            json_null(json, field->name);
+    }
+    json_close(json, '}');
+}

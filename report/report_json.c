@@ -1,0 +1,441 @@
+/* report_json.c - `analyze --json`: the report as one object, member by member as the contract
+ * (contract.md, section 2) names them. Members that the contract does not name are ours.
+ *
+ * The object is written in pieces, so that a report of any length needs little memory. */
+#include <stdlib.h>
+
+#include "report/format.h"
+#include "report/link_types.h"
+#include "report/render.h"
+#include "report/sink.h"
+#include "report/view.h"
+
+enum { PIECE = 64 << 10, PRETTY_DEPTH = 3 };
+
+struct writer {
+    struct json json;
+    struct sink *sink;
+    const struct report *report;
+    const struct model *model;
+    const struct view *view;
+};
+
+/* Called wherever much has been added. */
+static void piece(struct writer *w) {
+    if (w->sink->buf.len > PIECE)
+        sink_flush(w->sink);
+}
+
+static void node_id(struct writer *w, const char *key, uint32_t index) {
+    render_json_node(&w->json, key, index == NODE_NONE ? NULL : model_node(w->model, index)->id);
+}
+
+static void address(struct json *json, const char *key, const struct node *node) {
+    if (node->addr_known)
+        render_json_endpoint(json, key, &node->addr);
+    else
+        json_null(json, key);
+}
+
+/* ---- capture ---- */
+
+static void link_types(struct json *json, const struct source_info *info) {
+    json_open(json, "link_types", '[');
+    for (size_t i = 0; i < info->link_type_count; i++) {
+        struct buf name = {.max = 64};
+        link_type_name(&name, info->link_types[i]);
+        json_text(json, NULL, name.data);
+        buf_free(&name);
+    }
+    json_close(json, ']');
+}
+
+static void source(struct json *json, const struct source_info *info) {
+    json_open(json, NULL, '{');
+    json_wire_text(json, "path", bytes_str(info->path), SIZE_MAX);
+    json_text(json, "sha256", info->sha256[0] ? info->sha256 : NULL);
+    json_text(json, "format", info->format);
+    link_types(json, info);
+    json_u64(json, "packets", info->packets);
+    json_u64(json, "bytes", info->bytes);
+    json_u64(json, "truncated_packets", info->truncated_packets);
+    json_u64(json, "kernel_drops", info->kernel_drops);
+    json_close(json, '}');
+}
+
+static void anomalies(struct json *json, const uint64_t counts[AN_COUNT]) {
+    json_open(json, "anomalies", '{');
+    for (size_t i = 0; i < AN_COUNT; i++)
+        if (counts[i])
+            json_u64(json, anomaly_rows[i].name, counts[i]);
+    json_close(json, '}');
+}
+
+static void loss(struct writer *w, const struct model_books *books) {
+    struct json *json = &w->json;
+    json_open(json, "loss", '{');
+    json_u64(json, "gaps", books->gaps);
+    json_u64(json, "gap_bytes", books->gap_bytes + books->snaplen_bytes); /* all not seen */
+    json_u64(json, "estimated_lost_packets", w->view->lost_packets);
+    json_u64(json, "kernel_drops", w->view->kernel_drops);
+    json_u64(json, "snaplen_bytes", books->snaplen_bytes);
+    json_close(json, '}');
+}
+
+static void traffic(struct json *json, const char *key, const struct traffic *traffic) {
+    json_open(json, key, '{');
+    json_u64(json, "flows", traffic->flows);
+    json_u64(json, "bytes", traffic->bytes);
+    json_close(json, '}');
+}
+
+static void flows(struct writer *w, const struct model_books *books) {
+    struct decoder_stats stats = engine_decoder_stats(w->report->engine);
+    struct json *json = &w->json;
+    json_open(json, "flows", '{');
+    json_u64(json, "all", stats.flows);
+    json_u64(json, "bus", books->bus_flows);
+    traffic(json, "tls", &books->tls);
+    traffic(json, "other", &books->other);
+    json_u64(json, "evicted", stats.flows_evicted);
+    json_close(json, '}');
+    json_u64(json, "tcp_segments", stats.segments);
+    json_u64(json, "other_packets", stats.other_packets);
+    json_u64(json, "stray_packets", stats.stray_packets);
+}
+
+static void capture(struct writer *w) {
+    const struct model_books *books = model_books(w->model);
+    const struct tally *tally = &w->report->tally;
+    struct json *json = &w->json;
+    json_open(json, "capture", '{');
+    json_open(json, "sources", '[');
+    for (size_t i = 0; i < merge_count(w->report->sources); i++)
+        source(json, merge_info(w->report->sources, i));
+    json_close(json, ']');
+    json_u64(json, "packets", tally->packets);
+    json_u64(json, "bytes", tally->bytes);
+    json_time(json, "first", tally->first);
+    json_time(json, "last", tally->last);
+    loss(w, books);
+    flows(w, books);
+    anomalies(json, books->other_anomalies);
+    json_text(json, "damage", w->report->damage);
+    json_close(json, '}');
+    piece(w);
+}
+
+/* ---- bus ---- */
+
+static void messages(struct json *json, const char *key, const message_counts counts) {
+    json_open(json, key, '{');
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        if (counts[i])
+            json_u64(json, bus_type_rows[i].name, counts[i]);
+    json_close(json, '}');
+}
+
+static void by_node(struct writer *w) {
+    struct json *json = &w->json;
+    json_open(json, "by_node", '[');
+    for (size_t i = 0; i < model_node_count(w->model); i++) {
+        const struct node *node = model_node(w->model, i);
+        if (!node->heard && !view_messages(node->sent) && !view_messages(node->received))
+            continue;
+        json_open(json, NULL, '{');
+        node_id(w, "node", (uint32_t)i);
+        address(json, "addr", node);
+        messages(json, "sent", node->sent);
+        messages(json, "received", node->received);
+        json_u64(json, "bytes_sent", node->bytes_sent);
+        json_close(json, '}');
+        piece(w);
+    }
+    json_close(json, ']');
+}
+
+/* Microseconds, rounded down; null if there is none. */
+static void microseconds(struct json *json, const char *key, bool known, nstime span) {
+    if (known)
+        json_u64(json, key, (uint64_t)(span < 0 ? 0 : span / NS_PER_US));
+    else
+        json_null(json, key);
+}
+
+static void link(struct writer *w, const struct link *link) {
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    node_id(w, "from", link->from);
+    node_id(w, "to", link->to);
+    json_u64(json, "connections", link->connections);
+    json_u64(json, "unanswered", link->unanswered);
+    json_u64(json, "refused", link->refused);
+    json_u64(json, "resets", link->resets);
+    json_u64(json, "pings", link->pings);
+    json_u64(json, "pongs", link->pongs);
+    json_u64(json, "broadcasts", link->broadcasts);
+    bool timed = link->rtt_count > 0;
+    microseconds(json, "rtt_min_us", timed, link->rtt_min);
+    microseconds(json, "rtt_mean_us", timed, timed ? link->rtt_sum / link->rtt_count : 0);
+    microseconds(json, "rtt_max_us", timed, link->rtt_max);
+    microseconds(json, "longest_silence_us", true, link->longest_silence);
+    json_time(json, "waiting_since", link->waiting_since);
+    json_u64(json, "retransmits", link->retransmits);
+    json_u64(json, "zero_windows", link->zero_windows);
+    json_u64(json, "gap_bytes", link->gap_bytes);
+    json_u64(json, "unacked_bytes", link->unacked_bytes);
+    json_close(json, '}');
+    piece(w);
+}
+
+static void bus(struct writer *w) {
+    const struct model_books *books = model_books(w->model);
+    struct json *json = &w->json;
+    json_open(json, "bus", '{');
+    messages(json, "messages", books->messages);
+    by_node(w);
+    json_u64(json, "bytes", books->bus_bytes);
+    json_u64(json, "undecoded_bytes", books->undecoded_bytes);
+    anomalies(json, books->bus_anomalies);
+    json_open(json, "unclaimed", '{');
+    messages(json, "sent", books->unclaimed_sent);
+    messages(json, "received", books->unclaimed_received);
+    json_close(json, '}');
+    json_open(json, "links", '[');
+    for (size_t i = 0; i < model_link_count(w->model); i++)
+        link(w, model_link(w->model, i));
+    json_close(json, ']');
+    json_close(json, '}');
+    piece(w);
+}
+
+/* Client traffic is not decoded yet: its place in the report. */
+static void clients(struct json *json) {
+    json_open(json, "clients", '{');
+    json_open(json, "servers", '[');
+    json_close(json, ']');
+    json_u64(json, "undecoded_bytes", 0);
+    json_u64(json, "unanswered", 0);
+    json_u64(json, "unmatched_replies", 0);
+    json_open(json, "anomalies", '{');
+    json_close(json, '}');
+    json_close(json, '}');
+}
+
+/* ---- cluster ---- */
+
+/* What only the node itself says is null for one that was never heard. */
+static void own_words(struct json *json, const struct node *node) {
+    if (node->heard) {
+        json_u64(json, "config_epoch", node->config_epoch);
+        json_u64(json, "repl_offset", node->repl_offset);
+        json_text(json, "state", node->state ? "fail" : "ok");
+    } else {
+        json_null(json, "config_epoch");
+        json_null(json, "repl_offset");
+        json_null(json, "state");
+    }
+}
+
+static void cluster_node(struct writer *w, uint32_t index) {
+    const struct node *node = model_node(w->model, index);
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    node_id(w, "id", index);
+    address(json, "addr", node);
+    json_u64(json, "bus_port", node->bus_port);
+    json_text(json, "role", node->replica ? "replica" : "primary");
+    node_id(w, "primary", node->primary);
+    struct buf slots = {.max = SLOTS_TEXT};
+    view_slots_of(w->view, index, &slots);
+    json_text_of(json, "slots", bytes_of(slots.data, slots.len));
+    buf_free(&slots);
+    own_words(json, node);
+    json_wire_text(json, "hostname", bytes_str(node->hostname), TEXT_SHOWN);
+    render_json_node(json, "shard_id", node->shard_id_known ? node->shard_id : NULL);
+    render_json_flags(json, "flags", view_flags(w->model, index), bus_node_flag_rows,
+                      bus_node_flag_count);
+    json_bool(json, "heard", node->heard);
+    json_time(json, "first_seen", node->first_seen);
+    json_time(json, "last_seen", node->last_seen);
+    json_close(json, '}');
+    piece(w);
+}
+
+static void slot_range(struct writer *w, const struct view_range *range) {
+    struct json *json = &w->json;
+    struct buf text = {.max = 64};
+    json_open(json, NULL, '{');
+    buf_range(&text, 0, range->first, range->last);
+    json_text(json, "range", text.data);
+    buf_free(&text);
+    node_id(w, "owner", range->owner);
+    json_u64(json, "config_epoch", model_node(w->model, range->owner)->config_epoch);
+    json_close(json, '}');
+    piece(w);
+}
+
+static void cluster(struct writer *w) {
+    struct json *json = &w->json;
+    json_open(json, "cluster", '{');
+    json_u64(json, "current_epoch", model_books(w->model)->current_epoch);
+    json_open(json, "nodes", '[');
+    for (size_t i = 0; i < model_node_count(w->model); i++)
+        cluster_node(w, (uint32_t)i);
+    json_close(json, ']');
+    json_open(json, "slots", '[');
+    struct view_range range = {0};
+    while (view_next_range(w->view, &range))
+        slot_range(w, &range);
+    json_close(json, ']');
+    json_u64(json, "nodes_over_cap", model_books(w->model)->nodes_over_cap);
+    json_u64(json, "links_over_cap", model_books(w->model)->links_over_cap);
+    json_close(json, '}');
+}
+
+/* ---- timeline ---- */
+
+static void timeline(struct writer *w) {
+    const struct timeline *timeline = w->report->timeline;
+    struct json *json = &w->json;
+    json_open(json, "timeline", '[');
+    json->pretty = PRETTY_DEPTH - 1; /* an entry a line */
+    for (size_t i = 0; i < timeline->count; i++) {
+        const struct timeline_entry *entry = &timeline->entries[i];
+        json_open(json, NULL, '{');
+        json_time(json, "time", entry->time);
+        json_text(json, "event", event_rows[entry->type].name);
+        render_json_node(json, "node", entry->node_known ? entry->node : NULL);
+        render_json_node(json, "about", entry->about_known ? entry->about : NULL);
+        json_text(json, "text", timeline_text(timeline, i));
+        json_u64(json, "frame", entry->frame);
+        json_u64(json, "source", entry->source);
+        json_close(json, '}');
+        piece(w);
+    }
+    json->pretty = PRETTY_DEPTH;
+    json_close(json, ']');
+    json_u64(json, "timeline_left_out", timeline->left_out);
+}
+
+/* ---- findings ---- */
+
+static void lines(struct json *json, const char *key, const char *const text[FINDING_LINES]) {
+    json_open(json, key, '[');
+    for (size_t i = 0; i < FINDING_LINES && text[i]; i++)
+        json_text(json, NULL, text[i]);
+    json_close(json, ']');
+}
+
+static void evidence(struct json *json, const struct evidence *evidence) {
+    struct buf filter = {.max = 64};
+    json_open(json, NULL, '{');
+    json_u64(json, "frame", evidence->frame);
+    json_u64(json, "source", evidence->source);
+    json_time(json, "time", evidence->time);
+    json_text(json, "note", evidence->note);
+    buf_text(&filter, "frame.number == ");
+    buf_u64(&filter, evidence->frame);
+    json_text(json, "filter", filter.data);
+    buf_free(&filter);
+    json_close(json, '}');
+}
+
+/* Findings name no subjects yet: no detector so far speaks of single nodes or clients. */
+static void subjects(struct json *json) {
+    static const char *const lists[] = {"nodes", "clients", "addrs"};
+    json_open(json, "subjects", '{');
+    for (size_t i = 0; i < countof(lists); i++) {
+        json_open(json, lists[i], '[');
+        json_close(json, ']');
+    }
+    json_text(json, "slots", "");
+    json_close(json, '}');
+}
+
+static void facts(struct json *json, const struct finding *finding) {
+    json_open(json, "ruled_out", '[');
+    json_close(json, ']');
+    subjects(json);
+    json_open(json, "metrics", '{');
+    for (size_t i = 0; i < finding->metric_count; i++)
+        json_u64(json, finding->metrics[i].name, finding->metrics[i].value);
+    json_close(json, '}');
+    json_open(json, "evidence", '[');
+    for (size_t i = 0; i < finding->evidence_count; i++)
+        evidence(json, &finding->evidence[i]);
+    json_close(json, ']');
+    lines(json, "caveats", finding->caveats);
+    lines(json, "advice", finding->advice);
+}
+
+static void finding(struct writer *w, const struct finding *finding, size_t number) {
+    struct json *json = &w->json;
+    struct buf id = {.max = 32};
+    json_open(json, NULL, '{');
+    buf_printf(&id, "f%zu", number);
+    json_text(json, "id", id.data);
+    buf_free(&id);
+    json_text(json, "type", finding->type);
+    json_text(json, "severity", severity_name(finding->severity));
+    json_text(json, "confidence", confidence_name(finding->confidence));
+    json_time(json, "start", finding->start);
+    json_time(json, "end", finding->end);
+    json_text(json, "title", finding->title);
+    json_text(json, "explanation", finding->explanation);
+    json_text(json, "verdict", finding->verdict);
+    facts(json, finding);
+    json_close(json, '}');
+    piece(w);
+}
+
+static void findings(struct writer *w) {
+    const struct engine *engine = w->report->engine;
+    json_open(&w->json, "findings", '[');
+    for (size_t i = 0; i < engine_finding_count(engine); i++)
+        finding(w, engine_finding(engine, i), i + 1);
+    json_close(&w->json, ']');
+}
+
+/* ---- the whole ---- */
+
+static void whole(struct writer *w) {
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    json_text(json, "schema", "bustap.report/1");
+    json_open(json, "tool", '{');
+    json_text(json, "name", "bustap");
+    json_text(json, "version", w->report->version);
+    json_close(json, '}');
+    capture(w);
+    bus(w);
+    clients(json);
+    cluster(w);
+    timeline(w);
+    findings(w);
+    json_close(json, '}');
+    buf_text(json->buf, "\n");
+}
+
+static void report_object(struct sink *sink, const struct report *report) {
+    struct view *view = view_new(report);
+    if (!view) {
+        sink->buf.failed = true;
+        return;
+    }
+    struct writer w = {
+        .json = {.buf = &sink->buf, .pretty = PRETTY_DEPTH},
+        .sink = sink,
+        .report = report,
+        .model = engine_model(report->engine),
+        .view = view,
+    };
+    whole(&w);
+    free(view);
+}
+
+const struct sink_ops sink_json = {
+    .name = "json",
+    .help = "analyze --json: the report as one JSON object",
+    .finish = report_object,
+};

@@ -1,0 +1,16 @@
+/* report_ndjson.c - `dump --json`: each event as a JSON object on a line of its own. */
+#include "report/render.h"
+#include "report/sink.h"
+
+static void event_object(struct sink *sink, const struct event *event) {
+    struct json json = {.buf = &sink->buf};
+    render_json(&json, event);
+    buf_add(&sink->buf, "\n", 1);
+    sink_flush(sink);
+}
+
+const struct sink_ops sink_ndjson = {
+    .name = "ndjson",
+    .help = "dump --json: one JSON object per event and line",
+    .event = event_object,
+};

@@ -1,0 +1,280 @@
+/* report_text.c - `analyze`: the report that a person reads, perhaps at night. The verdict is its
+ * first line; then what was found, what the cluster is, what happened, and what could not be seen.
+ *
+ * ASCII, under some 110 columns, colour only where it was asked for. */
+#include "report/report_text.h"
+
+#include <stdlib.h>
+
+#include "report/format.h"
+#include "report/render.h"
+
+enum { WIDTH = 100 }; /* of paragraphs */
+
+/* ---- pieces ---- */
+
+void page_toned(struct page *page, enum tone tone, const char *text) {
+    static const char *const codes[] = {"", "\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[1;31m"};
+    bool coloured = page->options->colour && tone != TONE_PLAIN;
+    if (coloured)
+        buf_text(page->buf, codes[tone]);
+    buf_text(page->buf, text);
+    if (coloured)
+        buf_text(page->buf, "\x1b[0m");
+}
+
+void page_section(struct page *page, const char *title) {
+    buf_text(page->buf, "\n");
+    page_toned(page, TONE_HEADING, title);
+    buf_text(page->buf, "\n");
+}
+
+void page_clock(struct buf *buf, nstime time) {
+    buf_clock(buf, time);
+    if (!buf->failed)
+        buf_cut(buf, buf->len - 3);
+}
+
+void page_node(struct page *page, struct buf *buf, uint32_t index) {
+    if (index == NODE_NONE) {
+        buf_text(buf, "?");
+        return;
+    }
+    const struct node *node = model_node(page->model, index);
+    char text[ENDPOINT_TEXT];
+    if (!node->addr_known) {
+        render_node_short(buf, node->id);
+        return;
+    }
+    endpoint_text(&node->addr, text);
+    buf_text(buf, text);
+}
+
+void page_more(struct page *page, uint64_t more, const char *noun) {
+    if (more == 0)
+        return;
+    buf_text(page->buf, "  (");
+    buf_u64(page->buf, more);
+    buf_printf(page->buf, " more %s%s: -v shows all)\n", noun, more == 1 ? "" : "s");
+}
+
+/* How much of the text fits into `room`: up to its last blank or comma, or all of `room`. */
+static size_t line_length(const char *text, size_t room) {
+    size_t len = strlen(text);
+    if (len <= room)
+        return len;
+    for (size_t i = room; i > 0; i--)
+        if (text[i - 1] == ' ' || text[i - 1] == ',')
+            return i;
+    return room;
+}
+
+void page_paragraph(struct page *page, const char *label, const char *text) {
+    size_t indent = strlen(label) + 4;
+    buf_text(page->buf, "    ");
+    buf_text(page->buf, label);
+    for (bool first = true; *text || first; first = false) {
+        size_t len = line_length(text, WIDTH - indent);
+        if (!first)
+            buf_pad_right(page->buf, page->buf->len, indent);
+        buf_add(page->buf, text, len);
+        buf_text(page->buf, "\n");
+        text += len;
+    }
+}
+
+static enum tone tone_of(int severity) {
+    static const enum tone tones[] = {TONE_PLAIN, TONE_PLAIN, TONE_WARNING, TONE_BAD};
+    return tones[severity];
+}
+
+/* ---- the verdict ---- */
+
+/* The first finding of the worst severity. */
+static const struct finding *worst_finding(const struct engine *engine) {
+    int worst = view_worst(engine);
+    for (size_t i = 0; i < engine_finding_count(engine); i++)
+        if ((int)engine_finding(engine, i)->severity == worst)
+            return engine_finding(engine, i);
+    return NULL;
+}
+
+static void others(struct page *page, uint64_t count, const char *noun) {
+    if (count == 0)
+        return;
+    buf_text(page->buf, " (");
+    buf_count(page->buf, count, noun);
+    buf_text(page->buf, " below)");
+}
+
+/* No detector spoke, but what the nodes said of each other was not all peace. */
+static bool is_uneasy(const struct report *report) {
+    static const enum event_type signs[] = {
+        EV_node_suspected, EV_node_failed, EV_fail_announced, EV_vote_requested, EV_manual_failover,
+    };
+    uint64_t seen = 0;
+    for (size_t i = 0; i < countof(signs); i++)
+        seen += report->timeline->seen[signs[i]];
+    return seen > 0;
+}
+
+static void verdict_peace(struct page *page, size_t remarks) {
+    if (page->report->tally.packets == 0)
+        page_toned(page, TONE_WARNING, "No packets to look at.");
+    else if (!view_messages(page->books->messages))
+        page_toned(page, TONE_WARNING, "No message of a cluster bus is in this capture.");
+    else if (is_uneasy(page->report))
+        page_toned(page, TONE_WARNING,
+                   "No detector found a problem, but nodes held others for failed or asked for "
+                   "votes: see What happened.");
+    else
+        page_toned(page, TONE_GOOD, "No problem found in what this capture shows.");
+    others(page, remarks, "remark");
+}
+
+static void verdict(struct page *page) {
+    const struct finding *worst = worst_finding(page->report->engine);
+    size_t count = engine_finding_count(page->report->engine);
+    if (!worst || worst->severity < SEVERITY_WARNING) {
+        verdict_peace(page, count);
+    } else {
+        page_toned(page, tone_of((int)worst->severity), severity_name(worst->severity));
+        buf_text(page->buf, ": ");
+        page_toned(page, tone_of((int)worst->severity), worst->title);
+        others(page, count - 1, "more finding");
+    }
+    buf_text(page->buf, "\n");
+    if (page->report->damage)
+        page_toned(page, TONE_WARNING,
+                   "The input is damaged: this report ends where the damage begins.\n");
+}
+
+/* ---- findings ---- */
+
+static void span(struct buf *buf, nstime start, nstime end) {
+    page_clock(buf, start);
+    if (end == TIME_NONE) {
+        buf_text(buf, " until the end of the capture");
+    } else if (end > start) {
+        buf_text(buf, " to ");
+        page_clock(buf, end);
+        buf_text(buf, ", ");
+        buf_duration(buf, end - start);
+    }
+}
+
+static void metrics(struct page *page, const struct finding *finding) {
+    struct buf text = {.max = 4096};
+    for (size_t i = 0; i < finding->metric_count; i++) {
+        buf_text(&text, i ? ", " : "");
+        buf_text(&text, finding->metrics[i].name);
+        buf_text(&text, " ");
+        buf_u64(&text, finding->metrics[i].value);
+    }
+    if (text.len > 0)
+        page_paragraph(page, "numbers   ", text.data);
+    buf_free(&text);
+}
+
+void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t frame) {
+    buf_text(buf, "#");
+    if (page->options->sources > 1) {
+        buf_u64(buf, source);
+        buf_text(buf, ":");
+    }
+    buf_u64(buf, frame);
+}
+
+static void evidence(struct page *page, const struct finding *finding) {
+    for (size_t i = 0; i < finding->evidence_count; i++) {
+        const struct evidence *evidence = &finding->evidence[i];
+        struct buf text = {.max = 4096};
+        page_frame(page, &text, evidence->source, evidence->frame);
+        buf_text(&text, " ");
+        page_clock(&text, evidence->time);
+        buf_text(&text, " ");
+        buf_text(&text, evidence->note ? evidence->note : "");
+        page_paragraph(page, i ? "          " : "evidence  ", text.data);
+        buf_free(&text);
+    }
+}
+
+static void lines(struct page *page, const char *label, const char *const text[FINDING_LINES]) {
+    for (size_t i = 0; i < FINDING_LINES && text[i]; i++)
+        page_paragraph(page, label, text[i]);
+}
+
+static void finding(struct page *page, const struct finding *finding, size_t number) {
+    buf_printf(page->buf, "  f%zu ", number);
+    page_toned(page, tone_of((int)finding->severity), severity_name(finding->severity));
+    buf_text(page->buf, ": ");
+    buf_text(page->buf, finding->title);
+    buf_text(page->buf, " [");
+    buf_text(page->buf, finding->type);
+    buf_text(page->buf, "]\n    when      ");
+    span(page->buf, finding->start, finding->end);
+    buf_text(page->buf, "\n");
+    page_paragraph(page, "what      ", finding->explanation);
+    buf_printf(page->buf, "    verdict   %s (%s)\n",
+               finding->verdict ? finding->verdict : "unknown",
+               confidence_name(finding->confidence));
+    metrics(page, finding);
+    evidence(page, finding);
+    lines(page, "but       ", finding->caveats);
+    lines(page, "do        ", finding->advice);
+}
+
+void page_findings(struct page *page) {
+    const struct engine *engine = page->report->engine;
+    if (engine_finding_count(engine) == 0)
+        return;
+    page_section(page, "Findings");
+    for (size_t i = 0; i < engine_finding_count(engine); i++)
+        finding(page, engine_finding(engine, i), i + 1);
+}
+
+/* ---- the whole ---- */
+
+static void sections(struct page *page) {
+    page_findings(page);
+    page_nodes(page);
+    page_slots(page);
+    page_timeline(page);
+    page_links(page);
+    page_messages(page);
+    page_unseen(page);
+    page_numbers(page);
+}
+
+static void write_page(struct sink *sink, const struct report *report, const struct view *view,
+                       const uint32_t *order) {
+    struct page page = {
+        .buf = &sink->buf,
+        .options = &sink->options,
+        .report = report,
+        .model = engine_model(report->engine),
+        .books = model_books(engine_model(report->engine)),
+        .view = view,
+        .order = order,
+    };
+    verdict(&page);
+    if (!sink->options.brief)
+        sections(&page);
+}
+
+static void report_page(struct sink *sink, const struct report *report) {
+    struct view *view = view_new(report);
+    uint32_t *order = page_order(engine_model(report->engine));
+    if (view && order)
+        write_page(sink, report, view, order);
+    else
+        sink->buf.failed = true;
+    free(order);
+    free(view);
+}
+
+const struct sink_ops sink_text = {
+    .name = "text",
+    .help = "analyze: a report to read",
+    .finish = report_page,
+};

@@ -1,0 +1,56 @@
+/* report_text.h - the sections of the text report; private to report_text*.c.
+ *
+ * Each section appends to page->buf and is silent when it has nothing to say. */
+#ifndef BUSTAP_REPORT_REPORT_TEXT_H
+#define BUSTAP_REPORT_REPORT_TEXT_H
+
+#include "report/columns.h"
+#include "report/view.h"
+
+struct page {
+    struct buf *buf;
+    const struct sink_options *options;
+    const struct report *report;
+    const struct model *model;
+    const struct model_books *books;
+    const struct view *view;
+    const uint32_t *order; /* of the nodes in tables: a primary, its replicas, the next primary */
+};
+
+enum tone { TONE_PLAIN, TONE_HEADING, TONE_GOOD, TONE_WARNING, TONE_BAD };
+
+/* Text in a colour, where colours are wanted. */
+void page_toned(struct page *page, enum tone tone, const char *text);
+
+/* An empty line and a heading. */
+void page_section(struct page *page, const char *title);
+
+/* HH:MM:SS.uuuuuu: microseconds are enough for people. */
+void page_clock(struct buf *buf, nstime time);
+
+/* "#17"; with several captures "#0:17". */
+void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t frame);
+
+/* How a node is called in tables: its address, else its short id. */
+void page_node(struct page *page, struct buf *buf, uint32_t node);
+
+/* A long text, broken into lines and indented. */
+void page_paragraph(struct page *page, const char *label, const char *text);
+
+/* "  (12 more rows: -v shows all)" */
+void page_more(struct page *page, uint64_t more, const char *noun);
+
+void page_findings(struct page *page);
+void page_timeline(struct page *page);
+void page_unseen(struct page *page);
+void page_numbers(struct page *page);
+
+/* The order of the nodes; NULL: out of memory. Released with free(). */
+uint32_t *page_order(const struct model *model);
+
+void page_nodes(struct page *page);
+void page_slots(struct page *page);
+void page_links(struct page *page);
+void page_messages(struct page *page);
+
+#endif

@@ -1,0 +1,79 @@
+/* view.c - sums and stretches over the finished model. */
+#include "report/view.h"
+
+#include <stdlib.h>
+
+#include "report/format.h"
+
+/* Payload of a full packet on Ethernet: what a lost packet is assumed to have held. */
+enum { PACKET_PAYLOAD = 1448 };
+
+/* Two witnesses that overlap: holes in the streams, and what the capturing kernel counted. */
+static uint64_t estimate_lost(const struct model_books *books, uint64_t kernel_drops) {
+    uint64_t by_bytes = (books->gap_bytes + PACKET_PAYLOAD - 1) / PACKET_PAYLOAD;
+    uint64_t by_gaps = by_bytes > books->gaps ? by_bytes : books->gaps;
+    return by_gaps > kernel_drops ? by_gaps : kernel_drops;
+}
+
+struct view *view_new(const struct report *report) {
+    const struct model *model = engine_model(report->engine);
+    struct view *view = calloc(1, sizeof *view);
+    if (!view)
+        return NULL;
+    model_slot_owners(model, view->owners);
+    for (size_t i = 0; i < merge_count(report->sources); i++) {
+        view->kernel_drops += merge_info(report->sources, i)->kernel_drops;
+        view->truncated_packets += merge_info(report->sources, i)->truncated_packets;
+    }
+    view->lost_packets = estimate_lost(model_books(model), view->kernel_drops);
+    return view;
+}
+
+static bool next_range(const struct view *view, struct view_range *range) {
+    uint32_t slot = range->next;
+    if (slot >= BUS_SLOTS)
+        return false;
+    range->first = slot;
+    range->owner = view->owners[slot];
+    while (slot < BUS_SLOTS && view->owners[slot] == range->owner)
+        slot++;
+    range->last = slot - 1;
+    range->next = slot;
+    return true;
+}
+
+bool view_next_range(const struct view *view, struct view_range *range) {
+    while (next_range(view, range))
+        if (range->owner != NODE_NONE)
+            return true;
+    return false;
+}
+
+void view_slots_of(const struct view *view, uint32_t node, struct buf *ret_ranges) {
+    struct view_range range = {0};
+    size_t from = ret_ranges->len;
+    while (next_range(view, &range))
+        if (range.owner == node)
+            buf_range(ret_ranges, from, range.first, range.last);
+}
+
+uint16_t view_flags(const struct model *model, uint32_t node) {
+    uint16_t own = model_node(model, node)->flags;
+    return (own & (uint16_t) ~(NODE_MYSELF | NODE_PFAIL | NODE_FAIL)) | model_failure(model, node);
+}
+
+int view_worst(const struct engine *engine) {
+    int worst = -1;
+    for (size_t i = 0; i < engine_finding_count(engine); i++) {
+        int severity = (int)engine_finding(engine, i)->severity;
+        worst = severity > worst ? severity : worst;
+    }
+    return worst;
+}
+
+uint64_t view_messages(const message_counts counts) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        sum += counts[i];
+    return sum;
+}

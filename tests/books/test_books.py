@@ -1,0 +1,239 @@
+"""The program's counts against the books the servers keep themselves.
+
+Each run of a real cluster ended with one INFO and one CLUSTER INFO per node (asked at t0, answered
+at t1) after which the node was stopped (t_frozen). So for every node, message type and direction
+
+    messages on the wire up to t0  <=  what CLUSTER INFO said  <=  messages up to t_frozen
+
+and as a rule the three are the same number. Sent is what the node put on the wire, received what
+its TCP acknowledged to the last byte. Where the books must differ, EXCEPTIONS says by how much and
+why; anything else fails.
+"""
+
+import collections
+import functools
+
+import pytest
+
+from lib import bustap, captures
+
+# A server counts a message as sent when it queues it. On a link that never connects the message is
+# lost with the link and was never on the wire. (run, node, type): (how many, why)
+REFUSED = "queued on a link to the killed n1; the connection was refused, so it never left"
+UNANSWERED = "queued on a link to n1 across the partition; its SYN got no answer, so it never left"
+NEVER_LEFT = {
+    ("failover_crash-valkey-8.1.1", "n2", "ping"): (1, REFUSED),
+    ("failover_crash-valkey-8.1.1", "n3", "ping"): (1, REFUSED),
+    ("failover_crash-valkey-8.1.1", "n4", "ping"): (1, REFUSED),
+    ("failover_crash-valkey-8.1.1", "n5", "ping"): (1, REFUSED),
+    ("failover_crash-valkey-8.1.1", "n6", "ping"): (1, REFUSED),
+    ("failover_crash-valkey-8.1.1", "n5", "auth-req"): (1, REFUSED),
+    ("partition_minority-redis-7.0.15", "n6", "fail"): (1, UNANSWERED),
+}
+
+# Captures in which a connection ends in the middle of a message, so that its head cannot be
+# decoded. name: (bytes, why)
+CUT_MESSAGES = {
+    "partition_minority-redis-7.0.15-n1": (5 * 1448, "after the heal each of the five peers "
+        "retransmits only the first segment of the PING that the partition had swallowed; the old "
+        "connection is closed before the rest, and n1's capture never saw the first attempt"),
+}
+
+# Runs in which frames were dropped behind the bridge: the bridge saw more than n1 did.
+DROPPING = {"partition_minority-redis-7.0.15"}
+
+DELAYED_ACK = 0.050           # seconds by which an acknowledgement may trail what the server read
+
+TAKES = pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
+HEALTHY = [t for t in captures.TAKES if t.run.startswith("healthy")]
+
+
+def runs(vantage):
+    """The runs that have a capture from there."""
+    return sorted({t.run for t in captures.TAKES if t.vantage == vantage})
+
+
+@functools.lru_cache(maxsize=None)
+def report(take, until=None):
+    """The report on a capture, or on its part up to a time in seconds."""
+    window = ["--to", bustap.when(round(until * 10 ** 9))] if until else []
+    return bustap.analyze(take.path, *window)
+
+
+def counted(take, node, direction, until):
+    row = bustap.node_row(report(take, until), node["id"])
+    return collections.Counter(row[direction])
+
+
+def since_restart(take, node, direction, until):
+    """A restarted server starts its books again: what came before its last start does not count."""
+    counts = counted(take, node, direction, until)
+    if len(node["starts"]) > 1:
+        counts -= counted(take, node, direction, node["starts"][-1]["t"])
+    return counts
+
+
+def view(take, asked):
+    """CLUSTER NODES of one node as {id: (role, primary, slots, epoch)}."""
+    return {n["id"]: (
+        "primary" if "master" in n["flags"] else "replica", n["master"],
+        ",".join(f"{a}-{b}" if a != b else f"{a}" for a, b in n["slots"]), n["epoch"])
+        for n in take.snapshot(asked)["nodes"]}
+
+
+def majority(values):
+    """The value that most of them have; they need not be hashable."""
+    values = list(values)
+    return max(values, key=values.count)
+
+
+def all_frozen(take):
+    return max(take.snapshot(n)["t_frozen"] for n in take.truth["topology"]["nodes"])
+
+
+def table(rows, titles):
+    """Rows of values as an aligned table for an error message."""
+    rows = [tuple(map(str, row)) for row in (titles, *rows)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n" + "\n".join("  " + "  ".join(v.ljust(w) for v, w in zip(row, widths))
+                            for row in rows)
+
+
+def test_there_are_captures():
+    """Without captures everything below would pass by doing nothing."""
+    assert captures.TAKES, "no capture with a truth file under pcaps/ (or in $BUSTAP_CAPTURES)"
+
+
+@TAKES
+def test_messages_equal_cluster_info(take):
+    """Per node, direction and type: the wire has what CLUSTER INFO counted."""
+    wrong = []
+    for node in take.nodes:
+        books = take.snapshot(node)
+        for direction, counts in (("sent", books["bus_sent"]), ("received", books["bus_received"])):
+            low = since_restart(take, node, direction, books["t0"])
+            high = since_restart(take, node, direction, books["t_frozen"] + DELAYED_ACK)
+            for type_ in sorted({*low, *high, *counts}):
+                lost, why = NEVER_LEFT.get((take.run, node["name"], type_), (0, ""))
+                expected = counts.get(type_, 0) - (lost if direction == "sent" else 0)
+                if not low[type_] <= expected <= high[type_]:
+                    wrong.append((node["name"], direction, type_, counts.get(type_, 0), lost or "",
+                                  low[type_], high[type_]))
+    assert not wrong, f"{take.path}: books and wire differ" + table(
+        wrong, ("node", "direction", "type", "books", "never left", "wire at t0", "when frozen"))
+
+
+@TAKES
+def test_totals_are_the_sum_of_the_nodes(take):
+    """Every message has one sender, and nothing is received more often than it was sent."""
+    bus = report(take)["bus"]
+    sent, received = collections.Counter(), collections.Counter()
+    for row in bus["by_node"]:
+        sent.update(row["sent"])
+        received.update(row["received"])
+    assert sent == bus["messages"]
+    assert not received - sent, f"received and never sent: {received - sent}"
+
+
+@TAKES
+def test_dump_and_report_agree(take):
+    """`dump` prints exactly the messages that `analyze` counts."""
+    found = collections.Counter(bustap.types(bustap.dump(take.path)))
+    assert found == report(take)["bus"]["messages"]
+
+
+@TAKES
+def test_every_byte_is_decoded(take):
+    """An undamaged capture leaves nothing over, apart from the messages that were cut off."""
+    bus = report(take)["bus"]
+    cut, why = CUT_MESSAGES.get(take.name, (0, ""))
+    assert bus["undecoded_bytes"] in (0, cut), why
+    assert "unknown" not in bus["messages"]
+    if not cut:
+        assert report(take)["capture"]["loss"]["gaps"] == 0
+
+
+@TAKES
+def test_nothing_is_odd(take):
+    """Real servers break no rule of the wire; only a cut-off message may be remarked on."""
+    if take.name not in CUT_MESSAGES:
+        assert report(take)["bus"]["anomalies"] == {}
+
+
+@TAKES
+def test_cluster_equals_cluster_nodes(take):
+    """Roles, primaries, slots and epochs as the majority of the servers listed them at the end.
+
+    A replica's config epoch is its primary's: that is what its header says and CLUSTER NODES shows.
+    """
+    nodes = take.truth["topology"]["nodes"]
+    expected = majority(view(take, n) for n in nodes)
+    cluster = report(take, all_frozen(take))["cluster"]
+    found = {n["id"]: (n["role"], n["primary"], n["slots"], n["config_epoch"])
+             for n in cluster["nodes"]}
+    names = {n["id"]: n["name"] for n in nodes}
+    names[None] = "-"
+    wrong = []
+    for i in sorted({*expected, *found}, key=lambda i: names.get(i, i)):
+        pairs = list(zip(expected.get(i, ("-",) * 4), found.get(i, ("-",) * 4)))
+        if any(a != b for a, b in pairs):
+            wrong.append((names.get(i, i), *(
+                f"{names.get(a, a)} / {names.get(b, b)}" if a != b else "" for a, b in pairs)))
+    assert not wrong, f"{take.path}: CLUSTER NODES / program" + table(
+        wrong, ("node", "role", "primary", "slots", "epoch"))
+    epochs = [int(take.snapshot(n)["cluster_info"]["cluster_current_epoch"]) for n in nodes]
+    assert cluster["current_epoch"] == majority(epochs)
+    states = [take.snapshot(n)["cluster_info"]["cluster_state"] for n in nodes]
+    assert {n["state"] for n in cluster["nodes"]} == {majority(states)}
+
+
+@TAKES
+def test_slots_equal_cluster_slots(take):
+    """Who owns which slots, as the majority answered CLUSTER SLOTS; with the owner's epoch."""
+    nodes = take.truth["topology"]["nodes"]
+    answer = majority(take.snapshot(n)["slots"] for n in nodes)
+    epochs = {i: row[3] for i, row in majority(view(take, n) for n in nodes).items()}
+    expected = sorted((first, last, owner[2], epochs[owner[2]])
+                      for first, last, owner, *_ in answer)
+    found = []
+    for row in report(take, all_frozen(take))["cluster"]["slots"]:
+        for part in row["range"].split(","):
+            first, _, last = part.partition("-")
+            found.append((int(first), int(last or first), row["owner"], row["config_epoch"]))
+    assert sorted(found) == expected
+
+
+@TAKES
+def test_addresses_equal_the_topology(take):
+    """Each node under the address and the bus port where it listens."""
+    found = {n["id"]: (n["addr"], n["bus_port"]) for n in report(take)["cluster"]["nodes"]}
+    assert found == {n["id"]: (f"{n['ip']}:{n['port']}", n["bus"])
+                     for n in take.truth["topology"]["nodes"]}
+
+
+@pytest.mark.parametrize("run", runs("n1-any"))
+def test_any_interface_equals_one_interface(run):
+    """`-i any` (cooked headers, frames seen twice) yields the messages of the plain capture.
+
+    Both ran from before the servers' start until after they were stopped, so they overlap in all.
+    """
+    one, many = captures.take(run, "n1"), captures.take(run, "n1-any")
+    bustap.same_messages(bustap.dump(one.path), bustap.dump(many.path), names=("n1", "n1-any"))
+
+
+@pytest.mark.parametrize("run", [run for run in runs("n1") if run not in DROPPING])
+def test_one_host_sees_its_share_of_the_bridge(run):
+    """Where no frame was dropped, n1's capture holds the bridge's messages from and to n1."""
+    bridge, host = captures.take(run), captures.take(run, "n1")
+    address = host.nodes[0]["ip"] + ":"
+    share = [m for m in bustap.messages(bustap.dump(bridge.path))
+             if m["src"].startswith(address) or m["dst"].startswith(address)]
+    bustap.same_messages(share, bustap.dump(host.path), names=("bridge", "n1"))
+
+
+@pytest.mark.parametrize("take", HEALTHY, ids=lambda take: take.name)
+def test_no_node_of_a_healthy_cluster_fails(take):
+    """No FAIL message, no finding above a notice."""
+    assert "fail" not in report(take)["bus"]["messages"]
+    grave = [f for f in report(take)["findings"] if f["severity"] in ("warning", "critical")]
+    assert not grave, [f["title"] for f in grave]
