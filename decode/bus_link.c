@@ -193,17 +193,21 @@ static void lose_held(const struct bus_walk *walk) {
     pool_give(walk->out->pool, held, room);
 }
 
+/* Looks at the frame again, now that more of the message is held. */
+static bool frame_held(const struct bus_walk *walk) {
+    struct bus_side *side = walk->side;
+    enum bus_frame_status status = bus_frame(bytes_of(side->held, side->held_len), &side->frame);
+    side->framed = status == FRAME_OK;
+    if (status == FRAME_BAD)
+        lose_held(walk);
+    return side->framed;
+}
+
 /* Once all that decoding needs is held: the message is complete, or its rest is passed over. */
 static void check_held(const struct bus_walk *walk) {
     struct bus_side *side = walk->side;
-    if (side->held_len < side->frame.hold)
-        return;
-    enum bus_frame_status status = bus_frame(bytes_of(side->held, side->held_len), &side->frame);
-    if (status == FRAME_BAD) {
-        lose_held(walk);
-        return;
-    }
-    if (status == FRAME_MORE || side->held_len < bytes_to_hold(side))
+    if (side->held_len < bytes_to_hold(side) || (!side->framed && !frame_held(walk)) ||
+        side->held_len < bytes_to_hold(side))
         return;
     framed(walk);
     side->left = side->frame.total - side->held_len;
@@ -217,7 +221,7 @@ static size_t continue_held(const struct bus_walk *walk, struct bytes view) {
     uint32_t target = bytes_to_hold(side);
     struct bytes part = bytes_first(view, target - side->held_len);
     side->at += part.len;
-    if (bus_hold(walk, part, target)) {
+    if (LIKELY(bus_hold(walk, part, target))) {
         check_held(walk);
     } else { /* out of step, as after a gap */
         bus_drop_held(walk);
@@ -240,6 +244,7 @@ static size_t begin(const struct bus_walk *walk, struct bytes view) {
         complete(walk, bytes_first(view, bytes_to_hold(side)));
         return side->frame.total;
     }
+    side->framed = status == FRAME_OK;
     return continue_held(walk, view);
 }
 

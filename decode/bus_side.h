@@ -45,7 +45,8 @@ struct bus_side {
     bool sender_known;
     char sender[BUS_NODE_ID];
 
-    struct bus_frame frame; /* of the message in hand, once its prefix is there */
+    struct bus_frame frame; /* of the message in hand, as far as its bytes tell */
+    bool framed;            /* they have told all of it */
     uint32_t left;          /* of its bytes, still to be passed over; 0: still being held */
     uint32_t held_len;
     uint8_t *held;

@@ -134,6 +134,11 @@ static void check_fin(struct decoder *d, struct flow *flow, unsigned direction) 
 
 /* ---- the start of a connection ---- */
 
+/* What tells a packet from a later one with the same bytes. */
+static inline uint32_t tag_of(const struct segment *segment) {
+    return segment->ip_id << 16 ^ (segment->has_timestamp ? segment->timestamp : 0);
+}
+
 /* Is this SYN the one of the connection that we know (again, or late), not that of a new one? */
 static bool is_own_syn(const struct flow *flow, unsigned direction, uint32_t isn) {
     const struct flow_side *side = &flow->sides[direction];
@@ -149,7 +154,9 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
     struct flow_side *side = &flow->sides[direction];
     bool answer = segment->flags & TCP_ACK;
     flow->connector = (int8_t)(answer ? !direction : direction);
+    bool twice = side->syn && side->syn_tag == tag_of(segment);
     side->isn = segment->seq;
+    side->syn_tag = tag_of(segment);
     side->syn = true;
     if (!side->stream.started)
         stream_start(&side->stream, segment->seq + 1, true);
@@ -157,7 +164,7 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
     if (answer && !flow->accepted) {
         flow->accepted = true;
         emit_event(&d->out, flow, (unsigned)flow->connector, &event);
-    } else if (!answer && ++flow->syns > 1 && !flow->accepted) {
+    } else if (!answer && !twice && ++flow->syns > 1 && !flow->accepted) {
         event.type = EV_tcp_unanswered;
         event.tcp_unanswered.syns = flow->syns;
         emit_event(&d->out, flow, direction, &event);
@@ -165,35 +172,6 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
 }
 
 /* ---- what each segment tells ---- */
-
-/* What tells a packet from all others of its connection but its copies. */
-static uint32_t mark_of(const struct segment *segment) {
-    uint64_t mix = segment->seq * UINT64_C(0x9e3779b97f4a7c15);
-    mix += segment->ack * UINT64_C(0xbf58476d1ce4e5b9);
-    mix += ((uint64_t)segment->payload_len << 16 | segment->window) * UINT64_C(0x94d049bb133111eb);
-    mix += (segment->ip_id << 8 | segment->flags) * UINT64_C(0xd6e8feb86659fd93);
-    mix += (segment->has_timestamp ? segment->timestamp : 0) * UINT64_C(0xa0761d6478bd642f);
-    return (uint32_t)(mix >> 32);
-}
-
-/* Was the packet seen a moment ago, on another interface? Only packets that take sequence numbers
- * are asked about: a second copy of a bare ACK changes nothing. */
-static bool is_duplicate(const struct flow *flow, struct flow_side *side,
-                         const struct segment *segment) {
-    bool takes_numbers = segment->payload_len > 0 || segment->flags & (TCP_SYN | TCP_FIN);
-    if (!takes_numbers)
-        return false;
-    uint32_t mark = mark_of(segment);
-    bool advances = side->high_known && seq_after(segment->seq + 1, side->high);
-    if (UNLIKELY(!advances) && segment->time - flow->last <= DUPLICATE_WITHIN) {
-        for (unsigned i = 0; i < FLOW_SEEN_PACKETS; i++) {
-            if (side->seen[i] == mark)
-                return true;
-        }
-    }
-    side->seen[side->seen_at++ % FLOW_SEEN_PACKETS] = mark;
-    return false;
-}
 
 static void take_rtt(struct flow_side *side, nstime now) {
     struct tcp_stats *stats = &side->stats;
@@ -248,8 +226,10 @@ static const struct {
 
 static void on_notes(struct decoder *d, struct flow *flow, unsigned direction, unsigned notes) {
     struct flow_side *side = &flow->sides[direction];
+    bool twice = notes & STREAM_TWICE && d->out.time - flow->before <= DUPLICATE_WITHIN;
     side->stats.early += (notes & STREAM_EARLY) != 0;
-    if (notes & STREAM_OLD) {
+    side->stats.duplicates += twice;
+    if (notes & STREAM_OLD && !twice) {
         side->stats.retransmits += !(notes & STREAM_KEEPALIVE);
         side->timed_since = TIME_NONE; /* the ACK could be for either copy (Karn) */
     }
@@ -279,20 +259,12 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
         }
     }
     struct stream_sink sink = sink_for(d, flow, direction);
+    side->stream.tag = tag_of(segment);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
     if (UNLIKELY(notes))
         on_notes(d, flow, direction, notes);
     if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) /* the ACK came before */
         tell_acked(d, flow, direction);
-}
-
-/* A packet captured twice says nothing about TCP, but its bytes should be the same. */
-static void on_copy(struct decoder *d, struct flow *flow, unsigned direction,
-                    const struct segment *segment) {
-    struct stream_sink sink = sink_for(d, flow, direction);
-    unsigned notes = stream_feed(&flow->sides[direction].stream, first_seq(segment),
-                                 segment->payload, segment->payload_len, &sink);
-    on_notes(d, flow, direction, notes & STREAM_CONFLICT);
 }
 
 /* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
@@ -387,12 +359,8 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         return;
     }
     struct flow_side *side = &flow->sides[direction];
-    if (UNLIKELY(is_duplicate(flow, side, segment))) {
-        side->stats.duplicates++;
-        on_copy(d, flow, direction, segment);
-        return;
-    }
     bool aged = segment->time - flow->touched > TOUCH_EVERY;
+    flow->before = flow->last;
     flow->last = segment->time;
     if (segment->flags & TCP_ACK)
         on_ack(d, flow, !direction, segment);
@@ -415,7 +383,7 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         check_fin(d, flow, direction);
     check_hole(d, flow, 0);
     check_hole(d, flow, 1);
-    if (aged || flow->list != rank_of(flow))
+    if (UNLIKELY(aged || flow->list == FLOW_IDLE || flow->close != FLOW_OPEN))
         touch(d, flow);
 }
 

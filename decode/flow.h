@@ -21,8 +21,6 @@ struct tcp_stats {
     nstime rtt_min, rtt_max, rtt_sum;
 };
 
-enum { FLOW_SEEN_PACKETS = 4 };
-
 /* One end of a connection and the stream that it sends. */
 struct flow_side {
     struct stream stream;
@@ -32,11 +30,10 @@ struct flow_side {
     uint32_t isn;     /* of its SYN */
     uint32_t fin_seq; /* of its FIN */
     bool high_known, acked_known, syn, fin, window_closed;
-    uint8_t seen_at;
-    uint32_t seen[FLOW_SEEN_PACKETS]; /* marks of its last packets, to know one captured twice */
-    uint32_t timed_end;               /* sequence number whose ACK is timed */
-    nstime timed_since;               /* TIME_NONE: nothing is timed */
-    nstime hole_since; /* TIME_NONE, or since when the peer has acknowledged what we never saw */
+    uint32_t syn_tag;   /* to know a SYN captured twice from one sent twice */
+    uint32_t timed_end; /* sequence number whose ACK is timed */
+    nstime timed_since; /* TIME_NONE: nothing is timed */
+    nstime hole_since;  /* TIME_NONE, or since when the peer has acknowledged what we never saw */
     uint32_t hole_packets;
     uint8_t *sniffed; /* PROTO_SNIFF_HELD bytes, while the protocol is being told; else NULL */
     uint16_t sniffed_len;
@@ -65,7 +62,7 @@ struct flow {
 
     /* private to flow_table.c and decoder.c */
     uint32_t hash;
-    nstime touched;
+    nstime touched, before; /* last moved up its list; packet before the last */
     uint8_t list;
     bool sniffing;
 };

@@ -16,6 +16,7 @@ struct datagram {
     bool used;
     nstime since;
     uint32_t total; /* payload length, 0 while the last fragment is missing */
+    uint32_t high;  /* end of the farthest fragment */
     uint32_t units; /* arrived */
     uint8_t *data;  /* DATAGRAM_MAX bytes, then UNITS / 8 bytes of marks; kept for reuse */
 };
@@ -66,7 +67,7 @@ static bool start(struct datagram *datagram, const struct fragment *fragment) {
     datagram->protocol = fragment->protocol;
     datagram->used = true;
     datagram->since = fragment->time;
-    datagram->total = datagram->units = 0;
+    datagram->total = datagram->high = datagram->units = 0;
     return true;
 }
 
@@ -87,6 +88,18 @@ static bool copy_units(struct datagram *datagram, uint32_t offset, struct bytes 
         datagram->units++;
     }
     return same;
+}
+
+/* What a fragment that ends there says of the datagram's length. False: the fragments contradict
+ * each other, so that counting them would not show the holes between them. */
+static bool learn_length(struct datagram *datagram, uint32_t end, bool more) {
+    if (!more && datagram->total && datagram->total != end)
+        return false;
+    if (!more)
+        datagram->total = end;
+    if (end > datagram->high)
+        datagram->high = end;
+    return datagram->total == 0 || datagram->high <= datagram->total;
 }
 
 static bool acceptable(const struct fragment *fragment, struct bytes payload) {
@@ -110,10 +123,13 @@ bool fragments_add(struct fragments *fragments, const struct fragment *fragment,
             return false;
         }
     }
+    if (!learn_length(datagram, fragment->offset + (uint32_t)payload.len, fragment->more)) {
+        datagram->used = false;
+        *ret_anomaly = AN_net_malformed;
+        return false;
+    }
     if (!copy_units(datagram, fragment->offset, payload))
         *ret_anomaly = AN_fragment_overlap;
-    if (!fragment->more)
-        datagram->total = fragment->offset + (uint32_t)payload.len;
     if (datagram->total == 0 || datagram->units < (datagram->total + UNIT - 1) / UNIT)
         return false;
     datagram->used = false;

@@ -2,7 +2,8 @@
  *
  * At most CAP_FRAGMENTS datagrams; the oldest gives way, and one that waited for longer than
  * 30 s of packet time is dropped, both as anomaly fragment-dropped. The first copy of a byte wins;
- * a different second copy is anomaly fragment-overlap. */
+ * a different second copy is anomaly fragment-overlap. A datagram whose fragments do not agree on
+ * its length is dropped as net-malformed. */
 #ifndef BUSTAP_DECODE_NET_FRAGMENT_H
 #define BUSTAP_DECODE_NET_FRAGMENT_H
 

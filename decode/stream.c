@@ -16,7 +16,7 @@ typedef uint64_t lanes __attribute__((vector_size(16)));
 /* A copy is told from the first one by its first and its last bytes: all of a small segment, and
  * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
  * much as the rest of the packet's way. */
-enum { SUMMED = 128, LANES = SUMMED / (int)sizeof(lanes) };
+enum { SUMMED = 64, LANES = SUMMED / (int)sizeof(lanes) };
 
 static inline lanes sum_of_end(const uint8_t *p, lanes sum) {
     lanes words[LANES];
@@ -42,24 +42,29 @@ static bool is_summed(const struct stream *stream, struct bytes view, uint32_t l
     return !stream->ranges_only && view.len == len;
 }
 
-static void remember(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len) {
+static void remember(struct stream *stream, struct bytes view, uint32_t len) {
     if (!is_summed(stream, view, len))
         return;
     unsigned at = stream->recent_at++ % STREAM_RECENT;
-    stream->recent[at].seq = seq;
+    stream->recent[at].seq = stream->next;
     stream->recent[at].len = len;
+    stream->recent[at].tag = stream->tag;
     stream->recent[at].sum = sum_of(view);
 }
 
-static bool differs_from_recent(const struct stream *stream, uint32_t seq, struct bytes view,
-                                uint32_t len) {
+/* What the last segments say about one that comes again. */
+static unsigned compare_recent(const struct stream *stream, uint32_t seq, struct bytes view,
+                               uint32_t len) {
     if (!is_summed(stream, view, len))
-        return false;
+        return 0;
     for (unsigned i = 0; i < STREAM_RECENT; i++) {
-        if (stream->recent[i].seq == seq && stream->recent[i].len == len)
-            return stream->recent[i].sum != sum_of(view);
+        if (stream->recent[i].seq != seq || stream->recent[i].len != len)
+            continue;
+        bool twice = stream->tag && stream->recent[i].tag == stream->tag;
+        bool differs = stream->recent[i].sum != sum_of(view);
+        return (twice ? STREAM_TWICE : 0) | (differs ? STREAM_CONFLICT : 0);
     }
-    return false;
+    return 0;
 }
 
 /* Does what is held differ from this segment where both have bytes? */
@@ -84,7 +89,7 @@ static bool differs_from_held(const struct stream *stream, uint32_t seq, struct 
 /* The next `len` bytes of the stream, of which `view` is there. */
 static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
                     const struct stream_sink *sink) {
-    remember(stream, stream->next, view, len);
+    remember(stream, view, len);
     stream->next += len;
     stream->offset += view.len;
     if (view.len)
@@ -116,6 +121,21 @@ static void drain(struct stream *stream, const struct stream_sink *sink) {
                     len, sink);
         }
         pool_give(sink->pool, held, held->room);
+    }
+}
+
+/* Hands on a segment that begins at `next`, and all that becomes due. Of what is held of it already
+ * the held copy, which came first, stands. */
+static void hand_on_around_held(struct stream *stream, struct bytes view, uint32_t len,
+                                const struct stream_sink *sink) {
+    uint32_t end = stream->next + len;
+    while (seq_after(end, stream->next)) {
+        uint32_t from = stream->next, until = end;
+        if (stream->held && seq_after(end, stream->held->seq))
+            until = stream->held->seq;
+        hand_on(stream, bytes_first(view, until - from), until - from, sink);
+        drain(stream, sink);
+        view = bytes_after(view, stream->next - from);
     }
 }
 
@@ -230,9 +250,7 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
     unsigned notes = 0;
     uint32_t old = stream->next - seq;
     if (old > 0) {
-        notes |= STREAM_OLD;
-        if (differs_from_recent(stream, seq, view, len))
-            notes |= STREAM_CONFLICT;
+        notes |= STREAM_OLD | compare_recent(stream, seq, view, len);
         if (old >= len)
             return notes | (len == 1 && old == 1 ? STREAM_KEEPALIVE : 0);
         view = bytes_after(view, old);
@@ -240,7 +258,6 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
     }
     if (differs_from_held(stream, stream->next, view))
         notes |= STREAM_CONFLICT;
-    hand_on(stream, view, len, sink);
-    drain(stream, sink);
+    hand_on_around_held(stream, view, len, sink);
     return notes;
 }

@@ -30,13 +30,15 @@ struct stream {
     bool started;    /* `next` is known */
     bool from_start; /* the SYN was seen: the first byte handed on is the connection's first */
     bool ranges_only;
+    uint32_t tag;    /* of the segment in hand, set by the caller: tells a segment sent again from
+                      * one captured twice; 0: cannot tell */
     uint64_t offset; /* bytes handed on or passed over so far */
     struct held *held, *held_last;
     uint32_t held_bytes;
     uint16_t held_count;
     uint8_t recent_at;
     struct {
-        uint32_t seq, len;
+        uint32_t seq, len, tag;
         uint64_t sum;
     } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
@@ -58,7 +60,8 @@ enum stream_note {
     STREAM_CONFLICT = 0x04,    /* a second copy differs; the first one stands */
     STREAM_REORDER_CAP = 0x08, /* held too much: a hole was given up */
     STREAM_NOT_HELD = 0x10,    /* it could not be held: no budget, no memory; now a hole */
-    STREAM_KEEPALIVE = 0x20,   /* at most one byte before `next` */
+    STREAM_KEEPALIVE = 0x20,   /* one byte before `next` */
+    STREAM_TWICE = 0x40,       /* a recent segment again, with the same tag */
 };
 
 /* The stream's first byte will be `seq`. */
