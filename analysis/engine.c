@@ -25,6 +25,7 @@ struct engine {
     uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
     struct finding *findings;
     size_t finding_count, finding_room;
+    uint64_t findings_left_out;
     nstime now; /* the newest packet's time */
 };
 
@@ -62,19 +63,25 @@ static void on_observed(void *context, const struct event *event) {
 
 /* ---- findings ---- */
 
+static bool room_for_finding(struct engine *engine) {
+    if (engine->finding_count < engine->finding_room)
+        return true;
+    size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
+    struct finding *findings =
+        room <= CAP_FINDINGS ? realloc(engine->findings, room * sizeof *findings) : NULL;
+    if (!findings)
+        return false;
+    engine->findings = findings;
+    engine->finding_room = room;
+    return true;
+}
+
 static void on_finding(void *context, const struct finding *finding) {
     struct engine *engine = context;
-    if (engine->finding_count == CAP_FINDINGS)
-        return;
-    if (engine->finding_count == engine->finding_room) {
-        size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
-        struct finding *findings = realloc(engine->findings, room * sizeof *findings);
-        if (!findings)
-            return;
-        engine->findings = findings;
-        engine->finding_room = room;
-    }
-    engine->findings[engine->finding_count++] = *finding;
+    if (room_for_finding(engine))
+        engine->findings[engine->finding_count++] = *finding;
+    else
+        engine->findings_left_out++;
 }
 
 static int by_severity(const void *a, const void *b) {
@@ -169,6 +176,10 @@ struct decoder_stats engine_decoder_stats(const struct engine *engine) {
 
 size_t engine_finding_count(const struct engine *engine) {
     return engine->finding_count;
+}
+
+uint64_t engine_findings_left_out(const struct engine *engine) {
+    return engine->findings_left_out;
 }
 
 const struct finding *engine_finding(const struct engine *engine, size_t index) {

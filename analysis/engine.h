@@ -36,5 +36,6 @@ struct decoder_stats engine_decoder_stats(const struct engine *engine);
 /* In order of severity, then of start. Complete after engine_finish. */
 size_t engine_finding_count(const struct engine *engine);
 const struct finding *engine_finding(const struct engine *engine, size_t index);
+uint64_t engine_findings_left_out(const struct engine *engine); /* beyond CAP_FINDINGS */
 
 #endif

@@ -27,7 +27,7 @@
     CAP(NODES, 2048, "nodes of the model; further ones are counted, not followed")               \
     CAP(LINKS, 65536, "ordered pairs of nodes; further ones are counted, not followed")          \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")              \
-    CAP(FINDINGS, 1000, "findings kept for a report; later ones are counted")
+    CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")
 
 #define CAP_ENUM(name, value, help) CAP_##name = (value),
 enum limit { LIMITS(CAP_ENUM) };

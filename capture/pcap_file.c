@@ -72,11 +72,10 @@ static bool pcap_open(struct source_file *file, struct err *err) {
 }
 
 /* The path of every packet. No sum overflows: 2^32 seconds and 2^32 microseconds are 4.3e18 ns. */
-static enum source_got pcap_next(struct source *source, struct packet *ret_packet,
-                                 struct err *err) {
+static inline enum source_got next_record(struct source *source, struct packet *ret_packet,
+                                          struct err *err, bool swapped) {
     struct source_file *file = file_of(source);
     const struct pcap_state *pcap = file->state;
-    bool swapped = pcap->swapped;
     uint32_t head_len = pcap->record_head;
     const uint8_t *head = window_need(&file->window, head_len);
     if (UNLIKELY(!head))
@@ -99,6 +98,14 @@ static enum source_got pcap_next(struct source *source, struct packet *ret_packe
     source_count(source, ret_packet);
     file->window.at += head_len + len;
     return SOURCE_PACKET;
+}
+
+/* Compiled for either byte order. */
+static enum source_got pcap_next(struct source *source, struct packet *ret_packet,
+                                 struct err *err) {
+    const struct pcap_state *pcap = file_of(source)->state;
+    return LIKELY(!pcap->swapped) ? next_record(source, ret_packet, err, false)
+                                  : next_record(source, ret_packet, err, true);
 }
 
 const struct file_format pcap_format = {

@@ -395,6 +395,7 @@ static void findings(struct writer *w) {
     for (size_t i = 0; i < engine_finding_count(engine); i++)
         finding(w, engine_finding(engine, i), i + 1);
     json_close(&w->json, ']');
+    json_u64(&w->json, "findings_left_out", engine_findings_left_out(engine));
 }
 
 /* ---- the whole ---- */

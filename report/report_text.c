@@ -231,6 +231,9 @@ void page_findings(struct page *page) {
     page_section(page, "Findings");
     for (size_t i = 0; i < engine_finding_count(engine); i++)
         finding(page, engine_finding(engine, i), i + 1);
+    if (engine_findings_left_out(engine))
+        buf_printf(page->buf, "  ... and %llu more that were not kept\n",
+                   (unsigned long long)engine_findings_left_out(engine));
 }
 
 /* ---- the whole ---- */
