@@ -4,6 +4,8 @@
 
 #include "base/base.h"
 
+enum { PACKET_AHEAD = 64 };
+
 struct packet {
     struct bytes data;  /* what was captured; borrowed until the source's next call */
     nstime time;        /* TIME_NONE if the record has none (pcapng Simple Packet Block) */
@@ -12,6 +14,10 @@ struct packet {
     uint32_t interface; /* index within the source, counted over all sections */
     uint16_t link_type; /* LINKTYPE_ value of the file (tcpdump.org/linktypes.html) */
     uint16_t source;    /* which of the run's sources, from 0 */
+
+    /* PACKET_AHEAD bytes where the next packet of the source probably begins, if they are at hand;
+     * else NULL. Only for fetching early what that packet will need: never believed. */
+    const uint8_t *ahead;
 };
 
 #endif

@@ -97,6 +97,7 @@ static inline enum source_got next_record(struct source *source, struct packet *
     ret_packet->source = 0;
     source_count(source, ret_packet);
     file->window.at += head_len + len;
+    ret_packet->ahead = window_ahead(&file->window, head_len);
     return SOURCE_PACKET;
 }
 

@@ -8,6 +8,7 @@
 #ifndef BUSTAP_CAPTURE_WINDOW_H
 #define BUSTAP_CAPTURE_WINDOW_H
 
+#include "capture/packet.h"
 #include "capture/unpack.h"
 
 struct window {
@@ -29,6 +30,11 @@ static inline size_t window_left(const struct window *window) {
 /* The offset of window->at in the (decompressed) capture. */
 static inline uint64_t window_offset(const struct window *window) {
     return window->total - window_left(window);
+}
+
+/* For packet.ahead: what stands `skip` bytes further on, if enough of it was read. */
+static inline const uint8_t *window_ahead(const struct window *window, size_t skip) {
+    return window_left(window) >= skip + PACKET_AHEAD ? window->at + skip : NULL;
 }
 
 static inline const uint8_t *window_need(struct window *window, size_t need) {

@@ -154,9 +154,10 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
     struct flow_side *side = &flow->sides[direction];
     bool answer = segment->flags & TCP_ACK;
     flow->connector = (int8_t)(answer ? !direction : direction);
-    bool twice = side->syn && side->syn_tag == tag_of(segment);
+    uint32_t tag = tag_of(segment);
+    bool twice = side->syn && tag && side->syn_tag == tag;
     side->isn = segment->seq;
-    side->syn_tag = tag_of(segment);
+    side->syn_tag = tag;
     side->syn = true;
     if (!side->stream.started)
         stream_start(&side->stream, segment->seq + 1, true);
@@ -281,15 +282,17 @@ static inline uint32_t hole_end(const struct flow_side *side) {
 /* Gives up a hole that is old enough: see HOLE_PACKETS. */
 static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, uint32_t until) {
     struct flow_side *side = &flow->sides[direction];
-    if (side->hole_since == TIME_NONE) {
+    bool filled = !seq_after(side->hole_until, side->stream.next);
+    if (side->hole_since == TIME_NONE || filled) { /* a younger hole waits anew */
         side->hole_since = d->out.time;
         side->hole_packets = 0;
+        side->hole_until = until;
     }
     if (++side->hole_packets <= HOLE_PACKETS && d->out.time - side->hole_since <= HOLE_WAIT)
         return;
     side->hole_since = TIME_NONE;
     struct stream_sink sink = sink_for(d, flow, direction);
-    stream_give_up(&side->stream, until, &sink);
+    stream_give_up(&side->stream, side->hole_until, &sink);
     tell_acked(d, flow, direction);
     check_fin(d, flow, direction);
 }
@@ -358,6 +361,8 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         d->stats.stray_packets++;
         return;
     }
+    if (segment->payload_len > 0 && flow->state)
+        flow->proto->prefetch(flow, direction);
     struct flow_side *side = &flow->sides[direction];
     bool aged = segment->time - flow->touched > TOUCH_EVERY;
     flow->before = flow->last;
@@ -421,6 +426,8 @@ void decoder_packet(struct decoder *d, const struct packet *packet) {
     d->out.time = packet->time;
     d->out.frame = packet->frame;
     d->out.source = packet->source;
+    if (packet->ahead) /* with thousands of connections the next one's memory is far away */
+        flow_prefetch(d->flows, net_peek(packet->ahead));
     enum net_got got = net_decode(d->net, packet, &segment, &anomaly);
     if (UNLIKELY(anomaly != AN_NONE))
         emit_anomaly(&d->out, NULL, 0, anomaly, 0);

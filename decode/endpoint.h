@@ -18,6 +18,13 @@ static inline bool endpoint_equal(const struct endpoint *a, const struct endpoin
     return a->port == b->port && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
 }
 
+/* A number that both directions of a connection share, and most connections do not. */
+static inline uint32_t endpoints_mix(uint16_t port_a, uint8_t last_a, uint16_t port_b,
+                                     uint8_t last_b) {
+    uint32_t mix = (uint32_t)(port_a ^ port_b) + 0x9e5u * (last_a ^ last_b);
+    return mix ^ mix >> 11;
+}
+
 /* Address and port from text as bus headers carry it (NUL-padded, perhaps unterminated). False,
  * and nothing set, unless the text is an IP literal. */
 bool endpoint_parse(struct bytes text, uint16_t port, struct endpoint *ret_endpoint);

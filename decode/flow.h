@@ -8,8 +8,10 @@
 
 /* What one end sent, counted on segments as captured (offload merges and splits them). */
 struct tcp_stats {
-    uint32_t segments;     /* with payload */
-    uint64_t bytes;        /* payload, retransmits included */
+    uint32_t segments;  /* with payload */
+    uint32_t rtt_count; /* round trips measured from this end's data to the ACK for it */
+    uint64_t bytes;     /* payload, retransmits included */
+    nstime rtt_min, rtt_max, rtt_sum;
     uint32_t retransmits;  /* segments that repeat bytes, keep-alives excluded */
     uint32_t early;        /* segments out of order */
     uint32_t duplicates;   /* the same packet captured again (another interface) */
@@ -17,27 +19,27 @@ struct tcp_stats {
     uint32_t gaps;
     uint64_t gap_bytes;     /* lost to the capture */
     uint64_t snaplen_bytes; /* cut off by the capture */
-    uint32_t rtt_count;     /* round trips measured from this end's data to the ACK for it */
-    nstime rtt_min, rtt_max, rtt_sum;
 };
 
-/* One end of a connection and the stream that it sends. */
+/* One end of a connection and the stream that it sends. What every packet touches comes first. */
 struct flow_side {
     struct stream stream;
-    struct tcp_stats stats;
-    uint32_t high;    /* after the last sequence number that this end has sent */
-    uint32_t acked;   /* up to here the peer has acknowledged */
-    uint32_t isn;     /* of its SYN */
-    uint32_t fin_seq; /* of its FIN */
+    uint32_t high;  /* after the last sequence number that this end has sent */
+    uint32_t acked; /* up to here the peer has acknowledged */
     bool high_known, acked_known, syn, fin, window_closed;
-    uint32_t syn_tag;   /* to know a SYN captured twice from one sent twice */
-    uint32_t timed_end; /* sequence number whose ACK is timed */
-    nstime timed_since; /* TIME_NONE: nothing is timed */
-    nstime hole_since;  /* TIME_NONE, or since when the peer has acknowledged what we never saw */
-    uint32_t hole_packets;
-    uint8_t *sniffed; /* PROTO_SNIFF_HELD bytes, while the protocol is being told; else NULL */
+    bool not_sniffed; /* nothing was recognised in this direction */
     uint16_t sniffed_len;
-    bool not_sniffed;      /* nothing was recognised in this direction */
+    uint32_t timed_end;    /* sequence number whose ACK is timed */
+    uint32_t hole_packets; /* since hole_since */
+    uint32_t hole_until;   /* what it had acknowledged then */
+    nstime timed_since;    /* TIME_NONE: nothing is timed */
+    nstime hole_since; /* TIME_NONE, or since when the peer has acknowledged what we never saw */
+    struct tcp_stats stats;
+
+    uint32_t isn;          /* of its SYN */
+    uint32_t fin_seq;      /* of its FIN */
+    uint32_t syn_tag;      /* to know a SYN captured twice from one sent twice */
+    uint8_t *sniffed;      /* PROTO_SNIFF_HELD bytes, while the protocol is being told; else NULL */
     uint64_t sniff_passed; /* stream offset before which bytes went by in no protocol's hands */
     uint64_t undecoded;    /* bytes that the protocol could not make sense of, set by it */
 };
@@ -50,21 +52,19 @@ enum { FLOW_CONNECTOR_UNKNOWN = -1 };
 
 struct flow {
     struct endpoint ends[2];   /* [d] sends direction d */
-    struct flow_side sides[2]; /* likewise */
     int8_t connector;          /* 0 or 1: who opened it; -1: not known (joined in the middle) */
     uint8_t close;             /* enum flow_close */
     bool accepted;             /* the SYN-ACK was seen */
-    uint32_t syns;             /* SYNs sent by the connector */
-    nstime first, last;        /* packets */
+    bool sniffing;             /* private to decode/: the protocol is being told */
+    uint32_t note;             /* the analysis' own; 0 at first */
     const struct proto *proto; /* NULL: not recognised (yet) */
     void *state;               /* of the protocol */
-    uint32_t note;             /* the analysis' own; 0 at first */
-
-    /* private to flow_table.c and decoder.c */
-    uint32_t hash;
-    nstime touched, before; /* last moved up its list; packet before the last */
-    uint8_t list;
-    bool sniffing;
+    nstime first, last;        /* packets */
+    nstime before, touched;    /* private: packet before the last; last moved up its list */
+    struct flow_side sides[2]; /* [d] is that of ends[d] */
+    uint32_t syns;             /* SYNs sent by the connector */
+    uint32_t hash;             /* private to flow_table.c */
+    uint8_t list;              /* likewise */
 };
 
 static inline uint32_t flow_unacked(const struct flow_side *side) {

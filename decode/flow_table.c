@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/table.h"
 
-enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 1024, NONE = UINT32_MAX };
+enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 16384, NONE = UINT32_MAX };
 
 struct slot {
     struct flow flow; /* first: a flow's address is its slot's */
@@ -127,9 +127,17 @@ static bool has_key(const void *owner, uint32_t index, const void *key) {
 
 /* Where a flow would be in `recent`. Not keyed: an attacker can only make the guess fail, and the
  * keyed index then answers. */
-static uint32_t recent_at(const struct endpoint *src, const struct endpoint *dst) {
-    uint32_t mix = (src->port ^ dst->port) + 0x9e5u * (src->ip[15] ^ dst->ip[15]);
-    return (mix ^ mix >> 10) % RECENT;
+static inline uint32_t recent_at(const struct endpoint *src, const struct endpoint *dst) {
+    return endpoints_mix(src->port, src->ip[15], dst->port, dst->ip[15]) % RECENT;
+}
+
+void flow_prefetch(const struct flow_table *table, uint32_t mix) {
+    uint32_t index = table->recent[mix % RECENT];
+    if (index >= table->made)
+        return;
+    const char *at = (const char *)&slot_at(table, index)->flow;
+    for (size_t line = 0; line < sizeof(struct flow); line += 64)
+        __builtin_prefetch(at + line);
 }
 
 struct flow *flow_find(struct flow_table *table, const struct endpoint *src,

@@ -27,6 +27,10 @@ void flow_table_free(struct flow_table *table);
 struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
                        const struct endpoint *dst, unsigned *ret_direction);
 
+/* Has the memory of the flow between two ends fetched, if it was found lately; `mix` is their
+ * endpoints_mix. A hint that does nothing else. */
+void flow_prefetch(const struct flow_table *table, uint32_t mix);
+
 /* A new flow; there must be none between these ends. The first sender is ends[0] or ends[1] as the
  * table likes, told by *ret_direction. NULL: out of memory. */
 struct flow *flow_add(struct flow_table *table, const struct endpoint *src,

@@ -40,6 +40,10 @@ struct net;
 struct net *net_new(void);      /* NULL: out of memory */
 void net_free(struct net *net); /* NULL is fine */
 
+/* The endpoints_mix of a packet whose first PACKET_AHEAD bytes stand at `bytes`; 0 if it is not one
+ * of the commonest kind. */
+uint32_t net_peek(const uint8_t *bytes);
+
 /* *ret_anomaly is AN_NONE, or what was odd (possible with every result). The segment is valid until
  * the next call or the end of the packet's view, whichever is first. */
 enum net_got net_decode(struct net *net, const struct packet *packet, struct segment *ret_segment,

@@ -32,3 +32,12 @@ bool net_fast(const struct packet *packet, struct segment *segment) {
     segment->payload_len = (uint32_t)payload;
     return true;
 }
+
+static_assert(PACKET_AHEAD >= ETHERNET + IPV4 + 4, "the ports can be peeked at");
+
+uint32_t net_peek(const uint8_t *bytes) {
+    const uint8_t *ip = bytes + ETHERNET, *tcp = ip + IPV4;
+    if (!is_plain(ip))
+        return 0;
+    return endpoints_mix(load_be16(tcp), ip[15], load_be16(tcp + 2), ip[19]);
+}

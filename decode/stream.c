@@ -26,7 +26,7 @@ static inline lanes sum_of_end(const uint8_t *p, lanes sum) {
     return sum;
 }
 
-static inline uint64_t sum_of(struct bytes view) {
+static inline uint32_t sum_of(struct bytes view) {
     lanes sum = {view.len, 0};
     if (LIKELY(view.len > SUMMED))
         sum = sum_of_end(view.data + view.len - SUMMED, sum_of_end(view.data, sum));
@@ -35,7 +35,7 @@ static inline uint64_t sum_of(struct bytes view) {
         memcpy(padded, view.data, view.len);
         sum = sum_of_end(padded, sum);
     }
-    return sum[0] * UINT64_C(0x9e3779b97f4a7c15) + sum[1];
+    return (uint32_t)((sum[0] * UINT64_C(0x9e3779b97f4a7c15) + sum[1]) >> 32);
 }
 
 static bool is_summed(const struct stream *stream, struct bytes view, uint32_t len) {

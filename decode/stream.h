@@ -38,8 +38,7 @@ struct stream {
     uint16_t held_count;
     uint8_t recent_at;
     struct {
-        uint32_t seq, len, tag;
-        uint64_t sum;
+        uint32_t seq, len, tag, sum;
     } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
 
