@@ -32,8 +32,11 @@ struct node {
     char shard_id[BUS_NODE_ID];
     bool shard_id_known;
     nstime first_seen, last_seen; /* heard or gossiped */
+    nstime last_heard;            /* TIME_NONE: never */
     message_counts sent, received;
     uint64_t bytes_sent;
+    uint64_t gossip_seen;       /* entries in messages from it or to it, which do not name it */
+    uint64_t unmentioned_since; /* other entries, when it was last gossiped about */
 };
 
 /* One ordered pair: the connections that `from` opened to `to`. */
@@ -77,6 +80,15 @@ const struct link *model_link(const struct model *model, size_t index); /* by fi
 /* PFAIL and FAIL bits that most primaries (those with slots) gossip about the node. */
 uint16_t model_failure(const struct model *model, size_t index);
 
+/* Does another node, heard only after this one's last sign, have its address? To the others it is
+ * then a node without an address (NOADDR): a restart without nodes.conf, CLUSTER RESET HARD. */
+bool model_is_replaced(const struct model *model, size_t index);
+
+/* Do the others know the node still? Not if most primaries have forgotten it (CLUSTER FORGET, told
+ * by an extension since Redis 7.2), nor if it is held for sound but is no longer gossiped about. A
+ * dead node without slots is not gossiped about either: it counts as known. */
+bool model_is_member(const struct model *model, size_t index);
+
 /* Each slot's owner in the view of the majority: of the primaries that claim it, the one with the
  * greatest config epoch. NODE_NONE: unclaimed. */
 void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]);
@@ -92,6 +104,7 @@ struct model_books {
     uint64_t gaps, gap_bytes;                          /* lost to the capture, all connections */
     uint64_t snaplen_bytes;                            /* cut off by the capture's snaplen */
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
+    uint64_t gossip_entries;                           /* in all messages */
     uint64_t nodes_over_cap, links_over_cap;
     struct traffic tls, other; /* connections that are not bus links */
     nstime first, last;        /* packets */

@@ -65,6 +65,8 @@ static uint32_t new_node(struct model *model, const char *id) {
     memcpy(node->node.id, id, BUS_NODE_ID);
     node->node.primary = NODE_NONE;
     node->node.first_seen = node->node.last_seen = model->cause->time;
+    node->node.last_heard = TIME_NONE;
+    node->node.unmentioned_since = model->books.gossip_entries;
     model->nodes[model->node_count] = node;
     return model->node_count++;
 }
@@ -236,10 +238,38 @@ static void copy_text(char to[NODE_NAME_MAX], struct bytes text) {
     to[len] = '\0';
 }
 
-enum { EXT_HOSTNAME = 0, EXT_SHARD_ID = 3 };
+/* Beside the flags of the wire, in a view: the observer has forgotten the node. */
+enum { FAILURE = NODE_PFAIL | NODE_FAIL, VIEW_FORGOTTEN = 0x8000 };
+
+static uint16_t *view_of(struct node_private *observer, uint32_t subject) {
+    if (subject >= observer->view_count) {
+        uint32_t count = observer->view_count ? observer->view_count : 16;
+        while (count <= subject)
+            count *= 2;
+        uint16_t *views = realloc(observer->views, count * sizeof *views);
+        if (!views)
+            return NULL;
+        memset(views + observer->view_count, 0, (count - observer->view_count) * sizeof *views);
+        observer->views = views;
+        observer->view_count = count;
+    }
+    return &observer->views[subject];
+}
+
+enum { EXT_HOSTNAME = 0, EXT_FORGOTTEN = 2, EXT_SHARD_ID = 3 };
+
+/* The sender keeps the node off its list for a while. */
+static void learn_forgotten(struct model *model, struct node_private *sender, const uint8_t *id) {
+    uint32_t subject = model_find_node(model, (const char *)id);
+    uint16_t *view = subject == NODE_NONE ? NULL : view_of(sender, subject);
+    if (view)
+        *view |= VIEW_FORGOTTEN;
+}
 
 /* No host name among them means that the node has none (any more). */
-static void learn_extensions(struct node *node, const struct ev_bus_message *message) {
+static void learn_extensions(struct model *model, struct node_private *sender,
+                             const struct ev_bus_message *message) {
+    struct node *node = &sender->node;
     struct bus_extensions walk = message->extensions;
     struct bus_extension extension;
     bool bad = false;
@@ -248,6 +278,8 @@ static void learn_extensions(struct node *node, const struct ev_bus_message *mes
     while (bus_extension_next(&walk, &extension, &bad)) {
         if (extension.id == EXT_HOSTNAME) {
             copy_text(node->hostname, extension.data);
+        } else if (extension.id == EXT_FORGOTTEN && extension.data.len == BUS_NODE_ID) {
+            learn_forgotten(model, sender, extension.data.data);
         } else if (extension.id == EXT_SHARD_ID && extension.data.len == BUS_NODE_ID) {
             memcpy(node->shard_id, extension.data.data, BUS_NODE_ID);
             node->shard_id_known = bus_is_node_id(extension.data.data);
@@ -270,23 +302,6 @@ static void learn_header(struct model *model, uint32_t index,
 }
 
 /* ---- a node about others ---- */
-
-enum { FAILURE = NODE_PFAIL | NODE_FAIL };
-
-static uint16_t *view_of(struct node_private *observer, uint32_t subject) {
-    if (subject >= observer->view_count) {
-        uint32_t count = observer->view_count ? observer->view_count : 16;
-        while (count <= subject)
-            count *= 2;
-        uint16_t *views = realloc(observer->views, count * sizeof *views);
-        if (!views)
-            return NULL;
-        memset(views + observer->view_count, 0, (count - observer->view_count) * sizeof *views);
-        observer->views = views;
-        observer->view_count = count;
-    }
-    return &observer->views[subject];
-}
 
 static void set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags) {
     uint16_t *view = view_of(model->nodes[observer], subject);
@@ -321,7 +336,18 @@ static void learn_from_gossip(struct model *model, uint32_t speaker, struct node
     node->node.replica = entry->flags & NODE_REPLICA;
 }
 
-static void learn_gossip(struct model *model, uint32_t speaker, const struct bus_gossip *gossip) {
+static uint64_t other_entries(const struct model *model, const struct node *node) {
+    return model->books.gossip_entries - node->gossip_seen;
+}
+
+static void learn_gossip(struct model *model, uint32_t speaker,
+                         const struct ev_bus_message *message) {
+    const struct bus_gossip *gossip = &message->gossip;
+    model->books.gossip_entries += gossip->count;
+    model->nodes[speaker]->node.gossip_seen += gossip->count;
+    uint32_t receiver = message->receiver ? model_find_node(model, message->receiver) : NODE_NONE;
+    if (receiver != NODE_NONE) /* newer servers do not tell a node about itself */
+        model->nodes[receiver]->node.gossip_seen += gossip->count;
     for (size_t i = 0; i < gossip->count; i++) {
         struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
         uint32_t subject = model_find_node(model, entry.node);
@@ -330,6 +356,7 @@ static void learn_gossip(struct model *model, uint32_t speaker, const struct bus
         if (subject == NODE_NONE)
             continue;
         struct node_private *node = model->nodes[subject];
+        node->node.unmentioned_since = other_entries(model, &node->node);
         if (!node->node.heard)
             learn_from_gossip(model, speaker, node, &entry);
         if (model->cause->time > node->node.last_seen)
@@ -385,14 +412,15 @@ static void conclude_message(struct model *model, const struct node *sender,
 
 void model_message(struct model *model, uint32_t sender, const struct ev_bus_message *message) {
     struct node *node = &model->nodes[sender]->node;
+    node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
         node->last_seen = model->cause->time;
     if (message->light)
         return;
     learn_header(model, sender, message);
-    learn_extensions(node, message);
+    learn_extensions(model, model->nodes[sender], message);
     if (message->gossip.count)
-        learn_gossip(model, sender, &message->gossip);
+        learn_gossip(model, sender, message);
     conclude_message(model, node, message);
 }
 
@@ -404,20 +432,50 @@ static bool is_voter(const struct node *node) {
            memcmp(node->slots, none, sizeof none) != 0;
 }
 
-uint16_t model_failure(const struct model *model, size_t index) {
-    uint32_t voters = 0, pfail = 0, fail = 0;
+/* Does the majority of the primaries' views of the node have one of these bits? */
+static bool most_views_have(const struct model *model, size_t index, uint16_t bits) {
+    uint32_t voters = 0, have = 0;
     for (uint32_t i = 0; i < model->node_count; i++) {
         const struct node_private *observer = model->nodes[i];
         if (i == index || !is_voter(&observer->node))
             continue;
         uint16_t view = index < observer->view_count ? observer->views[index] : 0;
         voters++;
-        fail += (view & NODE_FAIL) != 0;
-        pfail += (view & FAILURE) != 0;
+        have += (view & bits) != 0;
     }
-    if (fail * 2 > voters)
+    return have * 2 > voters;
+}
+
+uint16_t model_failure(const struct model *model, size_t index) {
+    if (most_views_have(model, index, NODE_FAIL))
         return NODE_FAIL;
-    return pfail * 2 > voters ? NODE_PFAIL : 0;
+    return most_views_have(model, index, FAILURE) ? NODE_PFAIL : 0;
+}
+
+/* Gossip picks nodes at random: that one of n is left out of so many times n entries by chance is
+ * as likely as e to the minus that. */
+enum { UNMENTIONED_ROUNDS = 30 };
+
+bool model_is_replaced(const struct model *model, size_t index) {
+    const struct node *node = &model->nodes[index]->node;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *other = &model->nodes[i]->node;
+        if (i != index && node->addr_known && other->heard &&
+            other->first_seen > node->last_heard && endpoint_equal(&other->addr, &node->addr))
+            return true;
+    }
+    return false;
+}
+
+bool model_is_member(const struct model *model, size_t index) {
+    const struct node *node = &model->nodes[index]->node;
+    if (model_is_replaced(model, index))
+        return true;
+    if (most_views_have(model, index, VIEW_FORGOTTEN))
+        return false;
+    uint64_t unmentioned = other_entries(model, node) - node->unmentioned_since;
+    return model_failure(model, index) ||
+           unmentioned <= (uint64_t)UNMENTIONED_ROUNDS * model->node_count;
 }
 
 void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]) {
@@ -425,7 +483,7 @@ void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]
         ret_owners[s] = NODE_NONE;
     for (uint32_t i = 0; i < model->node_count; i++) {
         const struct node *node = &model->nodes[i]->node;
-        if (!is_voter(node))
+        if (!is_voter(node) || !model_is_member(model, i))
             continue;
         for (size_t s = 0; s < BUS_SLOTS; s++) {
             if (!(node->slots[s >> 3] & (1u << (s & 7))))

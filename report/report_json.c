@@ -225,15 +225,15 @@ static void clients(struct json *json) {
 /* ---- cluster ---- */
 
 /* What only the node itself says is null for one that was never heard. */
-static void own_words(struct json *json, const struct node *node) {
+static void own_words(struct json *json, const struct node *node, bool failed) {
     if (node->heard) {
         json_u64(json, "config_epoch", node->config_epoch);
         json_u64(json, "repl_offset", node->repl_offset);
-        json_text(json, "state", node->state ? "fail" : "ok");
+        json_text(json, "state", node->state || failed ? "fail" : "ok");
     } else {
         json_null(json, "config_epoch");
         json_null(json, "repl_offset");
-        json_null(json, "state");
+        json_text(json, "state", failed ? "fail" : NULL);
     }
 }
 
@@ -250,7 +250,7 @@ static void cluster_node(struct writer *w, uint32_t index) {
     view_slots_of(w->view, index, &slots);
     json_text_of(json, "slots", bytes_of(slots.data, slots.len));
     buf_free(&slots);
-    own_words(json, node);
+    own_words(json, node, model_failure(w->model, index) == NODE_FAIL);
     json_wire_text(json, "hostname", bytes_str(node->hostname), TEXT_SHOWN);
     render_json_node(json, "shard_id", node->shard_id_known ? node->shard_id : NULL);
     render_json_flags(json, "flags", view_flags(w->model, index), bus_node_flag_rows,
@@ -275,13 +275,27 @@ static void slot_range(struct writer *w, const struct view_range *range) {
     piece(w);
 }
 
+/* The members in full; of those that the majority has forgotten the ids. */
+static void members(struct writer *w, bool are_members) {
+    for (uint32_t i = 0; i < model_node_count(w->model); i++) {
+        if (model_is_member(w->model, i) != are_members)
+            continue;
+        if (are_members)
+            cluster_node(w, i);
+        else
+            node_id(w, NULL, i);
+    }
+}
+
 static void cluster(struct writer *w) {
     struct json *json = &w->json;
     json_open(json, "cluster", '{');
     json_u64(json, "current_epoch", model_books(w->model)->current_epoch);
     json_open(json, "nodes", '[');
-    for (size_t i = 0; i < model_node_count(w->model); i++)
-        cluster_node(w, (uint32_t)i);
+    members(w, true);
+    json_close(json, ']');
+    json_open(json, "former_nodes", '[');
+    members(w, false);
     json_close(json, ']');
     json_open(json, "slots", '[');
     struct view_range range = {0};

@@ -124,7 +124,9 @@ static void node_row(struct page *page, struct columns *columns, uint32_t index)
     if (node->heard) {
         columns_u64(columns, node->config_epoch);
         columns_u64(columns, node->repl_offset);
-        columns_text(columns, node->state ? "FAIL" : "ok");
+        columns_text(columns, !model_is_member(page->model, index) ? "gone"
+                              : node->state                        ? "FAIL"
+                                                                   : "ok");
     } else {
         for (int i = 0; i < 3; i++)
             columns_text(columns, "?");

@@ -59,7 +59,9 @@ void view_slots_of(const struct view *view, uint32_t node, struct buf *ret_range
 
 uint16_t view_flags(const struct model *model, uint32_t node) {
     uint16_t own = model_node(model, node)->flags;
-    return (own & (uint16_t) ~(NODE_MYSELF | NODE_PFAIL | NODE_FAIL)) | model_failure(model, node);
+    uint16_t lasting = own & (uint16_t) ~(NODE_MYSELF | NODE_PFAIL | NODE_FAIL);
+    return lasting | model_failure(model, node) |
+           (model_is_replaced(model, node) ? NODE_NOADDR : 0);
 }
 
 int view_worst(const struct engine *engine) {
