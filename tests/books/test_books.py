@@ -203,11 +203,16 @@ def test_slots_equal_cluster_slots(take):
     assert sorted(found) == expected
 
 
+def shown(ip):
+    """An address as it stands before its port."""
+    return f"[{ip}]" if ":" in ip else ip
+
+
 @TAKES
 def test_addresses_equal_the_topology(take):
     """Each node under the address and the bus port where it listens."""
     found = {n["id"]: (n["addr"], n["bus_port"]) for n in report(take)["cluster"]["nodes"]}
-    assert found == {n["id"]: (f"{n['ip']}:{n['port']}", n["bus"])
+    assert found == {n["id"]: (f"{shown(n['ip'])}:{n['port']}", n["bus"])
                      for n in take.truth["topology"]["nodes"]}
 
 
@@ -225,7 +230,7 @@ def test_any_interface_equals_one_interface(run):
 def test_one_host_sees_its_share_of_the_bridge(run):
     """Where no frame was dropped, n1's capture holds the bridge's messages from and to n1."""
     bridge, host = captures.take(run), captures.take(run, "n1")
-    address = host.nodes[0]["ip"] + ":"
+    address = shown(host.nodes[0]["ip"]) + ":"
     share = [m for m in bustap.messages(bustap.dump(bridge.path))
              if m["src"].startswith(address) or m["dst"].startswith(address)]
     bustap.same_messages(share, bustap.dump(host.path), names=("bridge", "n1"))
