@@ -47,11 +47,11 @@ static void on_message(struct model *model, const struct event *event) {
     const struct ev_bus_message *message = &event->bus_message;
     model->books.messages[message->type]++;
     model->books.bus_bytes += message->length;
-    uint32_t sender = model_link_message(model, event);
+    struct message_ends ends = model_link_message(model, event);
     /* One that the server ignores tells nobody anything. */
     bool credible = !message->incomplete && !message->ignored;
-    if (credible && sender != NODE_NONE)
-        model_message(model, sender, message);
+    if (credible && ends.sender != NODE_NONE)
+        model_message(model, ends, message);
 }
 
 static void on_anomaly(struct model *model, const struct event *event) {

@@ -202,12 +202,12 @@ static uint32_t sender_of(struct model *model, const struct conn *conn, unsigned
     return id ? model_add_node(model, id) : NODE_NONE;
 }
 
-uint32_t model_link_message(struct model *model, const struct event *event) {
+struct message_ends model_link_message(struct model *model, const struct event *event) {
     struct conn *conn = conn_of(model, event->flow);
     const struct ev_bus_message *message = &event->bus_message;
     if (!conn) {
         model->books.unclaimed_sent[message->type]++;
-        return NODE_NONE;
+        return (struct message_ends){NODE_NONE, NODE_NONE};
     }
     unsigned end = event->direction;
     uint32_t sender = sender_of(model, conn, end, message->sender);
@@ -221,7 +221,7 @@ uint32_t model_link_message(struct model *model, const struct event *event) {
     }
     if (!message->light)
         on_liveness(model, conn, event);
-    return sender;
+    return (struct message_ends){sender, conn->node[!end]};
 }
 
 void model_link_delivered(struct model *model, const struct event *event) {

@@ -340,14 +340,13 @@ static uint64_t other_entries(const struct model *model, const struct node *node
     return model->books.gossip_entries - node->gossip_seen;
 }
 
-static void learn_gossip(struct model *model, uint32_t speaker,
-                         const struct ev_bus_message *message) {
-    const struct bus_gossip *gossip = &message->gossip;
+static void learn_gossip(struct model *model, struct message_ends ends,
+                         const struct bus_gossip *gossip) {
+    uint32_t speaker = ends.sender;
     model->books.gossip_entries += gossip->count;
     model->nodes[speaker]->node.gossip_seen += gossip->count;
-    uint32_t receiver = message->receiver ? model_find_node(model, message->receiver) : NODE_NONE;
-    if (receiver != NODE_NONE) /* newer servers do not tell a node about itself */
-        model->nodes[receiver]->node.gossip_seen += gossip->count;
+    if (ends.receiver != NODE_NONE) /* newer servers do not tell a node about itself */
+        model->nodes[ends.receiver]->node.gossip_seen += gossip->count;
     for (size_t i = 0; i < gossip->count; i++) {
         struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
         uint32_t subject = model_find_node(model, entry.node);
@@ -410,7 +409,9 @@ static void conclude_message(struct model *model, const struct node *sender,
     model_conclude(model, &event);
 }
 
-void model_message(struct model *model, uint32_t sender, const struct ev_bus_message *message) {
+void model_message(struct model *model, struct message_ends ends,
+                   const struct ev_bus_message *message) {
+    uint32_t sender = ends.sender;
     struct node *node = &model->nodes[sender]->node;
     node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
@@ -420,7 +421,7 @@ void model_message(struct model *model, uint32_t sender, const struct ev_bus_mes
     learn_header(model, sender, message);
     learn_extensions(model, model->nodes[sender], message);
     if (message->gossip.count)
-        learn_gossip(model, sender, message);
+        learn_gossip(model, ends, &message->gossip);
     conclude_message(model, node, message);
 }
 

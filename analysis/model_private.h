@@ -46,6 +46,11 @@ struct model {
     struct model_books books;
 };
 
+/* Who sent a message to whom; NODE_NONE: not known. */
+struct message_ends {
+    uint32_t sender, receiver;
+};
+
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);
 
@@ -60,10 +65,11 @@ uint32_t model_node_by_bus_address(const struct model *model, const struct endpo
 uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip);
 
 /* What a message says of its sender and of the nodes that it gossips about. */
-void model_message(struct model *model, uint32_t sender, const struct ev_bus_message *message);
+void model_message(struct model *model, struct message_ends ends,
+                   const struct ev_bus_message *message);
 
 /* model_links.c: connections and ordered pairs. */
-uint32_t model_link_message(struct model *model, const struct event *event); /* the sender */
+struct message_ends model_link_message(struct model *model, const struct event *event);
 void model_link_delivered(struct model *model, const struct event *event);
 void model_link_flow_end(struct model *model, const struct event *event);
 void model_links_free(struct model *model);

@@ -426,7 +426,7 @@ void decoder_packet(struct decoder *d, const struct packet *packet) {
     d->out.time = packet->time;
     d->out.frame = packet->frame;
     d->out.source = packet->source;
-    if (packet->ahead) /* with thousands of connections the next one's memory is far away */
+    if (packet->ahead && flow_table_is_large(d->flows))
         flow_prefetch(d->flows, net_peek(packet->ahead));
     enum net_got got = net_decode(d->net, packet, &segment, &anomaly);
     if (UNLIKELY(anomaly != AN_NONE))

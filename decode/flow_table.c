@@ -6,7 +6,7 @@
 #include "base/limits.h"
 #include "base/table.h"
 
-enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 16384, NONE = UINT32_MAX };
+enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 16384, LARGE = 512, NONE = UINT32_MAX };
 
 struct slot {
     struct flow flow; /* first: a flow's address is its slot's */
@@ -129,6 +129,10 @@ static bool has_key(const void *owner, uint32_t index, const void *key) {
  * keyed index then answers. */
 static inline uint32_t recent_at(const struct endpoint *src, const struct endpoint *dst) {
     return endpoints_mix(src->port, src->ip[15], dst->port, dst->ip[15]) % RECENT;
+}
+
+bool flow_table_is_large(const struct flow_table *table) {
+    return table->made >= LARGE;
 }
 
 void flow_prefetch(const struct flow_table *table, uint32_t mix) {

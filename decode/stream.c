@@ -16,25 +16,33 @@ typedef uint64_t lanes __attribute__((vector_size(16)));
 /* A copy is told from the first one by its first and its last bytes: all of a small segment, and
  * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
  * much as the rest of the packet's way. */
-enum { SUMMED = 64, LANES = SUMMED / (int)sizeof(lanes) };
+enum { SUMMED = 64 };
 
+static inline lanes load_lanes(const uint8_t *p) {
+    lanes v;
+    memcpy(&v, p, sizeof v);
+    return v;
+}
+
+/* SUMMED bytes; rotated, so that changed places change the sum. */
 static inline lanes sum_of_end(const uint8_t *p, lanes sum) {
-    lanes words[LANES];
-    memcpy(words, p, SUMMED);
-    for (int i = 0; i < LANES; i++)
-        sum = (sum << 1 | sum >> 63) + words[i];
-    return sum;
+    sum += load_lanes(p);
+    sum = (sum << 1 | sum >> 63) + load_lanes(p + 16);
+    sum = (sum << 1 | sum >> 63) + load_lanes(p + 32);
+    return (sum << 1 | sum >> 63) + load_lanes(p + 48);
+}
+
+static __attribute__((noinline)) lanes sum_of_small(struct bytes view, lanes sum) {
+    uint8_t padded[SUMMED] = {0};
+    memcpy(padded, view.data, view.len);
+    return sum_of_end(padded, sum);
 }
 
 static inline uint32_t sum_of(struct bytes view) {
     lanes sum = {view.len, 0};
-    if (LIKELY(view.len > SUMMED))
-        sum = sum_of_end(view.data + view.len - SUMMED, sum_of_end(view.data, sum));
-    else {
-        uint8_t padded[SUMMED] = {0};
-        memcpy(padded, view.data, view.len);
-        sum = sum_of_end(padded, sum);
-    }
+    sum = LIKELY(view.len >= SUMMED)
+              ? sum_of_end(view.data + view.len - SUMMED, sum_of_end(view.data, sum))
+              : sum_of_small(view, sum);
     return (uint32_t)((sum[0] * UINT64_C(0x9e3779b97f4a7c15) + sum[1]) >> 32);
 }
 
