@@ -35,7 +35,7 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -W
         -Wwrite-strings -Wimplicit-fallthrough -Wformat=2 $(if $(WERROR),-Werror)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 # _FORTIFY_SOURCE needs an optimiser, and hides overruns from the sanitizers.
-HARDEN := -fPIE -fstack-protector-strong \
+HARDEN := -fPIE -fstack-protector \
           $(if $(SAN)$(DEBUG)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 # A packet's way crosses a dozen files, so the program is optimised as a whole: a quarter faster. Only
 # gcc can keep ordinary code beside it in the same objects, which the tests are linked from.

@@ -18,6 +18,12 @@ struct buf {
 void buf_free(struct buf *buf);
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_text(struct buf *buf, const char *text);
+
+/* What it holds as a string, "" if that is nothing: for want of memory, perhaps. */
+static inline const char *buf_str(const struct buf *buf) {
+    return buf->data ? buf->data : "";
+}
+
 void buf_printf(struct buf *buf, const char *format, ...) ATTR_PRINTF(2, 3);
 
 /* Wire bytes as text that no terminal obeys: printable ASCII stands as it is, a backslash is

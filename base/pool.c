@@ -7,11 +7,8 @@ void *pool_take(struct pool *pool, size_t size, size_t *ret_room) {
     size_t room = size < POOL_BLOCK && size > POOL_BLOCK / 4 ? POOL_BLOCK : size;
     if (room > pool->max - pool->used)
         return NULL;
-    void *block = room == POOL_BLOCK ? pool->spare : NULL;
-    if (block)
-        pool->spare = NULL;
-    else
-        block = malloc(room);
+    bool spare = room == POOL_BLOCK && pool->spare_count > 0;
+    void *block = spare ? pool->spares[--pool->spare_count] : malloc(room);
     if (!block)
         return NULL;
     pool->used += room;
@@ -21,13 +18,13 @@ void *pool_take(struct pool *pool, size_t size, size_t *ret_room) {
 
 void pool_give(struct pool *pool, void *block, size_t room) {
     pool->used -= room;
-    if (room == POOL_BLOCK && !pool->spare)
-        pool->spare = block;
+    if (room == POOL_BLOCK && pool->spare_count < POOL_SPARES)
+        pool->spares[pool->spare_count++] = block;
     else
         free(block);
 }
 
 void pool_free(struct pool *pool) {
-    free(pool->spare);
-    pool->spare = NULL;
+    while (pool->spare_count > 0)
+        free(pool->spares[--pool->spare_count]);
 }

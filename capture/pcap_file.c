@@ -11,7 +11,7 @@
 
 #include "base/limits.h"
 
-enum { FILE_HEADER = 24, VERSION_MAJOR = 2, VERSION_MINOR_LEAST = 4 };
+enum { FILE_HEADER = 24, RECORD_HEAD_MAX = 24, VERSION_MAJOR = 2, VERSION_MINOR_LEAST = 4 };
 
 struct pcap_state {
     bool swapped;         /* the other byte order than ours */
@@ -71,23 +71,12 @@ static bool pcap_open(struct source_file *file, struct err *err) {
     return true;
 }
 
-/* The path of every packet. No sum overflows: 2^32 seconds and 2^32 microseconds are 4.3e18 ns. */
-static inline enum source_got next_record(struct source *source, struct packet *ret_packet,
-                                          struct err *err, bool swapped) {
-    struct source_file *file = file_of(source);
-    const struct pcap_state *pcap = file->state;
-    uint32_t head_len = pcap->record_head;
-    const uint8_t *head = window_need(&file->window, head_len);
-    if (UNLIKELY(!head))
-        return file_short(file, "record header", head_len, err);
-    uint32_t len = load32(head + 8, swapped);
-    if (UNLIKELY(len > CAP_RECORD))
-        return file_damaged(file, err, "record of %u bytes, at most %d are possible", len,
-                            CAP_RECORD);
-    head = window_need(&file->window, head_len + len);
-    if (UNLIKELY(!head))
-        return file_short(file, "record", head_len + len, err);
-    uint32_t original = load32(head + 12, swapped);
+/* Hands out the record at `head`, which is all there. No sum overflows: 2^32 seconds and 2^32
+ * microseconds are 4.3e18 ns. */
+static inline enum source_got hand_out(struct source_file *file, const struct pcap_state *pcap,
+                                       const uint8_t *head, uint32_t len, bool swapped,
+                                       struct packet *ret_packet) {
+    uint32_t original = load32(head + 12, swapped), head_len = pcap->record_head;
     ret_packet->data = bytes_of(head + head_len, len);
     ret_packet->time =
         load32(head, swapped) * NS_PER_SEC + load32(head + 4, swapped) * (nstime)pcap->fraction_ns;
@@ -95,18 +84,43 @@ static inline enum source_got next_record(struct source *source, struct packet *
     ret_packet->interface = 0;
     ret_packet->link_type = pcap->link_type;
     ret_packet->source = 0;
-    source_count(source, ret_packet);
     file->window.at += head_len + len;
     ret_packet->ahead = window_ahead(&file->window, head_len);
+    source_count(&file->base, ret_packet);
     return SOURCE_PACKET;
 }
 
-/* Compiled for either byte order. */
+/* A record that is swapped, lies across the end of the block, or is damaged. */
+static __attribute__((noinline)) enum source_got
+next_unusual(struct source_file *file, struct packet *ret_packet, struct err *err) {
+    const struct pcap_state *pcap = file->state;
+    uint32_t head_len = pcap->record_head;
+    const uint8_t *head = window_need(&file->window, head_len);
+    if (!head)
+        return file_short(file, "record header", head_len, err);
+    uint32_t len = load32(head + 8, pcap->swapped);
+    if (len > CAP_RECORD)
+        return file_damaged(file, err, "record of %u bytes, at most %d are possible", len,
+                            CAP_RECORD);
+    head = window_need(&file->window, head_len + len);
+    if (!head)
+        return file_short(file, "record", head_len + len, err);
+    return hand_out(file, pcap, head, len, pcap->swapped, ret_packet);
+}
+
+/* The path of every packet: kept so small that it needs no stack. */
 static enum source_got pcap_next(struct source *source, struct packet *ret_packet,
                                  struct err *err) {
-    const struct pcap_state *pcap = file_of(source)->state;
-    return LIKELY(!pcap->swapped) ? next_record(source, ret_packet, err, false)
-                                  : next_record(source, ret_packet, err, true);
+    struct source_file *file = file_of(source);
+    const struct pcap_state *pcap = file->state;
+    const uint8_t *head = file->window.at;
+    size_t left = window_left(&file->window);
+    if (LIKELY(left >= RECORD_HEAD_MAX && !pcap->swapped)) {
+        uint32_t len = load32(head + 8, false);
+        if (LIKELY(len <= CAP_RECORD && pcap->record_head + len <= left))
+            return hand_out(file, pcap, head, len, false, ret_packet);
+    }
+    return next_unusual(file, ret_packet, err);
 }
 
 const struct file_format pcap_format = {

@@ -63,11 +63,12 @@ static uint64_t payload_total(const struct bus_frame *frame, struct bytes head) 
 /* Servers believe any length. Only a payload makes a message as large as CAP_BUS_PLAUSIBLE, and
  * then its own lengths agree; waiting for the end of anything else would mean to see nothing of
  * the connection any more. */
-static bool is_large_payload(const struct bus_frame *frame, struct bytes head) {
+static enum bus_frame_status frame_of_large(const struct bus_frame *frame, struct bytes head) {
     bool carries =
         frame->type == BUS_PUBLISH || frame->type == BUS_PUBLISHSHARD || frame->type == BUS_MODULE;
-    bool all_there = head.len >= frame->hold;
-    return carries && (!all_there || payload_total(frame, head) == frame->total);
+    if (carries && head.len < frame->hold)
+        return FRAME_MORE; /* those lengths are not there yet */
+    return carries && payload_total(frame, head) == frame->total ? FRAME_OK : FRAME_BAD;
 }
 
 enum bus_frame_status bus_frame(struct bytes head, struct bus_frame *ret_frame) {
@@ -95,9 +96,9 @@ enum bus_frame_status bus_frame(struct bytes head, struct bus_frame *ret_frame) 
     ret_frame->hold = (uint32_t)min_size(hold, CAP_BUS_HOLD);
     if (need.more && head.len < ret_frame->hold)
         return FRAME_MORE;
-    return LIKELY(ret_frame->total <= CAP_BUS_PLAUSIBLE) || is_large_payload(ret_frame, head)
-               ? FRAME_OK
-               : FRAME_BAD;
+    if (UNLIKELY(ret_frame->total > CAP_BUS_PLAUSIBLE))
+        return frame_of_large(ret_frame, head);
+    return FRAME_OK;
 }
 
 /* ---- the header ---- */

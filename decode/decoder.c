@@ -259,6 +259,9 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
             side->timed_end = end;
         }
     }
+    if (segment->payload.len == segment->payload_len &&
+        stream_pass(&side->stream, seq, segment->payload_len))
+        return;
     struct stream_sink sink = sink_for(d, flow, direction);
     side->stream.tag = tag_of(segment);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
@@ -343,7 +346,9 @@ static struct flow *flow_of(struct decoder *d, const struct segment *segment,
                             unsigned *ret_direction) {
     struct flow *flow = flow_find(d->flows, &segment->src, &segment->dst, ret_direction);
     bool syn = (segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
-    if (flow && syn && !is_own_syn(flow, *ret_direction, segment->seq)) {
+    if (LIKELY(flow && !syn))
+        return flow;
+    if (flow && !is_own_syn(flow, *ret_direction, segment->seq)) {
         flush(d, flow); /* the ports are used again */
         flow_remove(d->flows, flow);
         flow = NULL;

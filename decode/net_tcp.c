@@ -4,14 +4,9 @@
 
 enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_TIMESTAMP = 8, TIMESTAMP_LEN = 10 };
 
-static void read_timestamp(struct bytes options, struct segment *segment) {
-    static const uint8_t usual[4] = {OPTION_NOP, OPTION_NOP, OPTION_TIMESTAMP, TIMESTAMP_LEN};
+void net_find_timestamp(struct bytes options, struct segment *segment) {
     const uint8_t *p = options.data, *end = options.data + options.len;
-    segment->has_timestamp = options.len >= 12 && memcmp(p, usual, sizeof usual) == 0;
-    if (LIKELY(segment->has_timestamp)) { /* as nearly every system lays it out */
-        segment->timestamp = load_be32(p + 4);
-        return;
-    }
+    segment->has_timestamp = false;
     while (p < end && *p != OPTION_END) {
         if (*p == OPTION_NOP) {
             p++;
@@ -26,17 +21,6 @@ static void read_timestamp(struct bytes options, struct segment *segment) {
         }
         p += p[1];
     }
-}
-
-void net_read_tcp(struct bytes header, struct segment *segment) {
-    const uint8_t *tcp = header.data;
-    segment->src.port = load_be16(tcp);
-    segment->dst.port = load_be16(tcp + 2);
-    segment->seq = load_be32(tcp + 4);
-    segment->ack = load_be32(tcp + 8);
-    segment->flags = tcp[13];
-    segment->window = load_be16(tcp + 14);
-    read_timestamp(bytes_of(tcp + 20, header.len - 20), segment);
 }
 
 enum layer layer_tcp(struct walk *walk) {

@@ -71,6 +71,16 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start);
 unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
                      const struct stream_sink *sink);
 
+/* The short way of a stream whose bytes nobody wants: passes over the next `len` bytes if they are
+ * in order. False: they are not, or somebody does; then stream_feed is the way. */
+static inline bool stream_pass(struct stream *stream, uint32_t seq, uint32_t len) {
+    if (!stream->ranges_only || seq != stream->next || stream->held)
+        return false;
+    stream->next += len;
+    stream->offset += len;
+    return true;
+}
+
 /* Gives up everything before `seq` that is missing, and hands on what was held before it and
  * directly after it. Does nothing if `seq` is not after `next`. */
 void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink);
