@@ -31,7 +31,7 @@ struct node {
     char hostname[NODE_NAME_MAX]; /* empty: none announced; hostile text */
     char shard_id[BUS_NODE_ID];
     bool shard_id_known;
-    nstime first_seen, last_seen; /* heard or gossiped */
+    nstime first_seen, last_seen; /* heard, or gossiped if it was never heard */
     nstime last_heard;            /* TIME_NONE: never */
     message_counts sent, received;
     uint64_t bytes_sent;

@@ -334,6 +334,8 @@ static void learn_from_gossip(struct model *model, uint32_t speaker, struct node
         set_address(model, speaker, node, &addr, entry->bus_port);
     node->node.flags = entry->flags;
     node->node.replica = entry->flags & NODE_REPLICA;
+    if (model->cause->time > node->node.last_seen)
+        node->node.last_seen = model->cause->time;
 }
 
 static uint64_t other_entries(const struct model *model, const struct node *node) {
@@ -356,10 +358,8 @@ static void learn_gossip(struct model *model, struct message_ends ends,
             continue;
         struct node_private *node = model->nodes[subject];
         node->node.unmentioned_since = other_entries(model, &node->node);
-        if (!node->node.heard)
+        if (UNLIKELY(!node->node.heard))
             learn_from_gossip(model, speaker, node, &entry);
-        if (model->cause->time > node->node.last_seen)
-            node->node.last_seen = model->cause->time;
         set_view(model, speaker, subject, entry.flags);
     }
 }

@@ -75,14 +75,19 @@ static struct stream_sink sink_for(struct decoder *d, struct flow *flow, unsigne
 }
 
 /* Tells the protocol how far the peer has acknowledged what was handed on. */
-static void tell_acked(struct decoder *d, struct flow *flow, unsigned direction) {
+static void tell_proto_acked(struct decoder *d, struct flow *flow, unsigned direction) {
     const struct flow_side *side = &flow->sides[direction];
-    if (!flow->proto || !side->acked_known || !side->stream.started)
+    if (!side->acked_known || !side->stream.started)
         return;
     int32_t behind = (int32_t)(side->stream.next - side->acked);
     uint64_t back = behind > 0 ? (uint64_t)behind : 0;
     if (back <= side->stream.offset)
         flow->proto->acked(&d->out, flow, direction, side->stream.offset - back);
+}
+
+static inline void tell_acked(struct decoder *d, struct flow *flow, unsigned direction) {
+    if (flow->proto)
+        tell_proto_acked(d, flow, direction);
 }
 
 /* ---- the end of a connection ---- */
@@ -195,7 +200,7 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
     uint32_t ack = segment->ack;
     if (side->acked_known && !seq_after(ack, side->acked))
         return;
-    if (side->stream.started && seq_after(ack, side->stream.next) &&
+    if (UNLIKELY(seq_after(ack, side->stream.next)) && side->stream.started &&
         ack - side->stream.next > WINDOW_MAX)
         return;
     side->acked = ack;
@@ -208,12 +213,14 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
 static void on_window(struct decoder *d, struct flow *flow, unsigned direction, uint16_t window) {
     struct flow_side *side = &flow->sides[direction];
     bool closed = window == 0;
-    if (closed && !side->window_closed) {
+    if (LIKELY(closed == side->window_closed))
+        return;
+    side->window_closed = closed;
+    if (closed) {
         struct event event = {.type = EV_tcp_zero_window};
         side->stats.zero_windows++;
         emit_event(&d->out, flow, direction, &event);
     }
-    side->window_closed = closed;
 }
 
 static const struct {
@@ -303,9 +310,7 @@ static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, ui
 static inline void check_hole(struct decoder *d, struct flow *flow, unsigned direction) {
     struct flow_side *side = &flow->sides[direction];
     uint32_t until = hole_end(side);
-    if (LIKELY(until == side->stream.next))
-        side->hole_since = TIME_NONE;
-    else
+    if (UNLIKELY(until != side->stream.next))
         on_hole(d, flow, direction, until);
 }
 
