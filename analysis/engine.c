@@ -66,9 +66,11 @@ static void on_observed(void *context, const struct event *event) {
 static bool room_for_finding(struct engine *engine) {
     if (engine->finding_count < engine->finding_room)
         return true;
+    if (engine->finding_count == CAP_FINDINGS)
+        return false;
     size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
-    struct finding *findings =
-        room <= CAP_FINDINGS ? realloc(engine->findings, room * sizeof *findings) : NULL;
+    room = min_size(room, CAP_FINDINGS);
+    struct finding *findings = realloc(engine->findings, room * sizeof *findings);
     if (!findings)
         return false;
     engine->findings = findings;

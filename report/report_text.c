@@ -194,7 +194,8 @@ static void evidence(struct page *page, const struct finding *finding) {
         page_clock(&text, evidence->time);
         buf_text(&text, " ");
         buf_text(&text, evidence->note ? evidence->note : "");
-        page_paragraph(page, i ? "          " : "evidence  ", text.data);
+        page_paragraph(page, i ? "          " : "evidence  ", buf_str(&text));
+        page->buf->failed |= text.failed;
         buf_free(&text);
     }
 }

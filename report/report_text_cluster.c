@@ -175,7 +175,7 @@ void page_slots(struct page *page) {
         buf_text(page->buf, "  No node that was heard claims any slot.\n");
     } else {
         buf_printf(page->buf, "  %u of 16384 slots have no owner that was heard:", unowned);
-        page_paragraph(page, "", ranges.data);
+        page_paragraph(page, "", buf_str(&ranges));
     }
     page->buf->failed |= ranges.failed;
     buf_free(&ranges);

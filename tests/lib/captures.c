@@ -86,6 +86,7 @@ static bool keep_one(void *context, const struct packet *packet) {
     }
     memcpy(packets->bytes + reading->len, packet->data.data, packet->data.len);
     packets->list[packets->count] = *packet;
+    packets->list[packets->count].ahead = NULL;
     packets->list[packets->count++].data.data = packets->bytes + reading->len;
     reading->len += packet->data.len;
     return true;

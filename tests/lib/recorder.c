@@ -168,10 +168,10 @@ void recorder_event(void *context, const struct event *event) {
         buf_printf(&r->text, "%llu %lld ", (unsigned long long)event->frame,
                    (long long)event->time);
     buf_text(&r->text, row->name);
-    if (event->flow)
+    if (event->flow && !r->faceless)
         put_ends(&r->text, event);
     for (const struct event_field *field = row->fields(); field->name; field++) {
-        if (!in_list(r->without, field->name))
+        if (!in_list(r->without, field->name) && (!r->with || in_list(r->with, field->name)))
             put_field(&r->text, event, field);
     }
     buf_text(&r->text, "\n");

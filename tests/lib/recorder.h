@@ -19,7 +19,9 @@ struct recorder {
     /* what is wanted; zero: every SHOWN event, all fields, no places */
     bool quiet;          /* QUIET events too */
     bool placed;         /* frame and time stand before each line */
-    const char *without; /* names of fields to leave out, separated by spaces */
+    bool faceless;       /* no ends */
+    const char *with;    /* names of the fields wanted, separated by spaces; NULL: all */
+    const char *without; /* names of fields to leave out, likewise */
     const char *only;    /* names of the events wanted, likewise; NULL: all */
 
     size_t count;         /* lines so far */

@@ -15,9 +15,23 @@ struct talk talk_between(struct lan *lan, uint8_t client, uint16_t client_port, 
                          .window = 500};
 }
 
+static struct wire wire; /* the last packet; large, so not on the stack */
+
+static void deliver(struct lan *lan, struct packet *packet) {
+    packet->time = lan->time;
+    packet->frame = ++lan->frame;
+    lan->deliver(lan->context, packet);
+}
+
+void talk_captured_again(struct lan *lan) {
+    struct packet packet = packet_of(wire_view(&wire), 1);
+    lan->time -= NS_PER_MS - NS_PER_US;
+    deliver(lan, &packet);
+    lan->time += NS_PER_MS - NS_PER_US;
+}
+
 void talk_packet(struct talk *talk, unsigned end, uint8_t flags, uint32_t seq,
                  struct bytes payload) {
-    static struct wire wire; /* large: not on the stack */
     unsigned peer = !end;
     wire_start(&wire, payload);
     wire_tcp(&wire, &(struct wire_tcp){.sport = talk->port[end],
@@ -26,16 +40,16 @@ void talk_packet(struct talk *talk, unsigned end, uint8_t flags, uint32_t seq,
                                        .ack = flags & TCP_ACK ? talk->heard[end] : 0,
                                        .flags = flags,
                                        .window = talk->window});
-    wire_ipv4(&wire, &(struct wire_ip){
-                         .src = talk->host[end], .dst = talk->host[peer], .protocol = PROTO_TCP});
+    wire_ipv4(&wire, &(struct wire_ip){.src = talk->host[end],
+                                       .dst = talk->host[peer],
+                                       .protocol = PROTO_TCP,
+                                       .id = ++talk->id});
     wire_ethernet(&wire, 0x0800);
     struct packet packet = packet_of(wire_view(&wire), 1);
     if (talk->cut && payload.len > talk->cut)
         packet.data.len -= payload.len - talk->cut;
-    packet.time = talk->lan->time;
-    packet.frame = ++talk->lan->frame;
+    deliver(talk->lan, &packet);
     talk->lan->time += NS_PER_MS;
-    talk->lan->deliver(talk->lan->context, &packet);
 }
 
 /* The end has sent `len` more bytes, and the peer hears of it. */

@@ -32,6 +32,7 @@ struct talk {
     bool deaf[2];      /* does not hear any more */
     uint32_t cut;      /* captured bytes of a payload; 0: all (snaplen) */
     uint16_t window;
+    uint16_t id; /* IPv4 identification of the last packet; each has its own */
 };
 
 struct talk talk_between(struct lan *lan, uint8_t client, uint16_t client_port, uint8_t server,
@@ -40,6 +41,9 @@ struct talk talk_between(struct lan *lan, uint8_t client, uint16_t client_port, 
 /* One packet, with everything said by the caller. */
 void talk_packet(struct talk *talk, unsigned end, uint8_t flags, uint32_t seq,
                  struct bytes payload);
+
+/* The last packet of all conversations, captured once more, a microsecond later. */
+void talk_captured_again(struct lan *lan);
 
 void talk_syn(struct talk *talk, unsigned end);                     /* the server's is a SYN-ACK */
 void talk_open(struct talk *talk);                                  /* SYN, SYN-ACK, ACK */

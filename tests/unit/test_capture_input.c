@@ -155,6 +155,7 @@ static void compressed_and_damaged(void **state) {
     made_free(&plain);
 }
 
+/* CAP_ZSTD_WINDOW_LOG is 27: a frame that wants 28 is not begun. */
 static void zstd_with_too_large_a_window(void **state) {
     (void)state;
     struct made packed = {0};
@@ -188,6 +189,7 @@ static struct made made_bomb(void) {
     return packed;
 }
 
+/* CAP_EXPANSION, looked at once CAP_EXPANSION_FREE bytes have come out. */
 static void zstd_that_grows_without_bound(void **state) {
     (void)state;
     struct made packed = made_bomb();

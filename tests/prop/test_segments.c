@@ -1,0 +1,436 @@
+/* test_segments.c - however the same bytes are cut, repeated and reordered on their way, they are
+ * the same messages: every capture of pcaps/, taken apart into its TCP segments, put together again
+ * in other ways, and decoded.
+ *
+ * Compared are the bus messages, and the opening and closing, of each direction of each connection:
+ * every field but `receiver` (who is at the other end may be learnt a message earlier or later).
+ * The packets stand a microsecond apart, so that one that comes late is late in order, not in time.
+ * A failure prints the seed; PROP_SEED=... repeats it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "decode/decoder.h"
+#include "decode/net.h"
+#include "tests/lib/captures.h"
+#include "tests/lib/dice.h"
+#include "tests/lib/group.h"
+#include "tests/lib/recorder.h"
+#include "tests/lib/wire.h"
+
+#include <stdlib.h>
+
+enum {
+    BUS_PORT = 16379,
+    OTHERS_FIRST = 1 << 20, /* bytes of connections that are not the bus, from the beginning */
+    SINGLE_BYTES = 500000,  /* bytes that are sent one by one */
+    SEEDS = 3,
+    REORDER_WITHIN = 16,
+    COPY_WITHIN = 8,
+    RAW_IP = 101,
+};
+
+/* ---- the segments of a capture ---- */
+
+struct part {
+    struct endpoint src, dst;
+    uint32_t seq, ack;
+    uint16_t window;
+    uint8_t flags;
+    uint32_t len;
+    const uint8_t *data; /* in the take's bytes */
+};
+
+struct take {
+    struct part *parts;
+    size_t count, room;
+    uint8_t *bytes;
+    size_t bytes_len, bytes_room, others;
+    struct net *net;
+};
+
+enum { TAKE_ROOM = 256 << 20 }; /* reserved, not used: the kernel gives pages as they are touched */
+
+static bool is_wanted(struct take *take, const struct segment *segment) {
+    if (segment->src.port == BUS_PORT || segment->dst.port == BUS_PORT)
+        return true;
+    take->others += segment->payload.len;
+    return take->others <= OTHERS_FIRST;
+}
+
+static void take_packet(void *context, const struct packet *packet) {
+    struct take *take = context;
+    struct segment s;
+    enum anomaly anomaly;
+    if (net_decode(take->net, packet, &s, &anomaly) != NET_SEGMENT || !is_wanted(take, &s))
+        return;
+    assert_true(endpoint_is_ipv4(&s.src));
+    assert_true(take->bytes_len + s.payload.len <= take->bytes_room);
+    if (take->count == take->room) {
+        take->room = 2 * take->room + 1024;
+        take->parts = realloc(take->parts, take->room * sizeof *take->parts);
+        assert_non_null(take->parts);
+    }
+    uint8_t *data = take->bytes + take->bytes_len;
+    if (s.payload.len)
+        memcpy(data, s.payload.data, s.payload.len);
+    take->bytes_len += s.payload.len;
+    take->parts[take->count++] =
+        (struct part){s.src, s.dst, s.seq, s.ack, s.window, s.flags, (uint32_t)s.payload.len, data};
+}
+
+static struct take take_of(const char *path) {
+    struct take take = {.bytes = malloc(TAKE_ROOM), .bytes_room = TAKE_ROOM, .net = net_new()};
+    assert_true(take.bytes && take.net);
+    capture_each(path, take_packet, &take);
+    return take;
+}
+
+static void take_free(struct take *take) {
+    net_free(take->net);
+    free(take->parts);
+    free(take->bytes);
+}
+
+/* ---- a run: parts become packets again ---- */
+
+struct run {
+    struct decoder *decoder;
+    struct recorder heard;
+    uint64_t frame;
+    uint16_t id;
+    size_t single; /* bytes sent one by one so far */
+};
+
+static void run_start(struct run *run, const struct recorder *wants) {
+    *run = (struct run){.heard = *wants};
+    run->decoder = decoder_new((struct siphash_key){1, 2}, recorder_event, &run->heard);
+    assert_non_null(run->decoder);
+}
+
+static void run_end(struct run *run) {
+    decoder_finish(run->decoder);
+    decoder_free(run->decoder);
+}
+
+static void send(struct run *run, const struct part *part) {
+    static struct wire wire;
+    wire_start(&wire, bytes_of(part->data, part->len));
+    wire_tcp(&wire, &(struct wire_tcp){.sport = part->src.port,
+                                       .dport = part->dst.port,
+                                       .seq = part->seq,
+                                       .ack = part->ack,
+                                       .flags = part->flags,
+                                       .window = part->window});
+    wire_ipv4(&wire, &(struct wire_ip){.protocol = PROTO_TCP, .id = ++run->id});
+    memcpy(wire.room + wire.start + 12, part->src.ip + 12, 4);
+    memcpy(wire.room + wire.start + 16, part->dst.ip + 12, 4);
+    struct packet packet = packet_of(wire_view(&wire), RAW_IP);
+    packet.frame = ++run->frame;
+    packet.time = 1700000000 * NS_PER_SEC + (nstime)run->frame * NS_PER_US;
+    decoder_packet(run->decoder, &packet);
+}
+
+/* The bytes [from, until) of a part; its FIN goes with its last byte. */
+static void send_piece(struct run *run, const struct part *part, uint32_t from, uint32_t until) {
+    struct part piece = *part;
+    piece.seq += from;
+    piece.data += from;
+    piece.len = until - from;
+    if (until < part->len)
+        piece.flags &= (uint8_t)~TCP_FIN;
+    send(run, &piece);
+}
+
+static bool same_direction(const struct part *a, const struct part *b) {
+    return endpoint_equal(&a->src, &b->src) && endpoint_equal(&a->dst, &b->dst);
+}
+
+static bool is_control(const struct part *part) {
+    return part->flags & (TCP_SYN | TCP_FIN | TCP_RST);
+}
+
+/* ---- shapes: what is done to the parts ---- */
+
+typedef void reshape(struct run *run, const struct take *take, struct dice *dice);
+
+static void as_it_was(struct run *run, const struct take *take, struct dice *dice) {
+    (void)dice;
+    for (size_t i = 0; i < take->count; i++)
+        send(run, &take->parts[i]);
+}
+
+/* One packet per byte, of the first SINGLE_BYTES of the bus; the rest as it was. */
+static void byte_by_byte(struct run *run, const struct take *take, struct dice *dice) {
+    (void)dice;
+    for (size_t i = 0; i < take->count; i++) {
+        const struct part *part = &take->parts[i];
+        bool bus = part->src.port == BUS_PORT || part->dst.port == BUS_PORT;
+        if (part->len < 2 || !bus || part->flags & TCP_SYN || run->single > SINGLE_BYTES) {
+            send(run, part);
+            continue;
+        }
+        run->single += part->len;
+        for (uint32_t at = 0; at < part->len; at++)
+            send_piece(run, part, at, at + 1);
+    }
+}
+
+static void random_cuts(struct run *run, const struct take *take, struct dice *dice) {
+    for (size_t i = 0; i < take->count; i++) {
+        const struct part *part = &take->parts[i];
+        if (part->len < 2 || part->flags & TCP_SYN) {
+            send(run, part);
+            continue;
+        }
+        static const uint32_t sizes[] = {3, 200, 200, 1448, 1448, 4000};
+        for (uint32_t at = 0; at < part->len;) {
+            uint32_t len = 1 + dice_below(dice, sizes[dice_below(dice, countof(sizes))]);
+            len = (uint32_t)min_size(len, part->len - at);
+            send_piece(run, part, at, at + len);
+            at += len;
+        }
+    }
+}
+
+/* About half of the segments twice: at once, or some packets later. */
+static void duplicates(struct run *run, const struct take *take, struct dice *dice) {
+    struct {
+        const struct part *part;
+        size_t due;
+    } copies[COPY_WITHIN] = {0};
+    for (size_t i = 0; i < take->count; i++) {
+        const struct part *part = &take->parts[i];
+        send(run, part);
+        for (size_t k = 0; k < COPY_WITHIN; k++) {
+            if (part->flags & TCP_SYN) /* of another connection, perhaps with the same ports */
+                copies[k].part = NULL;
+            if (copies[k].part && copies[k].due <= i) {
+                send(run, copies[k].part);
+                copies[k].part = NULL;
+            }
+        }
+        size_t k = dice_below(dice, 2 * COPY_WITHIN);
+        if (k < COPY_WITHIN && !is_control(part) && !copies[k].part) {
+            copies[k].part = part;
+            copies[k].due = i + dice_below(dice, COPY_WITHIN);
+        }
+    }
+}
+
+/* Some of a direction's data, in the places where data of that direction stood. */
+struct lot {
+    struct part first; /* whose direction it is */
+    size_t places[REORDER_WITHIN];
+    size_t count;
+    size_t passed; /* packets of that direction, with data or without */
+};
+
+static void draw(const struct part **order, struct lot *lot, const struct take *take,
+                 struct dice *dice) {
+    size_t mixed[REORDER_WITHIN];
+    memcpy(mixed, lot->places, sizeof mixed);
+    for (size_t i = lot->count; i > 1; i--) {
+        size_t k = dice_below(dice, (uint32_t)i), swap = mixed[i - 1];
+        mixed[i - 1] = mixed[k];
+        mixed[k] = swap;
+    }
+    for (size_t i = 0; i < lot->count; i++)
+        order[lot->places[i]] = &take->parts[mixed[i]];
+    lot->count = lot->passed = 0;
+}
+
+enum { LOTS = 64 };
+
+/* The lot of the part's direction: the one under way, else an empty one, else another one's. */
+static struct lot *lot_of(struct lot lots[LOTS], const struct part *part, const struct part **order,
+                          const struct take *take, struct dice *dice) {
+    struct lot *found = &lots[dice_below(dice, LOTS)];
+    for (size_t i = 0; i < LOTS; i++) {
+        if (lots[i].passed && same_direction(&lots[i].first, part))
+            return &lots[i];
+        if (!lots[i].passed)
+            found = &lots[i];
+    }
+    draw(order, found, take, dice);
+    found->first = *part;
+    return found;
+}
+
+/* The data of each direction shuffled, up to 16 segments at a time; nothing passes a SYN, a FIN or
+ * a reset. */
+static void reordered(struct run *run, const struct take *take, struct dice *dice) {
+    static struct lot lots[LOTS];
+    const struct part **order = calloc(take->count + 1, sizeof *order);
+    assert_non_null(order);
+    memset(lots, 0, sizeof lots);
+    for (size_t i = 0; i < take->count; i++) {
+        const struct part *part = &take->parts[i];
+        order[i] = part;
+        for (size_t k = 0; k < LOTS && is_control(part); k++)
+            draw(order, &lots[k], take, dice);
+        if (is_control(part))
+            continue;
+        struct lot *lot = lot_of(lots, part, order, take, dice);
+        if (part->len)
+            lot->places[lot->count++] = i;
+        if (++lot->passed == REORDER_WITHIN)
+            draw(order, lot, take, dice);
+    }
+    for (size_t k = 0; k < LOTS; k++)
+        draw(order, &lots[k], take, dice);
+    for (size_t i = 0; i < take->count; i++)
+        send(run, order[i]);
+    free(order);
+}
+
+/* After some segments a stretch of them and of the one before, again, from anywhere to anywhere. */
+static void send_stretch(struct run *run, const struct part *before, const struct part *part,
+                         struct dice *dice) {
+    static uint8_t bytes[1 << 17];
+    uint32_t first = 0;
+    struct part again = *part;
+    if (before && before->seq + before->len == part->seq &&
+        before->len + (size_t)part->len <= sizeof bytes)
+        first = before->len;
+    if (first)
+        memcpy(bytes, before->data, first);
+    memcpy(bytes + first, part->data, part->len);
+    uint32_t from = dice_below(dice, first + part->len);
+    again.len = 1 + dice_below(dice, first + part->len - from);
+    again.seq = part->seq - first + from;
+    again.data = bytes + from;
+    send(run, &again);
+}
+
+enum { RECENT = 256 };
+
+static void retransmits(struct run *run, const struct take *take, struct dice *dice) {
+    const struct part *recent[RECENT] = {0};
+    for (size_t i = 0; i < take->count; i++) {
+        const struct part *part = &take->parts[i];
+        send(run, part);
+        size_t slot = (part->src.port * 31u + part->dst.port + part->src.ip[15] * 7u) % RECENT;
+        const struct part *before = recent[slot];
+        recent[slot] = part->len && !is_control(part) ? part : NULL;
+        if (!recent[slot] || !dice_once_in(dice, 2))
+            continue;
+        bool follows = before && same_direction(before, part);
+        send_stretch(run, follows ? before : NULL, part, dice);
+    }
+}
+
+static const struct {
+    const char *name;
+    reshape *shape;
+    int seeds;
+} shapes[] = {
+    {"byte by byte", byte_by_byte, 1},   {"random cuts", random_cuts, SEEDS},
+    {"duplicates", duplicates, SEEDS},   {"reordered", reordered, SEEDS},
+    {"retransmits", retransmits, SEEDS},
+};
+
+/* ---- the properties ---- */
+
+static uint64_t seed;
+
+static const struct recorder by_direction = {.only = "tcp-open tcp-close bus-message",
+                                             .without = "receiver"};
+
+static void shaped(struct run *run, reshape *shape, const struct take *take, uint64_t with_seed) {
+    struct dice dice = dice_of(with_seed);
+    run_start(run, &by_direction);
+    shape(run, take, &dice);
+    run_end(run);
+    recorder_by_direction(&run->heard);
+}
+
+static void compare_shapes(void *context, const char *path) {
+    struct take take = take_of(path);
+    struct run plain, other;
+    size_t *lines = context;
+    shaped(&plain, as_it_was, &take, 0);
+    print_message("%s: %zu segments, %zu lines\n", path, take.count, plain.heard.count);
+    *lines += plain.heard.count;
+    for (size_t i = 0; i < countof(shapes); i++) {
+        for (int k = 0; k < shapes[i].seeds; k++) {
+            shaped(&other, shapes[i].shape, &take, seed + (uint64_t)k);
+            if (!recorder_same(&plain.heard, &other.heard))
+                fail_msg("%s, %s: not the same; again: PROP_SEED=%llu", path, shapes[i].name,
+                         (unsigned long long)seed);
+            recorder_free(&other.heard);
+        }
+    }
+    recorder_free(&plain.heard);
+    take_free(&take);
+}
+
+/* The list of messages of each direction does not depend on how its bytes came. */
+static void same_messages_in_every_shape(void **state) {
+    (void)state;
+    size_t lines = 0;
+    print_message("PROP_SEED=%llu\n", (unsigned long long)seed);
+    if (captures_each(compare_shapes, &lines) == 0)
+        skip();
+    assert_true(lines > 1000);
+}
+
+/* Every SHOWN event, with frame and time, of the first `count` packets; `whole` ends the capture.
+ */
+static void run_packets(struct run *run, const struct packets *packets, size_t count,
+                        struct siphash_key key, bool whole) {
+    *run = (struct run){.heard = {.placed = true, .quiet = true}};
+    run->decoder = decoder_new(key, recorder_event, &run->heard);
+    assert_non_null(run->decoder);
+    for (size_t i = 0; i < count; i++)
+        decoder_packet(run->decoder, &packets->list[i]);
+    if (whole)
+        decoder_finish(run->decoder);
+    else
+        run->heard.only = ""; /* what decoder_free() says is not of the prefix */
+    decoder_free(run->decoder);
+}
+
+static void compare_prefixes(void *context, const char *path) {
+    (void)context;
+    static const struct siphash_key key = {1, 2}, other_key = {0x123456789, UINT64_MAX};
+    struct packets packets = capture_read(path, 8 << 20);
+    struct run whole, part;
+    struct dice dice = dice_of(seed);
+    run_packets(&whole, &packets, packets.count, key, true);
+    for (int k = 0; k < 6; k++) {
+        size_t count = dice_below(&dice, (uint32_t)packets.count);
+        run_packets(&part, &packets, count, key, false);
+        if (!recorder_begins(&whole.heard, &part.heard))
+            fail_msg("%s: the first %zu packets say something else; again: PROP_SEED=%llu", path,
+                     count, (unsigned long long)seed);
+        recorder_free(&part.heard);
+    }
+    run_packets(&part, &packets, packets.count, other_key, true);
+    if (!recorder_same(&whole.heard, &part.heard))
+        fail_msg("%s: another hash key, other events", path);
+    recorder_free(&part.heard);
+    recorder_free(&whole.heard);
+    packets_free(&packets);
+}
+
+/* The first packets give the first events; and the key of the tables changes nothing, not even the
+ * order, frames and times. */
+static void prefixes_and_keys(void **state) {
+    (void)state;
+    print_message("PROP_SEED=%llu\n", (unsigned long long)seed);
+    if (captures_each(compare_prefixes, NULL) == 0)
+        skip();
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(same_messages_in_every_shape),
+        cmocka_unit_test(prefixes_and_keys),
+    };
+    seed = dice_seed();
+    return RUN_GROUP(argc, argv, tests);
+}

@@ -1,0 +1,201 @@
+/* test_memory.c - memory that runs out at every single allocation of a whole run, from the packets
+ * to the outputs: no crash, nothing leaked, books that add up; and the run goes on without what
+ * could not be kept.
+ *
+ * The program's malloc() is replaced by one that counts down and then refuses: once, or from then
+ * on. Sanitizers bring a malloc() of their own, so under them there is nothing to replace, and the
+ * test says so. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/group.h"
+#include "tests/lib/said.h"
+#include "tests/lib/talk.h"
+#include "tests/lib/whole_run.h"
+
+#include <stdlib.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OWN_MALLOC 0
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
+#define OWN_MALLOC 0
+#endif
+
+#ifndef OWN_MALLOC
+
+static long left = -1; /* allocations until one is refused; negative: never */
+static bool for_good;  /* every later one is refused too */
+static long held;      /* blocks allocated and not freed */
+
+static bool refuse(void) {
+    if (left < 0)
+        return false;
+    bool now = left == 0;
+    if (!now || !for_good)
+        left--;
+    return now;
+}
+
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *block, size_t size);
+void __libc_free(void *block);
+
+void *malloc(size_t size) {
+    void *block = refuse() ? NULL : __libc_malloc(size);
+    held += block != NULL;
+    return block;
+}
+
+void *calloc(size_t count, size_t size) {
+    void *block = refuse() ? NULL : __libc_calloc(count, size);
+    held += block != NULL;
+    return block;
+}
+
+void *realloc(void *block, size_t size) {
+    void *moved = refuse() ? NULL : __libc_realloc(block, size);
+    held += !block && moved;
+    return moved;
+}
+
+void free(void *block) {
+    held -= block != NULL;
+    __libc_free(block);
+}
+
+/* ---- a capture that needs memory of every kind ---- */
+
+static struct made capture;
+
+static void record(void *context, const struct packet *packet) {
+    (void)context;
+    made_record(&capture, 16, (uint32_t)(packet->time / NS_PER_SEC),
+                (uint32_t)(packet->time % NS_PER_SEC / NS_PER_US), packet->data.data,
+                (uint32_t)packet->data.len, packet->wire_len);
+}
+
+static struct lan lan = {.deliver = record};
+
+static void say(struct talk *talk, unsigned end, struct said said, size_t cut) {
+    talk_send_cut(talk, end, said_view(&said), cut);
+    talk_ack(talk, !end);
+    said_free(&said);
+}
+
+/* Two nodes that know many others; one is suspected, elected, moved. */
+static void a_busy_link(unsigned from, unsigned to) {
+    struct talk talk = talk_between(&lan, (uint8_t)from, 40000, (uint8_t)to, 16379);
+    struct said m = said_new(1, SAY_PING, from);
+    said_slots(&m, 100 * from, 100 * from + 99);
+    for (unsigned i = 0; i < 40; i++)
+        said_gossip(&m, &(struct said_about){.node = 50 + i, .ip = "10.0.0.50", .flags = i % 12});
+    talk_open(&talk);
+    say(&talk, CLIENT, m, 1000);
+    say(&talk, SERVER, said_new(1, SAY_PONG, to), 1448);
+    for (int i = 0; i < 20; i++)
+        say(&talk, CLIENT, said_publish(SAY_LIGHT | SAY_PUBLISH, 0, "channel", 30), 20);
+    say(&talk, CLIENT, said_fail(from, 50), 5000);
+    say(&talk, CLIENT, said_new(1, SAY_AUTH_REQUEST, from), 5000);
+    say(&talk, CLIENT, said_update(from, to, 9, 0, 99), 700);
+}
+
+/* Bytes that come early, a hole, a search, a conversation that is not the bus. */
+static void a_lossy_link(void) {
+    struct talk talk = talk_between(&lan, 3, 40001, 4, 16379);
+    struct said m = said_new(1, SAY_PING, 3);
+    talk_open(&talk);
+    say(&talk, CLIENT, said_new(1, SAY_PING, 3), 1448);
+    uint32_t seq = talk.next[CLIENT];
+    talk_lose(&talk, CLIENT, 1000);
+    talk_send(&talk, CLIENT, bytes_after(said_view(&m), 1000));
+    talk_packet(&talk, CLIENT, TCP_ACK, seq, bytes_first(said_view(&m), 1000));
+    talk_lose(&talk, CLIENT, 3000);
+    for (int i = 0; i < 3; i++)
+        talk_send_cut(&talk, CLIENT, said_view(&m), 50);
+    said_free(&m);
+    struct talk other = talk_between(&lan, 9, 40002, 4, 6379);
+    talk_send_cut(&other, CLIENT, bytes_str("R not the bus RCmb, not TLS either"), 3);
+    struct talk tls = talk_between(&lan, 9, 40003, 4, 6379);
+    talk_open(&tls);
+    talk_send(&tls, CLIENT, bytes_of("\x16\x03\x01\x00\x05hello", 10));
+}
+
+static void make_capture(void) {
+    capture = made_pcap(false, 0xa1b2c3d4, 1);
+    a_busy_link(1, 2);
+    a_busy_link(2, 1);
+    a_lossy_link();
+}
+
+/* ---- runs ---- */
+
+/* A run of which the n-th allocation fails; true if there was none so late. */
+static bool run_failing(long n, bool and_later) {
+    struct whole_run run = {.capture = made_view(&capture)};
+    long before = held;
+    left = n;
+    for_good = and_later;
+    whole_run(&run);
+    bool granted = left > 0;
+    left = -1;
+    if (held != before)
+        fail_msg("allocation %ld%s fails: %ld blocks are leaked", n,
+                 and_later ? " and all later" : "", held - before);
+    if (granted)
+        assert_true(run.packets > 100 && run.events > 100);
+    return granted;
+}
+
+static long count_allocations(bool and_later) {
+    long n = 0;
+    while (!run_failing(n, and_later))
+        n++;
+    return n;
+}
+
+static void one_allocation_fails(void **state) {
+    (void)state;
+    make_capture();
+    long needed = count_allocations(false);
+    print_message("%ld allocations\n", needed);
+    assert_true(needed > 50);
+    made_free(&capture);
+}
+
+static void all_later_allocations_fail(void **state) {
+    (void)state;
+    make_capture();
+    assert_true(count_allocations(true) > 50);
+    made_free(&capture);
+}
+
+#else
+
+static void one_allocation_fails(void **state) {
+    (void)state;
+    print_message("no malloc() of our own under a sanitizer\n");
+    skip();
+}
+
+static void all_later_allocations_fail(void **state) {
+    (void)state;
+    skip();
+}
+
+#endif
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_allocation_fails),
+        cmocka_unit_test(all_later_allocations_fail),
+    };
+    return RUN_GROUP(argc, argv, tests);
+}
