@@ -35,7 +35,7 @@ static struct made letters(const char *text) {
 
 static void open_made(struct fixture *fixture, struct made *made, size_t count) {
     char names[MOST][32];
-    const char *paths[MOST];
+    const char *paths[MOST] = {0};
     struct err err = {{0}};
     fixture->count = count;
     for (size_t i = 0; i < count; i++) {

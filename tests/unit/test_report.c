@@ -384,7 +384,7 @@ static void test_every_kind_as_json(void **state) {
         "{\"time\":\"1970-01-01T00:00:00.000000000Z\",\"event\":\"bus-message\",\"source\":0,"
         "\"frame\":7,\"type\":\"ping\",\"sender\":\"" ID_A "\",\"receiver\":null,\"length\":2256",
         "\"light\":true",
-        "\"slots\":\"\"",
+        "\"slots\":null",
         "\"ip\":\"a b\\\\x1b\"",
         "\"flags\":[\"primary\",\"myself\"]",
         "\"state\":\"fail\"",
