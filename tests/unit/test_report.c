@@ -383,8 +383,8 @@ static void test_every_kind_as_json(void **state) {
     static const char *const members[] = {
         "{\"time\":\"1970-01-01T00:00:00.000000000Z\",\"event\":\"bus-message\",\"source\":0,"
         "\"frame\":7,\"type\":\"ping\",\"sender\":\"" ID_A "\",\"receiver\":null,\"length\":2256",
-        "\"light\":true",
-        "\"slots\":null",
+        "\"light\":false",
+        "\"slots\":\"\"",
         "\"ip\":\"a b\\\\x1b\"",
         "\"flags\":[\"primary\",\"myself\"]",
         "\"state\":\"fail\"",
@@ -398,12 +398,25 @@ static void test_every_kind_as_json(void **state) {
         "\"about\":null",
     };
     (void)state;
+    event.bus_message.light = false;
     render_json(&json, &event);
     for (size_t i = 0; i < countof(members); i++)
         if (!strstr(text.data, members[i]))
             fail_msg("%s is not in %s", members[i], text.data);
     assert_null(strstr(text.data, "SECRET"));
     assert_null(strstr(text.data, "CANARY"));
+}
+
+/* A light message has no header: what would stand there is null, and its body is told. */
+static void test_what_is_not_known_is_null(void **state) {
+    struct event event = some_message();
+    struct json json = {.buf = &text};
+    (void)state;
+    render_json(&json, &event);
+    assert_non_null(strstr(text.data, "\"light\":true"));
+    assert_non_null(strstr(text.data, "\"config_epoch\":null"));
+    assert_non_null(strstr(text.data, "\"slots\":null"));
+    assert_null(strstr(text.data, "\"channel\":null"));
 }
 
 /* In a bus message zero says nothing; in a conclusion it is a value. */
@@ -613,6 +626,7 @@ int main(void) {
         TEST(test_json_wants_no_memory),
         TEST(test_every_kind_as_text),
         TEST(test_every_kind_as_json),
+        TEST(test_what_is_not_known_is_null),
         TEST(test_what_says_nothing_is_left_out),
         TEST(test_every_event),
         TEST(test_link_types),
