@@ -13,7 +13,6 @@ struct model *model_new(struct siphash_key key, event_fn *emit, void *context) {
     model->key = key;
     model->emit = emit;
     model->context = context;
-    model->conn_free = NODE_NONE;
     model->books.first = model->books.last = TIME_NONE;
     return model;
 }

@@ -58,48 +58,22 @@ const struct link *model_link(const struct model *model, size_t index) {
 
 /* ---- connections ---- */
 
-static struct conn *new_conn(struct model *model, uint32_t *ret_index) {
-    if (model->conn_free != NODE_NONE) {
-        *ret_index = model->conn_free;
-        struct conn *conn = model->conns[*ret_index];
-        model->conn_free = conn->next_free;
-        return conn;
-    }
-    if (model->conn_count == model->conn_room) {
-        uint32_t room = model->conn_room ? model->conn_room * 2 : 64;
-        struct conn **conns = realloc(model->conns, room * sizeof(struct conn *));
-        if (!conns)
-            return NULL;
-        model->conns = conns;
-        model->conn_room = room;
-    }
-    struct conn *conn = malloc(sizeof *conn);
-    if (!conn)
-        return NULL;
-    *ret_index = model->conn_count;
-    model->conns[model->conn_count++] = conn;
-    return conn;
-}
-
 /* The flow's connection, made when it is first asked for. NULL: out of memory. */
-static struct conn *conn_of(struct model *model, struct flow *flow) {
+static struct conn *conn_of(struct flow *flow) {
     if (LIKELY(flow->note))
-        return model->conns[flow->note - 1];
-    uint32_t index;
-    struct conn *conn = new_conn(model, &index);
+        return flow->note;
+    struct conn *conn = malloc(sizeof *conn);
     if (!conn)
         return NULL;
     *conn = (struct conn){
         .node = {NODE_NONE, NODE_NONE}, .link = NODE_NONE, .early_ping_since = TIME_NONE};
-    flow->note = index + 1;
+    flow->note = conn;
     return conn;
 }
 
-static void drop_conn(struct model *model, struct flow *flow) {
-    struct conn *conn = model->conns[flow->note - 1];
-    conn->next_free = model->conn_free;
-    model->conn_free = flow->note - 1;
-    flow->note = 0;
+static void drop_conn(struct flow *flow) {
+    free(flow->note);
+    flow->note = NULL;
 }
 
 /* Counts what has waited for this end's name to its node, or to nobody. */
@@ -203,12 +177,14 @@ static uint32_t sender_of(struct model *model, const struct conn *conn, unsigned
 }
 
 struct message_ends model_link_message(struct model *model, const struct event *event) {
-    struct conn *conn = conn_of(model, event->flow);
+    struct conn *conn = conn_of(event->flow);
     const struct ev_bus_message *message = &event->bus_message;
     if (!conn) {
         model->books.unclaimed_sent[message->type]++;
         return (struct message_ends){NODE_NONE, NODE_NONE};
     }
+    if (conn->link != NODE_NONE)
+        __builtin_prefetch(&model->links[conn->link].pings);
     unsigned end = event->direction;
     uint32_t sender = sender_of(model, conn, end, message->sender);
     if (sender != NODE_NONE) {
@@ -226,7 +202,7 @@ struct message_ends model_link_message(struct model *model, const struct event *
 
 void model_link_delivered(struct model *model, const struct event *event) {
     enum bus_type type = event->bus_delivered.type;
-    struct conn *conn = conn_of(model, event->flow);
+    struct conn *conn = conn_of(event->flow);
     if (!conn) {
         model->books.unclaimed_received[type]++;
         return;
@@ -272,7 +248,7 @@ void model_link_flow_end(struct model *model, const struct event *event) {
             add_tcp(silent, flow);
         return;
     }
-    struct conn *conn = conn_of(model, flow);
+    struct conn *conn = conn_of(flow);
     struct link *link = link_of(model, conn, flow);
     for (unsigned end = 0; end < 2; end++) {
         if (conn->node[end] == NODE_NONE && flow->connector == (int)!end)
@@ -285,13 +261,10 @@ void model_link_flow_end(struct model *model, const struct event *event) {
             event->time - link->waiting_since > link->longest_silence)
             link->longest_silence = event->time - link->waiting_since;
     }
-    drop_conn(model, flow);
+    drop_conn(flow);
 }
 
 void model_links_free(struct model *model) {
     free(model->links);
     table_free(&model->link_index);
-    for (uint32_t i = 0; i < model->conn_count; i++)
-        free(model->conns[i]);
-    free(model->conns);
 }

@@ -13,14 +13,13 @@ struct node_private {
     uint32_t view_count;
 };
 
-/* A connection of the bus: which nodes its ends are, as far as known. */
+/* A connection of the bus, the flow's note: which nodes its ends are, as far as known. */
 struct conn {
     uint32_t node[2]; /* by direction; NODE_NONE */
     uint32_t link;    /* index, or NODE_NONE until both ends are known */
     uint32_t early_pings;
     nstime early_ping_since;
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
-    uint32_t next_free;
 };
 
 enum { NODE_RECENT = 1024 };
@@ -39,9 +38,6 @@ struct model {
     struct link *links;
     uint32_t link_count, link_room;
     struct table link_index;
-
-    struct conn **conns; /* flow->note - 1 */
-    uint32_t conn_count, conn_room, conn_free;
 
     struct model_books books;
 };

@@ -371,6 +371,7 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         d->stats.stray_packets++;
         return;
     }
+    __builtin_prefetch(flow->note);
     if (segment->payload_len > 0 && flow->state)
         flow->proto->prefetch(flow, direction);
     struct flow_side *side = &flow->sides[direction];

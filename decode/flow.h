@@ -56,7 +56,7 @@ struct flow {
     uint8_t close;             /* enum flow_close */
     bool accepted;             /* the SYN-ACK was seen */
     bool sniffing;             /* private to decode/: the protocol is being told */
-    uint32_t note;             /* the analysis' own; 0 at first */
+    void *note;                /* the analysis' own; NULL at first */
     const struct proto *proto; /* NULL: not recognised (yet) */
     void *state;               /* of the protocol */
     nstime first, last;        /* packets */

@@ -16,7 +16,7 @@ struct slot {
 };
 
 struct flow_list {
-    uint32_t oldest, youngest;
+    uint32_t oldest, youngest, count;
 };
 
 struct flow_table {
@@ -52,7 +52,7 @@ struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flo
     table->free = NONE;
     memset(table->recent, 0xff, sizeof table->recent);
     for (int i = 0; i < FLOW_RANKS; i++)
-        table->lists[i] = (struct flow_list){NONE, NONE};
+        table->lists[i] = (struct flow_list){NONE, NONE, 0};
     return table;
 }
 
@@ -60,6 +60,7 @@ struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flo
 
 static void unlink_slot(struct flow_table *table, struct slot *slot) {
     struct flow_list *list = &table->lists[slot->flow.list];
+    list->count--;
     *(slot->older == NONE ? &list->oldest : &slot_at(table, slot->older)->younger) = slot->younger;
     *(slot->younger == NONE ? &list->youngest : &slot_at(table, slot->younger)->older) =
         slot->older;
@@ -67,6 +68,7 @@ static void unlink_slot(struct flow_table *table, struct slot *slot) {
 
 static void link_youngest(struct flow_table *table, struct slot *slot, enum flow_rank rank) {
     struct flow_list *list = &table->lists[rank];
+    list->count++;
     slot->flow.list = (uint8_t)rank;
     slot->older = list->youngest;
     slot->younger = NONE;
@@ -132,7 +134,7 @@ static inline uint32_t recent_at(const struct endpoint *src, const struct endpoi
 }
 
 bool flow_table_is_large(const struct flow_table *table) {
-    return table->made >= LARGE;
+    return table->lists[FLOW_DECODED].count >= LARGE;
 }
 
 void flow_prefetch(const struct flow_table *table, uint32_t mix) {

@@ -27,7 +27,7 @@ void flow_table_free(struct flow_table *table);
 struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
                        const struct endpoint *dst, unsigned *ret_direction);
 
-/* So many flows that they do not stay in the cache by themselves? */
+/* So many decoded flows that they do not stay in the cache by themselves? */
 bool flow_table_is_large(const struct flow_table *table);
 
 /* Has the memory of the flow between two ends fetched, if it was found lately; `mix` is their
