@@ -71,9 +71,15 @@ static enum bus_frame_status frame_of_large(const struct bus_frame *frame, struc
     return carries && payload_total(frame, head) == frame->total ? FRAME_OK : FRAME_BAD;
 }
 
+/* As far as the bytes go. */
+static inline bool begins_with_signature(struct bytes head) {
+    return LIKELY(head.len >= sizeof signature)
+               ? memcmp(head.data, signature, sizeof signature) == 0
+               : memcmp(head.data, signature, head.len) == 0;
+}
+
 enum bus_frame_status bus_frame(struct bytes head, struct bus_frame *ret_frame) {
-    size_t seen = min_size(head.len, sizeof signature);
-    if (memcmp(head.data, signature, seen) != 0)
+    if (!begins_with_signature(head))
         return FRAME_BAD;
     *ret_frame = (struct bus_frame){.hold = BUS_PREFIX};
     if (head.len < BUS_PREFIX)
