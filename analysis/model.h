@@ -43,10 +43,9 @@ struct node {
 struct link {
     uint32_t from, to; /* node indexes */
     uint32_t connections, unanswered, refused, resets;
-    uint64_t pings, pongs; /* PINGs and MEETs of `from`; answers of `to` */
-    uint64_t broadcasts;   /* PONGs that `from` sent unasked */
-    uint32_t rtt_count;    /* PING to PONG: network and event loop of `to` */
-    nstime rtt_min, rtt_max, rtt_sum;
+    uint64_t pings, pongs;              /* PINGs and MEETs of `from`; answers of `to` */
+    uint64_t broadcasts;                /* PONGs that `from` sent unasked */
+    struct spread rtt;                  /* PING to PONG: network and event loop of `to` */
     nstime waiting_since;               /* an unanswered PING; TIME_NONE: none */
     nstime longest_silence;             /* longest wait for a PONG, or still waiting at the end */
     uint32_t retransmits, zero_windows; /* TCP, both directions */

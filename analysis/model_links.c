@@ -137,14 +137,7 @@ static void on_pong(struct link *link, nstime now) {
         return;
     nstime rtt = now - link->waiting_since;
     link->waiting_since = TIME_NONE;
-    if (rtt < 0)
-        return;
-    if (link->rtt_count == 0 || rtt < link->rtt_min)
-        link->rtt_min = rtt;
-    if (rtt > link->rtt_max)
-        link->rtt_max = rtt;
-    link->rtt_sum += rtt;
-    link->rtt_count++;
+    spread_add(&link->rtt, rtt);
     if (rtt > link->longest_silence)
         link->longest_silence = rtt;
 }

@@ -180,17 +180,8 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
 /* ---- what each segment tells ---- */
 
 static void take_rtt(struct flow_side *side, nstime now) {
-    struct tcp_stats *stats = &side->stats;
-    nstime rtt = now - side->timed_since;
+    spread_add(&side->stats.rtt, now - side->timed_since);
     side->timed_since = TIME_NONE;
-    if (rtt < 0)
-        return;
-    if (stats->rtt_count == 0 || rtt < stats->rtt_min)
-        stats->rtt_min = rtt;
-    if (rtt > stats->rtt_max)
-        stats->rtt_max = rtt;
-    stats->rtt_sum += rtt;
-    stats->rtt_count++;
 }
 
 /* The segment acknowledges what the other side has sent. */

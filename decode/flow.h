@@ -3,15 +3,15 @@
 #ifndef BUSTAP_DECODE_FLOW_H
 #define BUSTAP_DECODE_FLOW_H
 
+#include "base/spread.h"
 #include "decode/endpoint.h"
 #include "decode/stream.h"
 
 /* What one end sent, counted on segments as captured (offload merges and splits them). */
 struct tcp_stats {
-    uint32_t segments;  /* with payload */
-    uint32_t rtt_count; /* round trips measured from this end's data to the ACK for it */
-    uint64_t bytes;     /* payload, retransmits included */
-    nstime rtt_min, rtt_max, rtt_sum;
+    uint32_t segments;     /* with payload */
+    uint64_t bytes;        /* payload, retransmits included */
+    struct spread rtt;     /* from this end's data to the ACK for it */
     uint32_t retransmits;  /* segments that repeat bytes, keep-alives excluded */
     uint32_t early;        /* segments out of order */
     uint32_t duplicates;   /* the same packet captured again (another interface) */

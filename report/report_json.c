@@ -174,10 +174,10 @@ static void link(struct writer *w, const struct link *link) {
     json_u64(json, "pings", link->pings);
     json_u64(json, "pongs", link->pongs);
     json_u64(json, "broadcasts", link->broadcasts);
-    bool timed = link->rtt_count > 0;
-    microseconds(json, "rtt_min_us", timed, link->rtt_min);
-    microseconds(json, "rtt_mean_us", timed, timed ? link->rtt_sum / link->rtt_count : 0);
-    microseconds(json, "rtt_max_us", timed, link->rtt_max);
+    bool timed = link->rtt.count > 0;
+    microseconds(json, "rtt_min_us", timed, link->rtt.min);
+    microseconds(json, "rtt_mean_us", timed, spread_mean(&link->rtt));
+    microseconds(json, "rtt_max_us", timed, link->rtt.max);
     microseconds(json, "longest_silence_us", true, link->longest_silence);
     json_time(json, "waiting_since", link->waiting_since);
     json_u64(json, "retransmits", link->retransmits);

@@ -209,7 +209,7 @@ static void duration_cell(struct columns *columns, bool known, nstime span) {
 }
 
 static void link_row(struct page *page, struct columns *columns, const struct link *link) {
-    bool timed = link->rtt_count > 0;
+    bool timed = link->rtt.count > 0;
     node_cell(page, columns, link->from);
     node_cell(page, columns, link->to);
     columns_u64(columns, link->connections);
@@ -218,9 +218,9 @@ static void link_row(struct page *page, struct columns *columns, const struct li
     buf_text(&columns->cells, "/");
     buf_u64(&columns->cells, link->pongs);
     columns_next(columns);
-    duration_cell(columns, timed, link->rtt_min);
-    duration_cell(columns, timed, timed ? link->rtt_sum / link->rtt_count : 0);
-    duration_cell(columns, timed, link->rtt_max);
+    duration_cell(columns, timed, link->rtt.min);
+    duration_cell(columns, timed, spread_mean(&link->rtt));
+    duration_cell(columns, timed, link->rtt.max);
     duration_cell(columns, link->pings > 0, link->longest_silence);
     columns_rare(columns, link->retransmits);
     columns_rare(columns, link->zero_windows);

@@ -362,9 +362,9 @@ static void round_trips(void **state) {
     talk_send(&talk, CLIENT, bytes_str("world"));
     talk_ack(&talk, SERVER);
     stop();
-    assert_int_equal(stats[CLIENT].rtt_count, 2);
-    assert_int_equal(stats[CLIENT].rtt_min, 1 * NS_PER_MS);
-    assert_int_equal(stats[CLIENT].rtt_max, 10 * NS_PER_MS);
+    assert_int_equal(stats[CLIENT].rtt.count, 2);
+    assert_int_equal(stats[CLIENT].rtt.min, 1 * NS_PER_MS);
+    assert_int_equal(stats[CLIENT].rtt.max, 10 * NS_PER_MS);
 }
 
 static void what_is_not_acknowledged(void **state) {

@@ -446,10 +446,10 @@ static void pings_and_pongs(void **state) {
     assert_int_equal(link->pings, 4);
     assert_int_equal(link->pongs, 3);
     assert_int_equal(link->broadcasts, 1);
-    assert_int_equal(link->rtt_count, 3);
-    assert_int_equal(link->rtt_min, 10 * NS_PER_MS);
-    assert_int_equal(link->rtt_max, 30 * NS_PER_MS);
-    assert_int_equal(link->rtt_sum, 60 * NS_PER_MS);
+    assert_int_equal(link->rtt.count, 3);
+    assert_int_equal(link->rtt.min, 10 * NS_PER_MS);
+    assert_int_equal(link->rtt.max, 30 * NS_PER_MS);
+    assert_int_equal(link->rtt.sum, 60 * NS_PER_MS);
     assert_int_equal(link->longest_silence, 501 * NS_PER_MS);
     assert_true(link->waiting_since != TIME_NONE);
 }
@@ -463,7 +463,7 @@ static void early_pings(void **state) {
     assert_null(link_of(1, 2));
     say(&talk, SERVER, said_new(1, SAY_PONG, 2));
     assert_int_equal(link_of(1, 2)->pings, 2);
-    assert_int_equal(link_of(1, 2)->rtt_max, 2 * NS_PER_MS);
+    assert_int_equal(link_of(1, 2)->rtt.max, 2 * NS_PER_MS);
 }
 
 /* Connection attempts tell of their pair by address alone. */
