@@ -362,9 +362,10 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
         d->stats.stray_packets++;
         return;
     }
-    __builtin_prefetch(flow->note);
-    if (segment->payload_len > 0 && flow->state)
+    if (flow->state) { /* not for nothing: fetching from NULL is slow */
+        __builtin_prefetch(flow->note);
         flow->proto->prefetch(flow, direction);
+    }
     struct flow_side *side = &flow->sides[direction];
     bool aged = segment->time - flow->touched > TOUCH_EVERY;
     flow->before = flow->last;

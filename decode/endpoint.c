@@ -6,11 +6,6 @@
 
 static const uint8_t v4_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-void endpoint_set_ipv4(struct endpoint *endpoint, const uint8_t ip[4]) {
-    memcpy(endpoint->ip, v4_prefix, sizeof v4_prefix);
-    memcpy(endpoint->ip + sizeof v4_prefix, ip, 4);
-}
-
 bool endpoint_is_ipv4(const struct endpoint *endpoint) {
     return memcmp(endpoint->ip, v4_prefix, sizeof v4_prefix) == 0;
 }

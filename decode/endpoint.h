@@ -11,7 +11,16 @@ struct endpoint {
 
 enum { ENDPOINT_TEXT = 56 }; /* "[" 45 "]:" 5 NUL */
 
-void endpoint_set_ipv4(struct endpoint *endpoint, const uint8_t ip[4]);
+/* In two stores of eight bytes, as endpoint_equal will load them: loads that span several stores
+ * have to wait for all of them. */
+static inline void endpoint_set_ipv4(struct endpoint *endpoint, const uint8_t ip[4]) {
+    uint32_t v4;
+    memcpy(&v4, ip, sizeof v4);
+    uint64_t halves[2] = {0, (uint64_t)v4 << 32 | UINT32_C(0xffff0000)};
+    memcpy(endpoint->ip, &halves[0], 8);
+    memcpy(endpoint->ip + 8, &halves[1], 8);
+}
+
 bool endpoint_is_ipv4(const struct endpoint *endpoint);
 
 static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b) {

@@ -56,6 +56,7 @@ struct flow {
     uint8_t close;             /* enum flow_close */
     bool accepted;             /* the SYN-ACK was seen */
     bool sniffing;             /* private to decode/: the protocol is being told */
+    uint8_t list;              /* private to flow_table.c */
     void *note;                /* the analysis' own; NULL at first */
     const struct proto *proto; /* NULL: not recognised (yet) */
     void *state;               /* of the protocol */
@@ -64,7 +65,6 @@ struct flow {
     struct flow_side sides[2]; /* [d] is that of ends[d] */
     uint32_t syns;             /* SYNs sent by the connector */
     uint32_t hash;             /* private to flow_table.c */
-    uint8_t list;              /* likewise */
 };
 
 static inline uint32_t flow_unacked(const struct flow_side *side) {

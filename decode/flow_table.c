@@ -152,7 +152,7 @@ struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
     if (LIKELY(*recent < table->made)) {
         struct flow *flow = &slot_at(table, *recent)->flow;
         *ret_direction = flow->ends[1].port == src->port && is_between(flow, dst, src);
-        if (LIKELY(slot_of(flow)->used && (*ret_direction || is_between(flow, src, dst))))
+        if (LIKELY(*ret_direction || is_between(flow, src, dst)))
             return flow;
     }
     struct key key;
@@ -169,6 +169,9 @@ struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
 void flow_remove(struct flow_table *table, struct flow *flow) {
     struct slot *slot = slot_of(flow);
     table->ended(table->context, flow);
+    uint32_t *recent = &table->recent[recent_at(&flow->ends[0], &flow->ends[1])];
+    if (*recent == slot->index)
+        *recent = NONE;
     table_remove(&table->index, flow->hash, slot->index);
     unlink_slot(table, slot);
     stream_free(&flow->sides[0].stream, table->pool);
