@@ -1,8 +1,10 @@
 /* detect_capture_loss.c - we did not see everything: holes in streams, the kernel's drops, packets
  * cut by the snaplen. Every other conclusion of the run is the weaker for it. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "analysis/detector.h"
+#include "base/buf.h"
 
 /* Suricata's operators are told to keep drops under one in a hundred; past that, warn. */
 enum { WARN_ONE_IN = 100 };
@@ -26,10 +28,37 @@ static void on_event(const struct detection *detection, void *state, const struc
             event->frame, event->source, event->time, "first packet after missing bytes"};
 }
 
+/* One byte in a hundred of the bus is enough to miss the message that matters. */
+static bool is_bus_hit(const struct model_books *books) {
+    return books->bus_missing_bytes * WARN_ONE_IN > books->bus_bytes;
+}
+
 static enum severity severity_of(const struct model_books *books, const struct run_facts *facts) {
     uint64_t seen = books->bus_bytes + books->other.bytes + books->tls.bytes;
     bool much = books->gap_bytes * WARN_ONE_IN > seen || facts->kernel_drops > 0;
-    return much ? SEVERITY_WARNING : SEVERITY_NOTICE;
+    return much || is_bus_hit(books) ? SEVERITY_WARNING : SEVERITY_NOTICE;
+}
+
+/* What was lost, one sentence for each way. */
+static void explain(const struct model_books *books, const struct run_facts *facts, char *text,
+                    size_t room) {
+    struct buf buf = {.max = room - 1};
+    if (books->gaps)
+        buf_printf(&buf,
+                   "%" PRIu64 " holes of together %" PRIu64 " bytes in TCP streams were "
+                   "acknowledged by their receivers but are not in the capture. ",
+                   books->gaps, books->gap_bytes);
+    if (facts->kernel_drops)
+        buf_printf(&buf, "The capture itself says that %" PRIu64 " packets were dropped. ",
+                   facts->kernel_drops);
+    if (facts->truncated_packets)
+        buf_printf(&buf, "%" PRIu64 " packets were cut short (snaplen). ",
+                   facts->truncated_packets);
+    if (books->bus_missing_bytes)
+        buf_printf(&buf, "%" PRIu64 " bytes of bus connections are missing.",
+                   books->bus_missing_bytes);
+    (void)snprintf(text, room, "%s", buf.data ? buf.data : "");
+    buf_free(&buf);
 }
 
 static void finish(const struct detection *detection, void *state) {
@@ -50,14 +79,11 @@ static void finish(const struct detection *detection, void *state) {
         .caveats = {"what was lost may have been the message that explains another finding"},
         .advice = {"capture again with a larger kernel buffer (-B) and without a snaplen (-s 0)"},
     };
-    (void)snprintf(finding.title, sizeof finding.title, "The capture does not show everything");
-    (void)snprintf(finding.explanation, sizeof finding.explanation,
-                   "%llu holes of together %llu bytes in TCP streams were acknowledged by their "
-                   "receivers but are not in the capture; the capture itself says that %llu "
-                   "packets were dropped; %llu packets were cut short.",
-                   (unsigned long long)books->gaps, (unsigned long long)books->gap_bytes,
-                   (unsigned long long)facts->kernel_drops,
-                   (unsigned long long)facts->truncated_packets);
+    (void)snprintf(finding.title, sizeof finding.title,
+                   is_bus_hit(books) ? "The capture misses parts of the cluster bus: what it shows "
+                                       "is not all that happened"
+                                     : "The capture does not show everything");
+    explain(books, facts, finding.explanation, sizeof finding.explanation);
     finding_metric(&finding, "gaps", books->gaps);
     finding_metric(&finding, "gap_bytes", books->gap_bytes);
     finding_metric(&finding, "kernel_drops", facts->kernel_drops);

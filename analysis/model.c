@@ -72,6 +72,8 @@ static void on_flow_end(struct model *model, const struct event *event) {
         books->gap_bytes += side->stats.gap_bytes;
         books->snaplen_bytes += side->stats.snaplen_bytes;
         books->undecoded_bytes += side->undecoded;
+        if (flow->proto == &proto_bus)
+            books->bus_missing_bytes += side->stats.gap_bytes + side->stats.snaplen_bytes;
     }
     if (flow->proto == &proto_tls)
         count_traffic(&books->tls, flow);

@@ -101,6 +101,7 @@ struct model_books {
     uint64_t bus_anomalies[AN_COUNT];                  /* on bus connections */
     uint64_t other_anomalies[AN_COUNT];                /* elsewhere */
     uint64_t gaps, gap_bytes;                          /* lost to the capture, all connections */
+    uint64_t bus_missing_bytes;                        /* of both, on bus connections */
     uint64_t snaplen_bytes;                            /* cut off by the capture's snaplen */
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
     uint64_t gossip_entries;                           /* in all messages */

@@ -20,7 +20,8 @@ enum source_got {
 };
 
 struct source_options {
-    bool sha256; /* hash the input as it is read (costs more than the analysis itself) */
+    bool sha256;        /* hash the input as it is read (costs more than the analysis itself) */
+    bool (*stop)(void); /* asked when a signal interrupts a read: true ends the input; or NULL */
 };
 
 enum { SOURCE_LINK_TYPES = 8 };

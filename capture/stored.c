@@ -38,7 +38,8 @@ int stored_open_fd(const char *path, struct err *err) {
 bool stored_init(struct stored *stored, int fd, const struct source_options *options,
                  struct source_info *info, struct err *err) {
     struct stat about;
-    *stored = (struct stored){.fd = fd, .sha256 = options->sha256, .info = info};
+    *stored =
+        (struct stored){.fd = fd, .sha256 = options->sha256, .stop = options->stop, .info = info};
     if (fstat(fd, &about) == 0 && S_ISREG(about.st_mode))
         info->input_size = (uint64_t)about.st_size;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* only a hint; pipes refuse it */
@@ -55,11 +56,13 @@ void stored_clear(struct stored *stored) {
 
 /* read() until it says something final. Standard input may have been made non-blocking by
  * whoever is at the other end of it. */
-static ssize_t read_patiently(int fd, uint8_t *dst, size_t room) {
+static ssize_t read_patiently(int fd, uint8_t *dst, size_t room, bool (*stop)(void)) {
     for (;;) {
         ssize_t got = read(fd, dst, room);
         if (got >= 0)
             return got;
+        if (errno == EINTR && stop && stop())
+            return 0;
         if (errno == EAGAIN)
             (void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
         else if (errno != EINTR)
@@ -81,7 +84,7 @@ static void stored_note_end(struct stored *stored) {
 }
 
 bool stored_read(struct stored *stored, uint8_t *dst, size_t room, size_t *ret_len) {
-    ssize_t got = stored->ended ? 0 : read_patiently(stored->fd, dst, room);
+    ssize_t got = stored->ended ? 0 : read_patiently(stored->fd, dst, room, stored->stop);
     if (got < 0) {
         stored->error = errno;
         return false;

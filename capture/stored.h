@@ -15,12 +15,13 @@ enum { STORED_BLOCK = 128 << 10 }; /* bytes; one zstd block fits, and page-align
 
 struct stored {
     int fd;
-    int error;       /* errno of the read that failed, else 0 */
-    bool ended;      /* the end was reached */
-    bool sha256;     /* hash what is read */
-    uint8_t *block;  /* STORED_BLOCK bytes */
-    size_t at, end;  /* what is left of the block */
-    uint64_t offset; /* bytes read so far */
+    int error;          /* errno of the read that failed, else 0 */
+    bool ended;         /* the end was reached */
+    bool sha256;        /* hash what is read */
+    bool (*stop)(void); /* of the options */
+    uint8_t *block;     /* STORED_BLOCK bytes */
+    size_t at, end;     /* what is left of the block */
+    uint64_t offset;    /* bytes read so far */
     struct sha256_ctx hash;
     struct source_info *info; /* input_offset, input_size and sha256 are kept up to date */
 };

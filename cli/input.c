@@ -3,12 +3,13 @@
 
 #include <unistd.h>
 
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 
 enum { TICK = 4096 }; /* packets between looks at the clock */
 
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err) {
-    struct source_options options = {.sha256 = sha256};
+    struct source_options options = {.sha256 = sha256, .stop = interrupted};
     *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
     for (size_t i = 0; i < config->files.count; i++)

@@ -5,9 +5,11 @@
 
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/input.h"
+#include "cli/interrupt.h"
 #include "cli/say.h"
 #include "version.h"
 
@@ -33,6 +35,18 @@ static bool coloured(const struct config *config) {
     return config->colour == COLOUR_ALWAYS;
 }
 
+/* Writing over what is being read would destroy it. */
+static bool is_input(const struct config *config, const char *path) {
+    struct stat output, input;
+    if (strcmp(path, "-") == 0 || stat(path, &output) != 0 || !S_ISREG(output.st_mode))
+        return false;
+    for (size_t i = 0; i < config->files.count; i++)
+        if (stat(config->files.list[i], &input) == 0 && input.st_dev == output.st_dev &&
+            input.st_ino == output.st_ino)
+            return true;
+    return false;
+}
+
 static bool add_sink(struct run *run, const struct sink_ops *ops, const char *path,
                      struct err *err) {
     struct sink_options options = {
@@ -41,6 +55,9 @@ static bool add_sink(struct run *run, const struct sink_ops *ops, const char *pa
         .whole = run->config->verbose,
         .sources = run->config->files.count,
     };
+    if (is_input(run->config, path))
+        return err_set(err, "%.400s: is a capture to be read: name another file for the JSON",
+                       path);
     if (!sink_open(&run->sinks[run->sink_count], ops, &options, path, err))
         return false;
     run->sink_count++;
@@ -72,6 +89,9 @@ static bool open_engine(struct run *run, struct err *err) {
         .on_event = on_event,
         .context = run,
     };
+    uint64_t all = detector_count < 64 ? (UINT64_C(1) << detector_count) - 1 : UINT64_MAX;
+    if ((options.skip_detectors & all) == all)
+        return err_set(err, "--only and --skip leave no detector to run");
     if (!run->kind->concludes)
         options.skip_detectors = UINT64_MAX;
     if (getrandom(&options.key, sizeof options.key, 0) != sizeof options.key)
@@ -95,9 +115,11 @@ static void run_close(struct run *run) {
 
 /* ---- reading and finishing ---- */
 
-/* Output that nobody takes, or that cannot be written, is no reason to read on. */
-static bool output_works(void *context) {
+/* Whoever wants to see what there is, and output that nobody takes, end the reading. */
+static bool goes_on(void *context) {
     const struct run *run = context;
+    if (interrupted())
+        return false;
     for (size_t i = 0; i < run->sink_count; i++)
         if (run->sinks[i].output.error || run->sinks[i].buf.failed)
             return false;
@@ -137,7 +159,7 @@ static bool is_found(const struct run *run) {
 
 static int run_all(struct run *run) {
     struct err damage;
-    bool sound = input_run(&run->input, run->engine, output_works, run, &damage);
+    bool sound = input_run(&run->input, run->engine, goes_on, run, &damage) || interrupted();
     struct run_facts facts = input_facts(&run->input);
     engine_finish(run->engine, &facts);
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
@@ -153,6 +175,7 @@ int run(const struct config *config, const struct run_kind *kind) {
     struct err err;
     if (config->files.count == 0)
         return usage_error(kind->command, "name a capture, or - for standard input");
+    interrupt_install();
     int status = run_open(&run, &err) ? run_all(&run) : say("%s", err.text);
     run_close(&run);
     return status;

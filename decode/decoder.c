@@ -54,12 +54,11 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     if (why == SKIP_LOST) {
         stats->gaps++;
         stats->gap_bytes += len;
-    } else {
-        stats->snaplen_bytes += len;
     }
     struct event event = {.type = EV_tcp_gap,
                           .tcp_gap = {.bytes = len, .why = why == SKIP_LOST ? "lost" : "snaplen"}};
-    /* A stream that nobody decodes is cut short by intent (-s): one event a packet says nothing. */
+    /* Of a stream that nobody decodes bytes are skipped because they are not kept, or because the
+     * capture was cut by intent (-s): an event for each packet would say nothing. */
     if (why == SKIP_LOST || d->flow->proto)
         emit_event(&d->out, d->flow, d->direction, &event);
     if (d->flow->proto)
@@ -249,6 +248,7 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
     uint32_t seq = first_seq(segment), end = seq + segment->payload_len;
     side->stats.segments++;
     side->stats.bytes += segment->payload_len;
+    side->stats.snaplen_bytes += segment->payload_len - segment->payload.len;
     if (!side->high_known || seq_after(end, side->high)) {
         side->high = end;
         side->high_known = true;

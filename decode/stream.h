@@ -42,7 +42,10 @@ struct stream {
     } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
 
-enum stream_skip { SKIP_LOST, SKIP_SNAPLEN, SKIP_KINDS };
+enum stream_skip {
+    SKIP_LOST,    /* never captured */
+    SKIP_SNAPLEN, /* cut off by the capture; or not kept, in a stream of ranges_only */
+};
 
 /* Where a stream's bytes go, in order. */
 struct stream_sink {
