@@ -25,7 +25,9 @@ static void on_event(const struct detection *detection, void *state, const struc
     loss->last = event->time;
     if (loss->evidence_count < FINDING_EVIDENCE)
         loss->evidence[loss->evidence_count++] = (struct evidence){
-            event->frame, event->source, event->time, "first packet after missing bytes"};
+            event->frame, event->source, event->time,
+            strcmp(event->tcp_gap.why, "lost") == 0 ? "first packet after missing bytes"
+                                                    : "packet of the bus that is cut short"};
 }
 
 /* One byte in a hundred of the bus is enough to miss the message that matters. */

@@ -1,6 +1,7 @@
 /* engine.h - packets in; events and findings out. The only file that knows the order in which
- * decoder, model, detectors and listener see things: an observed event reaches the model first,
- * then the detectors, then the listener; the conclusions that the model draws from it follow it. */
+ * decoder, model, detectors and listener see things: the listener hears of an observed event, then
+ * the model; what that concludes goes to detectors and listener at once; then the detectors see
+ * the observed event, with a model that knows it. */
 #ifndef BUSTAP_ANALYSIS_ENGINE_H
 #define BUSTAP_ANALYSIS_ENGINE_H
 

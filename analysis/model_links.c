@@ -65,8 +65,10 @@ static struct conn *conn_of(struct flow *flow) {
     struct conn *conn = malloc(sizeof *conn);
     if (!conn)
         return NULL;
-    *conn = (struct conn){
-        .node = {NODE_NONE, NODE_NONE}, .link = NODE_NONE, .early_ping_since = TIME_NONE};
+    *conn = (struct conn){.node = {NODE_NONE, NODE_NONE},
+                          .link = NODE_NONE,
+                          .early_ping_since = TIME_NONE,
+                          .pinged = TIME_NONE};
     flow->note = conn;
     return conn;
 }
@@ -108,6 +110,8 @@ static struct link *link_of(struct model *model, struct conn *conn, const struct
     link->pings += conn->early_pings;
     if (link->waiting_since == TIME_NONE)
         link->waiting_since = conn->early_ping_since;
+    conn->early_pings = 0;
+    conn->early_ping_since = TIME_NONE;
     return link;
 }
 
@@ -129,17 +133,24 @@ static void on_ping(struct conn *conn, struct link *link, nstime now) {
         conn->early_pings++;
     if (*since == TIME_NONE)
         *since = now;
+    if (conn->pinged == TIME_NONE)
+        conn->pinged = now;
 }
 
-static void on_pong(struct link *link, nstime now) {
+/* The round trip is that of the connection; the silence lasts from connection to connection. A
+ * PONG from before the PING, told late after a gap, answers neither. */
+static void on_pong(struct conn *conn, struct link *link, nstime now) {
     link->pongs++;
-    if (link->waiting_since == TIME_NONE)
+    if (conn->pinged != TIME_NONE && now >= conn->pinged) {
+        spread_add(&link->rtt, now - conn->pinged);
+        conn->pinged = TIME_NONE;
+    }
+    if (link->waiting_since == TIME_NONE || now < link->waiting_since)
         return;
-    nstime rtt = now - link->waiting_since;
+    nstime silence = now - link->waiting_since;
     link->waiting_since = TIME_NONE;
-    spread_add(&link->rtt, rtt);
-    if (rtt > link->longest_silence)
-        link->longest_silence = rtt;
+    if (silence > link->longest_silence)
+        link->longest_silence = silence;
 }
 
 static void on_liveness(struct model *model, struct conn *conn, const struct event *event) {
@@ -152,7 +163,7 @@ static void on_liveness(struct model *model, struct conn *conn, const struct eve
     if (from_connector && (type == BUS_PING || type == BUS_MEET))
         on_ping(conn, link, event->time);
     else if (type == BUS_PONG && link && !from_connector)
-        on_pong(link, event->time);
+        on_pong(conn, link, event->time);
     else if (type == BUS_PONG && link)
         link->broadcasts++;
 }
@@ -212,7 +223,8 @@ static void add_tcp(struct link *link, const struct flow *flow) {
     const struct flow_side *from = &flow->sides[flow->connector];
     const struct flow_side *to = &flow->sides[!flow->connector];
     link->connections += flow->accepted;
-    link->unanswered += flow->syns > 0 && !flow->accepted && flow->close != FLOW_REFUSED;
+    link->unanswered += flow->syns > 0 && !flow->accepted && flow->close != FLOW_REFUSED &&
+                        !from->high_known && !to->high_known;
     link->refused += flow->close == FLOW_REFUSED;
     link->resets += flow->close == FLOW_RESET;
     link->retransmits += from->stats.retransmits + to->stats.retransmits;

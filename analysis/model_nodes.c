@@ -154,7 +154,7 @@ static void learn_role(struct model *model, uint32_t index, const struct ev_bus_
     /* The receiver takes the role from this field, not from the flags; so do we. */
     bool replica = message->replica_of;
     uint32_t primary = replica ? primary_of(model, node, message->replica_of) : NODE_NONE;
-    bool changed = node->heard ? node->replica != replica || node->primary != primary : replica;
+    bool changed = node->heard && (node->replica != replica || node->primary != primary);
     node->replica = replica;
     node->primary = primary;
     if (!changed)
@@ -169,7 +169,6 @@ static void raise_cluster_epoch(struct model *model, const struct node *node) {
     struct event event = {.type = EV_cluster_epoch};
     event.cluster_epoch = (struct ev_cluster_epoch){
         .node = node->id, .current_epoch = node->current_epoch, .was = model->books.current_epoch};
-    model->books.current_epoch = node->current_epoch;
     model_conclude(model, &event);
 }
 
@@ -184,8 +183,11 @@ static void learn_epochs(struct model *model, struct node *node,
             .node = node->id, .config_epoch = node->config_epoch, .was = was};
         model_conclude(model, &event);
     }
-    if (UNLIKELY(node->current_epoch > model->books.current_epoch))
+    if (LIKELY(node->current_epoch <= model->books.current_epoch))
+        return;
+    if (node->heard)
         raise_cluster_epoch(model, node);
+    model->books.current_epoch = node->current_epoch;
 }
 
 /* Tells what a node claims now and did not before, and the other way round. NULL: nothing. */
@@ -218,13 +220,14 @@ static void learn_slots(struct model *model, struct node_private *node,
     bool same = memcmp(node->slots, message->slots, BUS_SLOT_BYTES) == 0;
     if (LIKELY(same && was_replica == is_replica))
         return;
-    conclude_slots(model, &node->node, was_replica ? NULL : node->slots,
-                   is_replica ? NULL : message->slots, message->config_epoch);
+    if (node->node.heard)
+        conclude_slots(model, &node->node, was_replica ? NULL : node->slots,
+                       is_replica ? NULL : message->slots, message->config_epoch);
     memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
 }
 
 static void learn_state(struct model *model, struct node *node, uint8_t state) {
-    bool changed = node->heard ? node->state != state : state != 0;
+    bool changed = node->heard && node->state != state;
     node->state = state;
     if (!changed)
         return;
@@ -273,7 +276,8 @@ static void learn_extensions(struct model *model, struct node_private *sender,
     struct bus_extensions walk = message->extensions;
     struct bus_extension extension;
     bool bad = false;
-    if (walk.count > 0)
+    bool silent = message->type <= BUS_MEET && !(message->mflags & MFLAG_EXT_DATA);
+    if (walk.count > 0 || silent)
         node->hostname[0] = '\0';
     while (bus_extension_next(&walk, &extension, &bad)) {
         if (extension.id == EXT_HOSTNAME) {
@@ -287,6 +291,20 @@ static void learn_extensions(struct model *model, struct node_private *sender,
     }
 }
 
+/* What a node is when it is first heard is news about the capture, not about the node. */
+static void conclude_heard(struct model *model, const struct node *node,
+                           const struct ev_bus_message *message) {
+    struct event event = {.type = EV_node_heard};
+    event.node_heard = (struct ev_node_heard){.node = node->id,
+                                              .about = message->replica_of,
+                                              .role = node->replica ? "replica" : "primary",
+                                              .slots = node->replica ? NULL : message->slots,
+                                              .config_epoch = node->config_epoch,
+                                              .current_epoch = node->current_epoch,
+                                              .state = node->state};
+    model_conclude(model, &event);
+}
+
 static void learn_header(struct model *model, uint32_t index,
                          const struct ev_bus_message *message) {
     struct node_private *node = model->nodes[index];
@@ -298,6 +316,8 @@ static void learn_header(struct model *model, uint32_t index,
     learn_state(model, &node->node, message->state);
     node->node.flags = message->flags;
     node->node.repl_offset = message->repl_offset;
+    if (UNLIKELY(!node->node.heard))
+        conclude_heard(model, &node->node, message);
     node->node.heard = true;
 }
 
@@ -413,7 +433,8 @@ void model_message(struct model *model, struct message_ends ends,
                    const struct ev_bus_message *message) {
     uint32_t sender = ends.sender;
     struct node *node = &model->nodes[sender]->node;
-    node->last_heard = model->cause->time;
+    if (model->cause->time > node->last_heard)
+        node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
         node->last_seen = model->cause->time;
     if (message->light)

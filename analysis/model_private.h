@@ -19,6 +19,7 @@ struct conn {
     uint32_t link;    /* index, or NODE_NONE until both ends are known */
     uint32_t early_pings;
     nstime early_ping_since;
+    nstime pinged; /* an unanswered PING on it; TIME_NONE: none */
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
 };
 

@@ -19,6 +19,7 @@
     CAP(REORDER_BYTES, 256 << 10, "bytes held out of order in one stream; then a gap")           \
     CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; then a gap")          \
     CAP(HELD, 12 << 20, "bytes held in all streams together; then gaps, and held-cap")           \
+    CAP(ACKS, 4 << 20, "bytes of memory for messages that wait for their ACKs, in all streams")  \
     CAP(SNIFF_BYTES, 64 << 10, "bytes of a stream looked at to tell its protocol; then opaque")  \
     CAP(BUS_HOLD, 256 << 10, "bytes of one bus message decoded; the rest only counted")          \
     CAP(BUS_PLAUSIBLE, 64 << 20, "longest bus message believed when searching after a gap")      \

@@ -139,9 +139,9 @@ enum bus_frame_status bus_frame(struct bytes head, struct bus_frame *ret_frame);
 enum { BUS_PLAUSIBLE = 80 };
 
 /* Does a message credibly begin here? Stricter than bus_frame, for a search after a gap: version,
- * type, the length against the type's rule, the sender's digits; and the sender itself if
- * `known_sender` is not NULL. `head` has at least BUS_PLAUSIBLE bytes. */
-bool bus_plausible(struct bytes head, const char *known_sender);
+ * type, the length against the type's rule, the sender's digits (not which sender: a node may
+ * have changed its id meanwhile). `head` has at least BUS_PLAUSIBLE bytes. */
+bool bus_plausible(struct bytes head);
 
 struct ev_bus_message;
 

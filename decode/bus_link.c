@@ -30,9 +30,11 @@ void bus_anomaly(const struct bus_walk *walk, enum anomaly name) {
 /* ---- a complete message ---- */
 
 /* Who opened the connection, when the capture began after its SYN: the acceptor's port is the bus
- * port that its headers announce; only the opener sends anything but PONGs. */
+ * port that its headers announce; only the opener sends anything but PONGs, save for a paused
+ * primary, which PINGs its replica on the replica's link. */
 static void learn_roles(struct flow *flow, unsigned direction, const struct ev_bus_message *m) {
-    if (LIKELY(flow->connector != FLOW_CONNECTOR_UNKNOWN) || m->light || m->incomplete)
+    bool told = !m->light && !m->incomplete && !(m->mflags & MFLAG_PAUSED);
+    if (LIKELY(flow->connector != FLOW_CONNECTOR_UNKNOWN) || !told)
         return;
     if (flow->ends[direction].port == m->bus_port)
         flow->connector = (int8_t)!direction;
@@ -94,7 +96,7 @@ void bus_tell(const struct bus_walk *walk, const struct bus_whole *whole) {
     learn_roles(walk->flow, walk->direction, m);
     report_oddities(walk, m);
     emit_event(whole->place, walk->flow, walk->direction, &event);
-    if (!bus_unacked_push(&side->unacked, whole->end, m->type, walk->out->pool))
+    if (!bus_unacked_push(&side->unacked, whole->end, m->type, walk->out->acks))
         bus_anomaly(walk, AN_bus_unacked_cap);
 }
 
@@ -189,7 +191,8 @@ static void lose_held(const struct bus_walk *walk) {
     side->held_room = 0;
     side->held_len = 0;
     side->at -= len;
-    bus_lose_step(walk, bytes_of(held, len));
+    bus_lose_step(walk);
+    bus_feed_view(walk, bytes_of(held, len));
     pool_give(walk->out->pool, held, room);
 }
 
@@ -224,6 +227,9 @@ static size_t continue_held(const struct bus_walk *walk, struct bytes view) {
     if (LIKELY(bus_hold(walk, part, target))) {
         check_held(walk);
     } else { /* out of step, as after a gap */
+        walk->flow->sides[walk->direction].undecoded += side->held_len + part.len;
+        if (side->waiting)
+            bus_confirm(walk);
         bus_drop_held(walk);
         side->searching = side->after_gap = true;
     }
@@ -235,8 +241,8 @@ static size_t begin(const struct bus_walk *walk, struct bytes view) {
     struct bus_side *side = walk->side;
     enum bus_frame_status status = bus_frame(view, &side->frame);
     if (UNLIKELY(status == FRAME_BAD)) {
-        bus_lose_step(walk, view);
-        return view.len;
+        bus_lose_step(walk);
+        return 0; /* the search begins here */
     }
     if (LIKELY(status == FRAME_OK && view.len >= side->frame.total)) { /* whole, in place */
         framed(walk);
@@ -269,7 +275,7 @@ void bus_feed_view(const struct bus_walk *walk, struct bytes view) {
 static struct sniff bus_sniff(struct bytes head, uint64_t offset, bool from_start) {
     (void)offset;
     bool found;
-    size_t at = bus_find_message(head, NULL, &found);
+    size_t at = bus_find_message(head, &found);
     if (!from_start)
         return (struct sniff){found ? SNIFF_YES : SNIFF_MORE, at};
     /* A connection's first byte begins a message, however odd that is: four bytes tell. */
@@ -286,9 +292,10 @@ static bool bus_open(struct emitter *out, struct flow *flow, unsigned direction)
         return false;
     for (int i = 0; i < 2; i++) {
         const struct flow_side *side = &flow->sides[i];
-        link->sides[i].at = side->sniff_passed;
-        link->sides[i].searching = side->sniff_passed > 0 || !side->stream.from_start;
-        link->sides[i].after_gap = side->sniff_passed > 0;
+        uint64_t at = side->not_sniffed ? side->stream.offset : side->sniff_passed;
+        link->sides[i].at = at;
+        link->sides[i].searching = at > 0 || !side->stream.from_start;
+        link->sides[i].after_gap = at > 0;
     }
     flow->state = link;
     return true;
@@ -306,7 +313,8 @@ static void bus_skip(struct emitter *out, struct flow *flow, unsigned direction,
     (void)why;
     struct bus_walk walk = walk_of(out, flow, direction);
     struct bus_side *side = walk.side;
-    bool in_message = !side->searching && side->held_len >= BUS_PREFIX;
+    bool believed = side->framed || side->frame.total <= CAP_BUS_PLAUSIBLE;
+    bool in_message = !side->searching && side->held_len >= BUS_PREFIX && believed;
     uint64_t left = side->left ? side->left : (uint64_t)side->frame.total - side->held_len;
     if (in_message && len <= left) {
         side->incomplete = side->incomplete || side->held_len < side->frame.hold;
@@ -317,12 +325,13 @@ static void bus_skip(struct emitter *out, struct flow *flow, unsigned direction,
     }
     if (side->waiting) /* nothing speaks against it */
         bus_confirm(&walk);
-    flow->sides[direction].undecoded += side->held_len;
+    bool joining = !side->sender_known && !flow->sides[direction].stream.from_start;
+    flow->sides[direction].undecoded += joining ? 0 : side->held_len;
+    side->at += len + (side->searching ? side->held_len : 0);
     bus_drop_held(&walk);
     side->left = 0;
     side->incomplete = false;
     side->searching = side->after_gap = true;
-    side->at += len;
 }
 
 static void bus_acked(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset) {
@@ -351,7 +360,7 @@ static void bus_close(struct emitter *out, struct flow *flow) {
     for (unsigned i = 0; i < 2; i++) {
         struct bus_walk walk = walk_of(out, flow, i);
         bus_drop_held(&walk);
-        bus_unacked_free(&walk.side->unacked, out->pool);
+        bus_unacked_free(&walk.side->unacked, out->acks);
         if (walk.side->waiting)
             pool_give(out->pool, walk.side->waiting, walk.side->waiting->room);
     }

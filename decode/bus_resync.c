@@ -29,14 +29,14 @@ static size_t find_signature(struct bytes view) {
     return view.len;
 }
 
-size_t bus_find_message(struct bytes view, const char *known_sender, bool *ret_found) {
+size_t bus_find_message(struct bytes view, bool *ret_found) {
     *ret_found = false;
     for (size_t at = 0;; at++) {
         at += find_signature(bytes_after(view, at));
         struct bytes head = bytes_after(view, at);
         if (head.len < BUS_PLAUSIBLE)
             return at;
-        if (bus_plausible(head, known_sender)) {
+        if (bus_plausible(head)) {
             *ret_found = true;
             return at;
         }
@@ -61,8 +61,9 @@ static void keep(const struct bus_walk *walk, struct bytes view) {
 static size_t search_view(const struct bus_walk *walk, struct bytes view) {
     struct bus_side *side = walk->side;
     bool found;
-    size_t at = bus_find_message(view, side->sender_known ? side->sender : NULL, &found);
+    size_t at = bus_find_message(view, &found);
     pass_undecoded(walk, at);
+    side->after_gap = side->after_gap || at > 0;
     if (found) {
         side->searching = false;
         return at;
@@ -99,6 +100,7 @@ void bus_wait_for_follower(const struct bus_walk *walk, struct bytes head) {
     struct bus_waiting *waiting = pool_take(walk->out->pool, sizeof *waiting + head.len, &room);
     if (!waiting) {
         bus_anomaly(walk, AN_held_cap);
+        walk->flow->sides[walk->direction].undecoded += side->frame.total;
         return;
     }
     *waiting = (struct bus_waiting){.room = room,
@@ -123,14 +125,17 @@ void bus_confirm(const struct bus_walk *walk) {
     pool_give(walk->out->pool, waiting, waiting->room);
 }
 
-/* The message that waits was none: its bytes are searched again, but for the first one. */
+/* The message that waits was none: its bytes are searched again, but for the first one. Bytes made
+ * for it could be searched again and again: no more of them than the stream had in all. */
 static void refute(const struct bus_walk *walk) {
     struct bus_side *side = walk->side;
     struct bus_waiting *waiting = side->waiting;
     side->waiting = NULL;
     bus_anomaly(walk, AN_bus_resync_refuted);
     side->at = waiting->end - waiting->frame.total;
-    if (waiting->len == waiting->frame.total && side->refuted < REFUTED_MAX) {
+    side->searched_again += waiting->len;
+    bool whole = waiting->len == waiting->frame.total;
+    if (whole && side->refuted < REFUTED_MAX && side->searched_again <= waiting->end) {
         side->refuted++;
         pass_undecoded(walk, 1);
         bus_feed_view(walk, bytes_of(waiting->bytes + 1, waiting->len - 1));
@@ -141,12 +146,11 @@ static void refute(const struct bus_walk *walk) {
     pool_give(walk->out->pool, waiting, waiting->room);
 }
 
-void bus_lose_step(const struct bus_walk *walk, struct bytes next) {
+void bus_lose_step(const struct bus_walk *walk) {
     struct bus_side *side = walk->side;
     side->searching = side->after_gap = true;
     if (side->waiting)
         refute(walk);
     else
         bus_anomaly(walk, AN_bus_signature);
-    bus_feed_view(walk, next);
 }

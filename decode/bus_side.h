@@ -54,6 +54,7 @@ struct bus_side {
 
     struct bus_waiting *waiting; /* a message that is not confirmed yet; NULL: none */
     uint8_t refuted;             /* depth of searches in bytes that were taken for a message */
+    uint64_t searched_again;     /* bytes of such searches */
     struct bus_unacked unacked;
 };
 
@@ -91,15 +92,15 @@ void bus_drop_held(const struct bus_walk *walk);
 
 /* ---- bus_resync.c: finding the way back into step ---- */
 
-/* No message begins where one should; `next` are the bytes there, which are consumed. */
-void bus_lose_step(const struct bus_walk *walk, struct bytes next);
+/* No message begins where one should. */
+void bus_lose_step(const struct bus_walk *walk);
 
 /* Looks for a message. Returns the bytes used; the rest begins with one. */
 size_t bus_search(const struct bus_walk *walk, struct bytes view);
 
 /* The first credible message in the view, or the first place that more bytes may prove to be one.
- * known_sender NULL: anybody's. */
-size_t bus_find_message(struct bytes view, const char *known_sender, bool *ret_found);
+ */
+size_t bus_find_message(struct bytes view, bool *ret_found);
 
 /* The message in hand, found by a search, has ended at side->at. */
 void bus_wait_for_follower(const struct bus_walk *walk, struct bytes head);

@@ -20,8 +20,8 @@ enum { HOLE_PACKETS = 64 };
 /* The same packet captured on two interfaces comes twice within this time. */
 #define DUPLICATE_WITHIN (50 * NS_PER_MS)
 
-/* No receive window is larger (RFC 7323): an ACK further ahead is nonsense. */
-#define WINDOW_MAX (UINT32_C(1) << 30)
+/* What is further away than windows usually are may belong to something else. */
+#define FAR_AHEAD (UINT32_C(16) << 20)
 
 /* The age lists need not be exact to the packet. */
 #define TOUCH_EVERY (100 * NS_PER_MS)
@@ -31,6 +31,8 @@ struct decoder {
     struct flow_table *flows;
     struct emitter out;
     struct pool pool; /* of what streams and protocols hold */
+    struct pool acks; /* of what waits to be acknowledged */
+    bool freeing;     /* nobody listens any more */
     struct decoder_stats stats;
 
     /* the segment in hand, for the stream's callbacks */
@@ -91,6 +93,17 @@ static inline void tell_acked(struct decoder *d, struct flow *flow, unsigned dir
 
 /* ---- the end of a connection ---- */
 
+/* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
+ * the peer has acknowledged them, or the peer's direction is not captured at all. */
+static inline uint32_t hole_end(const struct flow_side *side) {
+    const struct stream *stream = &side->stream;
+    if (LIKELY(side->acked_known && !seq_after(side->acked, stream->next)) || !stream->started)
+        return stream->next;
+    if (side->acked_known) /* a FIN takes a number, and is no byte */
+        return side->acked - (side->fin && side->acked == side->fin_seq + 1);
+    return stream->held ? stream->held->seq : stream->next;
+}
+
 static void emit_close(struct decoder *d, struct flow *flow, unsigned direction,
                        enum flow_close close) {
     if (flow->close != FLOW_OPEN)
@@ -106,6 +119,7 @@ static void flush(struct decoder *d, struct flow *flow) {
     for (unsigned direction = 0; direction < 2; direction++) {
         struct stream_sink sink = sink_for(d, flow, direction);
         stream_flush(&flow->sides[direction].stream, &sink);
+        stream_give_up(&flow->sides[direction].stream, hole_end(&flow->sides[direction]), &sink);
         if (flow->proto)
             flow->proto->end(&d->out, flow, direction);
         tell_acked(d, flow, direction);
@@ -115,6 +129,8 @@ static void flush(struct decoder *d, struct flow *flow) {
 static void on_flow_end(void *context, struct flow *flow) {
     struct decoder *d = context;
     struct event event = {.type = EV_flow_end};
+    if (!d->freeing)
+        flush(d, flow);
     emit_event(&d->out, flow, 0, &event);
     if (flow->proto && flow->proto->close)
         flow->proto->close(&d->out, flow);
@@ -122,8 +138,12 @@ static void on_flow_end(void *context, struct flow *flow) {
     free(flow->sides[1].sniffed);
 }
 
-static void on_reset(struct decoder *d, struct flow *flow, unsigned direction) {
+static void on_reset(struct decoder *d, struct flow *flow, unsigned direction, uint32_t seq) {
     const struct flow_side *peer = &flow->sides[!direction];
+    const struct stream *stream = &flow->sides[direction].stream;
+    uint32_t distance = seq - stream->next;
+    if (stream->started && distance > FAR_AHEAD && -distance > FAR_AHEAD)
+        return; /* nobody's: the receiver ignores it, too */
     bool refused = !flow->accepted && peer->syn && !peer->stream.offset;
     flush(d, flow);
     emit_close(d, flow, direction, refused ? FLOW_REFUSED : FLOW_RESET);
@@ -183,6 +203,16 @@ static void take_rtt(struct flow_side *side, nstime now) {
     side->timed_since = TIME_NONE;
 }
 
+/* An ACK far ahead of what was seen may be one stray packet; the next ones tell. */
+static bool is_stray_ack(struct flow_side *side, uint32_t ack) {
+    if (!side->stream.started || ack - side->stream.next <= FAR_AHEAD)
+        return false;
+    bool again = side->far_known && ack - side->far_ack <= FAR_AHEAD;
+    side->far_known = true;
+    side->far_ack = ack;
+    return !again;
+}
+
 /* The segment acknowledges what the other side has sent. */
 static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_direction,
                    const struct segment *segment) {
@@ -190,8 +220,7 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
     uint32_t ack = segment->ack;
     if (side->acked_known && !seq_after(ack, side->acked))
         return;
-    if (UNLIKELY(seq_after(ack, side->stream.next)) && side->stream.started &&
-        ack - side->stream.next > WINDOW_MAX)
+    if (UNLIKELY(seq_after(ack, side->stream.next)) && is_stray_ack(side, ack))
         return;
     side->acked = ack;
     side->acked_known = true;
@@ -269,22 +298,12 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
         tell_acked(d, flow, direction);
 }
 
-/* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
- * the peer has acknowledged them, or the peer's direction is not captured at all. */
-static inline uint32_t hole_end(const struct flow_side *side) {
-    const struct stream *stream = &side->stream;
-    if (LIKELY(side->acked_known && !seq_after(side->acked, stream->next)) || !stream->started)
-        return stream->next;
-    if (side->acked_known)
-        return side->fin && stream->next == side->fin_seq ? stream->next : side->acked;
-    return stream->held ? stream->held->seq : stream->next;
-}
-
 /* Gives up a hole that is old enough: see HOLE_PACKETS. */
 static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, uint32_t until) {
     struct flow_side *side = &flow->sides[direction];
     bool filled = !seq_after(side->hole_until, side->stream.next);
-    if (side->hole_since == TIME_NONE || filled) { /* a younger hole waits anew */
+    bool stale = seq_after(side->hole_until, until);        /* of a hole long ago */
+    if (side->hole_since == TIME_NONE || filled || stale) { /* a younger hole waits anew */
         side->hole_since = d->out.time;
         side->hole_packets = 0;
         side->hole_until = until;
@@ -337,15 +356,26 @@ static struct flow *new_flow(struct decoder *d, const struct segment *segment,
     return flow;
 }
 
+/* Data of a closed connection that is far from where it ended: another one has its ports, whose
+ * SYN was not captured. */
+static bool is_foreign(const struct flow *flow, unsigned direction, const struct segment *segment) {
+    const struct stream *stream = &flow->sides[direction].stream;
+    uint32_t distance = segment->seq - stream->next;
+    bool near = distance <= CAP_REORDER_BYTES || -distance <= CAP_REORDER_BYTES;
+    return segment->payload_len > 0 && stream->started && !near;
+}
+
 /* The flow of the segment: known, begun by it, or NULL if it is not worth one. */
 static struct flow *flow_of(struct decoder *d, const struct segment *segment,
                             unsigned *ret_direction) {
     struct flow *flow = flow_find(d->flows, &segment->src, &segment->dst, ret_direction);
     bool syn = (segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
-    if (LIKELY(flow && !syn))
+    if (LIKELY(flow && flow->close == FLOW_OPEN && !syn))
         return flow;
-    if (flow && !is_own_syn(flow, *ret_direction, segment->seq)) {
-        flush(d, flow); /* the ports are used again */
+    if (flow && !syn && !is_foreign(flow, *ret_direction, segment))
+        return flow;
+    if (flow && (!syn || !is_own_syn(flow, *ret_direction, segment->seq))) {
+        /* the ports are used again */
         flow_remove(d->flows, flow);
         flow = NULL;
     }
@@ -373,7 +403,7 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
     if (segment->flags & TCP_ACK)
         on_ack(d, flow, !direction, segment);
     if (segment->flags & TCP_RST) {
-        on_reset(d, flow, direction);
+        on_reset(d, flow, direction, segment->seq);
         touch(d, flow);
         return;
     }
@@ -404,7 +434,9 @@ struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *contex
     d->out.emit = emit;
     d->out.context = context;
     d->out.pool = &d->pool;
+    d->out.acks = &d->acks;
     d->pool.max = CAP_HELD;
+    d->acks.max = CAP_ACKS;
     d->net = net_new();
     d->flows = flow_table_new(key, &d->pool, on_flow_end, d);
     if (!d->net || !d->flows) {
@@ -417,9 +449,11 @@ struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *contex
 void decoder_free(struct decoder *decoder) {
     if (!decoder)
         return;
+    decoder->freeing = true;
     flow_table_free(decoder->flows);
     net_free(decoder->net);
     pool_free(&decoder->pool);
+    pool_free(&decoder->acks);
     free(decoder);
 }
 

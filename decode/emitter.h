@@ -14,6 +14,7 @@ struct emitter {
     uint64_t frame; /* likewise */
     uint16_t source;
     struct pool *pool; /* for bytes that a protocol holds, of all flows together */
+    struct pool *acks; /* for what waits to be acknowledged, likewise: it may wait for ever */
 };
 
 /* Fills in the place and hands the event over; the caller has set type and fields. */

@@ -1,7 +1,8 @@
 /* event.h - a decoded fact with its time and its place; the kinds are the rows of events.def.
  *
  * An event and every view in it live until the callback returns: keep nothing, copy what you need.
- * Events of one flow come in stream order, events of a run in packet order. */
+ * Events of one direction come in stream order, events of a run in packet order, save for a message
+ * found after a gap: it is told late, with the time and frame that it had. */
 #ifndef BUSTAP_DECODE_EVENT_H
 #define BUSTAP_DECODE_EVENT_H
 

@@ -28,6 +28,7 @@ struct flow_side {
     uint32_t acked; /* up to here the peer has acknowledged */
     bool high_known, acked_known, syn, fin, window_closed;
     bool not_sniffed; /* nothing was recognised in this direction */
+    bool far_known;
     uint16_t sniffed_len;
     uint32_t timed_end;    /* sequence number whose ACK is timed */
     uint32_t hole_packets; /* since hole_since */
@@ -36,10 +37,12 @@ struct flow_side {
     nstime hole_since; /* TIME_NONE, or since when the peer has acknowledged what we never saw */
     struct tcp_stats stats;
 
-    uint32_t isn;          /* of its SYN */
-    uint32_t fin_seq;      /* of its FIN */
-    uint32_t syn_tag;      /* to know a SYN captured twice from one sent twice */
-    uint8_t *sniffed;      /* PROTO_SNIFF_HELD bytes, while the protocol is being told; else NULL */
+    uint32_t far_ack; /* of the peer, if far_known: believed once others follow it */
+    uint32_t isn;     /* of its SYN */
+    uint32_t fin_seq; /* of its FIN */
+    uint32_t syn_tag; /* to know a SYN captured twice from one sent twice */
+    uint8_t *sniffed; /* SNIFF_HELD bytes (proto.c), while the protocol is being told; else NULL */
+    uint32_t sniff_looked; /* bytes of it looked at in vain */
     uint64_t sniff_passed; /* stream offset before which bytes went by in no protocol's hands */
     uint64_t undecoded;    /* bytes that the protocol could not make sense of, set by it */
 };

@@ -1,9 +1,9 @@
 /* net_layers.h - how the layers below TCP hand over to each other; private to decode/net*.c.
  *
  * A layer reads its header from the walk, strips it, and names the next layer. To add one: an enum
- * row here, a function in the file of its kind, a row in net.c's table, and a row in the table of
- * whatever can carry it (link types and EtherTypes: net_link.c, IP protocols: net_ip.c, UDP ports
- * and GRE: net_tunnel.c). */
+ * row and a prototype here, a function in the file of its kind, a row in net.c's table, and a row
+ * in the table of whatever can carry it (link types and EtherTypes: net_link.c, IP protocols:
+ * net_ip.c, UDP ports and GRE: net_tunnel.c). */
 #ifndef BUSTAP_DECODE_NET_LAYERS_H
 #define BUSTAP_DECODE_NET_LAYERS_H
 

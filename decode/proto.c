@@ -100,6 +100,7 @@ void proto_sniff(struct emitter *out, struct flow *flow, unsigned direction, str
         struct sniff sniff = sniff_all(head, side->sniff_passed, from_start, &proto);
         if (sniff.verdict != SNIFF_NO)
             side->sniff_passed += sniff.at;
+        side->sniff_looked += (uint32_t)sniff.at;
         if (sniff.verdict == SNIFF_YES) {
             recognised(out, flow, direction, proto);
             if (flow->proto && held)
@@ -108,7 +109,7 @@ void proto_sniff(struct emitter *out, struct flow *flow, unsigned direction, str
             break;
         }
         struct bytes rest = bytes_after(head, sniff.at);
-        bool hopeless = sniff.verdict == SNIFF_NO || side->sniff_passed > CAP_SNIFF_BYTES ||
+        bool hopeless = sniff.verdict == SNIFF_NO || side->sniff_looked > CAP_SNIFF_BYTES ||
                         rest.len >= SNIFF_HELD;
         if (hopeless || (rest.len && !keep(side, rest))) {
             give_up(flow, direction);

@@ -4,12 +4,13 @@
  * ASCII, under some 110 columns, colour only where it was asked for. */
 #include "report/report_text.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "report/format.h"
 #include "report/render.h"
 
-enum { WIDTH = 100 }; /* of paragraphs */
+enum { WIDTH = 100 /* of paragraphs */, VERDICT_MAX = 160 };
 
 /* ---- pieces ---- */
 
@@ -100,7 +101,7 @@ static const struct finding *worst_finding(const struct engine *engine) {
 }
 
 static void others(struct page *page, uint64_t count, const char *noun) {
-    if (count == 0)
+    if (count == 0 || page->options->brief)
         return;
     buf_text(page->buf, " (");
     buf_count(page->buf, count, noun);
@@ -118,17 +119,38 @@ static bool is_uneasy(const struct report *report) {
     return seen > 0;
 }
 
+/* How the cluster stands at the end, where it does not stand well; false: it does. */
+static bool ends_badly(struct page *page, struct buf *text) {
+    uint64_t failing = 0, uncovered = 0, claimed = 0;
+    for (size_t i = 0; i < model_node_count(page->model); i++)
+        failing += model_is_member(page->model, i) && model_node(page->model, i)->heard &&
+                   model_node(page->model, i)->state != 0;
+    for (size_t s = 0; s < BUS_SLOTS; s++)
+        *(page->view->owners[s] == NODE_NONE ? &uncovered : &claimed) += 1;
+    if (failing)
+        buf_printf(text, "At the end %" PRIu64 " of the nodes say%s that the cluster is down.",
+                   failing, failing == 1 ? "s" : "");
+    else if (uncovered && claimed)
+        buf_printf(text, "At the end %" PRIu64 " slots have no owner that was heard.", uncovered);
+    return text->len > 0;
+}
+
 static void verdict_peace(struct page *page, size_t remarks) {
+    struct buf end = {.max = VERDICT_MAX};
     if (page->report->tally.packets == 0)
         page_toned(page, TONE_WARNING, "No packets to look at.");
     else if (!view_messages(page->books->messages))
         page_toned(page, TONE_WARNING, "No message of a cluster bus is in this capture.");
+    else if (ends_badly(page, &end))
+        page_toned(page, TONE_WARNING, buf_str(&end));
     else if (is_uneasy(page->report))
         page_toned(page, TONE_WARNING,
                    "No detector found a problem, but nodes held others for failed or asked for "
                    "votes: see What happened.");
     else
         page_toned(page, TONE_GOOD, "No problem found in what this capture shows.");
+    page->buf->failed |= end.failed;
+    buf_free(&end);
     others(page, remarks, "remark");
 }
 

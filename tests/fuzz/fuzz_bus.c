@@ -71,7 +71,7 @@ static void one_message(const uint8_t *data, size_t size) {
     bus_decode(&frame, bytes_of(exact, frame.hold), &m);
     touch_message(&m);
     if (frame.hold >= BUS_PLAUSIBLE)
-        (void)bus_plausible(bytes_of(exact, frame.hold), NULL);
+        (void)bus_plausible(bytes_of(exact, frame.hold));
     free(exact);
 }
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/limits.h"
+#include "decode/bus_side.h"
 #include "decode/decoder.h"
 #include "tests/lib/group.h"
 #include "tests/lib/recorder.h"
@@ -418,6 +419,24 @@ static void a_message_longer_than_is_held(void **state) {
                     "bus-message type=ping sender=" N1);
 }
 
+/* CAP_ACKS: what waits for ACKs in all streams shares one limit, apart from that of held bytes. */
+static void rings_share_a_limit(void **state) {
+    (void)state;
+    enum { RINGS = 12 };
+    struct bus_unacked rings[RINGS] = {{0}};
+    struct pool acks = {.max = CAP_ACKS};
+    bool refused = false;
+    for (size_t i = 0; i < RINGS; i++)
+        for (uint64_t n = 0; n < CAP_BUS_UNACKED && !refused; n++)
+            refused = !bus_unacked_push(&rings[i], n, BUS_PUBLISH, &acks);
+    assert_true(refused);
+    assert_true(acks.used <= CAP_ACKS);
+    for (size_t i = 0; i < RINGS; i++)
+        bus_unacked_free(&rings[i], &acks);
+    assert_int_equal(acks.used, 0);
+    pool_free(&acks);
+}
+
 /* CAP_BUS_UNACKED messages wait for their ACK; a further one is told, but not followed. */
 static void too_many_messages_unacknowledged(void **state) {
     (void)state;
@@ -536,6 +555,7 @@ int main(int argc, char **argv) {
         LINK_TEST(acknowledged_before_it_was_seen),
         LINK_TEST(a_message_longer_than_is_held),
         LINK_TEST(too_many_messages_unacknowledged),
+        cmocka_unit_test(rings_share_a_limit),
         LINK_TEST(a_length_that_would_swallow_the_connection),
         LINK_TEST(looked_at_only_so_far),
         LINK_TEST(another_protocol_from_its_start),
