@@ -68,6 +68,9 @@ static void on_flow_end(struct model *model, const struct event *event) {
     struct model_books *books = &model->books;
     for (int i = 0; i < 2; i++) {
         const struct flow_side *side = &flow->sides[i];
+        books->retransmits += side->stats.retransmits;
+        books->early += side->stats.early;
+        books->duplicates += side->stats.duplicates;
         books->gaps += side->stats.gaps;
         books->gap_bytes += side->stats.gap_bytes;
         books->snaplen_bytes += side->stats.snaplen_bytes;

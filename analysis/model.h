@@ -97,17 +97,18 @@ struct model_books {
     uint64_t bus_bytes;       /* of those messages */
     uint64_t undecoded_bytes; /* on bus connections, part of no message */
     uint64_t bus_flows;
-    uint64_t current_epoch;                            /* the greatest that any node said */
-    uint64_t bus_anomalies[AN_COUNT];                  /* on bus connections */
-    uint64_t other_anomalies[AN_COUNT];                /* elsewhere */
-    uint64_t gaps, gap_bytes;                          /* lost to the capture, all connections */
-    uint64_t bus_missing_bytes;                        /* of both, on bus connections */
-    uint64_t snaplen_bytes;                            /* cut off by the capture's snaplen */
+    uint64_t current_epoch;                  /* the greatest that any node said */
+    uint64_t bus_anomalies[AN_COUNT];        /* on bus connections */
+    uint64_t other_anomalies[AN_COUNT];      /* elsewhere */
+    uint64_t retransmits, early, duplicates; /* TCP segments: again, out of order, seen twice */
+    uint64_t gaps, gap_bytes;                /* lost to the capture, all connections */
+    uint64_t bus_missing_bytes;              /* of both, on bus connections */
+    uint64_t snaplen_bytes;                  /* cut off by the capture's snaplen */
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
     uint64_t gossip_entries;                           /* in all messages */
     uint64_t nodes_over_cap, links_over_cap;
     struct traffic tls, other; /* connections that are not bus links */
-    nstime first, last;        /* packets */
+    nstime first, last;        /* events */
 };
 const struct model_books *model_books(const struct model *model);
 

@@ -275,7 +275,6 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
                        const struct segment *segment) {
     struct flow_side *side = &flow->sides[direction];
     uint32_t seq = first_seq(segment), end = seq + segment->payload_len;
-    side->stats.segments++;
     side->stats.bytes += segment->payload_len;
     side->stats.snaplen_bytes += segment->payload_len - segment->payload.len;
     if (!side->high_known || seq_after(end, side->high)) {

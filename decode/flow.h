@@ -9,7 +9,6 @@
 
 /* What one end sent, counted on segments as captured (offload merges and splits them). */
 struct tcp_stats {
-    uint32_t segments;     /* with payload */
     uint64_t bytes;        /* payload, retransmits included */
     struct spread rtt;     /* from this end's data to the ACK for it */
     uint32_t retransmits;  /* segments that repeat bytes, keep-alives excluded */

@@ -6,7 +6,6 @@
 #ifndef BUSTAP_DECODE_NET_H
 #define BUSTAP_DECODE_NET_H
 
-#include "base/siphash.h"
 #include "capture/packet.h"
 #include "decode/anomaly.h"
 #include "decode/endpoint.h"

@@ -8,7 +8,6 @@ enum {
     PROTO_ROUTING = 43,
     PROTO_FRAGMENT = 44,
     PROTO_AH = 51,
-    PROTO_NO_NEXT = 59,
     PROTO_DESTINATION = 60,
 };
 

@@ -21,7 +21,7 @@ struct sniff {
 };
 
 struct proto {
-    const char *name;
+    const char *name; /* as in the event `opaque` */
 
     /* `head` are consecutive bytes of a stream; its first byte stands at `offset`. `from_start`:
      * offset 0 is the connection's first byte (else the capture joined in the middle). */

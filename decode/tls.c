@@ -3,7 +3,7 @@
 #include "base/base.h"
 #include "decode/proto.h"
 
-enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 2048, HANDSHAKE = 22, CLIENT_HELLO = 1 };
+enum { RECORD_HEADER = 5, RECORD_MAX = 16384 + 2048, HANDSHAKE = 22 };
 
 static bool is_record(struct bytes head) {
     return head.data[0] >= 20 && head.data[0] <= 23 && head.data[1] == 3 && head.data[2] <= 4 &&
@@ -22,7 +22,7 @@ static struct sniff sniff(struct bytes head, uint64_t offset, bool from_start) {
 }
 
 static bool open(struct emitter *out, struct flow *flow, unsigned direction) {
-    struct event event = {.type = EV_opaque, .opaque = {.what = "tls"}};
+    struct event event = {.type = EV_opaque, .opaque = {.what = flow->proto->name}};
     emit_event(out, flow, direction, &event);
     return true;
 }

@@ -99,7 +99,12 @@ static void flows(struct writer *w, const struct model_books *books) {
     traffic(json, "other", &books->other);
     json_u64(json, "evicted", stats.flows_evicted);
     json_close(json, '}');
-    json_u64(json, "tcp_segments", stats.segments);
+    json_open(json, "tcp", '{');
+    json_u64(json, "segments", stats.segments);
+    json_u64(json, "retransmits", books->retransmits);
+    json_u64(json, "out_of_order", books->early);
+    json_u64(json, "captured_twice", books->duplicates);
+    json_close(json, '}');
     json_u64(json, "other_packets", stats.other_packets);
     json_u64(json, "stray_packets", stats.stray_packets);
 }

@@ -1,5 +1,5 @@
-/* test_base.c - what every folder rests on: the table under churn, the cursor at the end of its
- * view, text with a cap, the keyed hash, and the common limit of a pool. */
+/* test_base.c - what every folder rests on: the table under churn,
+ * text with a cap, the keyed hash, and the common limit of a pool. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "base/cursor.h"
 #include "base/err.h"
 #include "base/pool.h"
 #include "base/siphash.h"
@@ -120,51 +119,6 @@ static void an_empty_table_finds_nothing(void **state) {
     uint32_t key = 1;
     assert_int_equal(table_find(&table, 0, has_key, NULL, &key), TABLE_NONE);
     table_free(&table);
-}
-
-/* ---- cursor ---- */
-
-/* Every reader, at every distance from the end: the value, or zero and `bad`, and never a byte
- * beyond the end. */
-static void cursor_at_the_end(void **state) {
-    (void)state;
-    static const uint8_t data[] = {1, 2, 3, 4, 5, 6, 7, 8};
-    for (size_t len = 0; len <= sizeof data; len++) {
-        struct bytes view = guarded(bytes_of(data, len));
-        struct cursor c = cursor_of(view);
-        assert_int_equal(cursor_u8(&c), len >= 1 ? 1 : 0);
-        assert_int_equal(c.bad, len < 1);
-        c = cursor_of(view);
-        assert_int_equal(cursor_be16(&c), len >= 2 ? 0x0102 : 0);
-        assert_int_equal(c.bad, len < 2);
-        c = cursor_of(view);
-        assert_int_equal(cursor_be32(&c), len >= 4 ? 0x01020304 : 0);
-        assert_int_equal(c.bad, len < 4);
-        c = cursor_of(view);
-        assert_true(cursor_be64(&c) == (len >= 8 ? UINT64_C(0x0102030405060708) : 0));
-        assert_int_equal(c.bad, len < 8);
-    }
-}
-
-/* Bad stays bad: after an over-read even a byte that is there is not given. */
-static void cursor_stays_bad(void **state) {
-    (void)state;
-    struct cursor c = cursor_of(bytes_of("abc", 3));
-    assert_int_equal(cursor_be32(&c), 0);
-    assert_int_equal(cursor_u8(&c), 0);
-    assert_true(c.bad);
-    assert_int_equal(cursor_left(&c), 0);
-}
-
-static void cursor_views(void **state) {
-    (void)state;
-    struct cursor c = cursor_of(bytes_of("abcdef", 6));
-    cursor_skip(&c, 1);
-    assert_true(bytes_equal(cursor_bytes(&c, 2), bytes_of("bc", 2)));
-    assert_true(bytes_equal(cursor_rest(&c), bytes_of("def", 3)));
-    assert_false(c.bad);
-    assert_int_equal(cursor_bytes(&c, 4).len, 0);
-    assert_true(c.bad);
 }
 
 /* ---- views ---- */
@@ -342,9 +296,6 @@ int main(int argc, char **argv) {
         cmocka_unit_test(table_wraps_round),
         cmocka_unit_test(table_does_not_grow_under_churn),
         cmocka_unit_test(an_empty_table_finds_nothing),
-        cmocka_unit_test(cursor_at_the_end),
-        cmocka_unit_test(cursor_stays_bad),
-        cmocka_unit_test(cursor_views),
         cmocka_unit_test(views_of_views),
         cmocka_unit_test(buf_keeps_its_maximum),
         cmocka_unit_test(buf_without_room),
