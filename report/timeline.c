@@ -20,8 +20,8 @@ enum {
 
 static const char *const templates[EV_COUNT] = {
     [EV_node_seen] = "{#about} appears at {addr}, told by {=node}",
-    [EV_node_heard] = "{=node} is heard: a {role}[ of {about}][ with slots {slots}], epoch "
-                      "{config_epoch}, cluster state {state}",
+    [EV_node_heard] =
+        "{=node} is heard: {role}[ of {about}][, slots {slots}], epoch {config_epoch}",
     [EV_node_address] = "{#about} moves from {was} to {addr}, told by {=node}",
     [EV_node_role] = "{node} is now a {role}[ of {about}]",
     [EV_node_slots] = "{node}[ takes slots {gained}][ gives up slots {lost}], epoch {config_epoch}",

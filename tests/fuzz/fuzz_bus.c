@@ -104,7 +104,7 @@ static void on_event(void *context, const struct event *event) {
 
 struct connection {
     struct emitter out;
-    struct pool pool;
+    struct pool pool, acks;
     struct flow flow;
     struct tally tally;
 };
@@ -113,7 +113,9 @@ static struct connection *connect(uint8_t options) {
     struct connection *c = calloc(1, sizeof *c);
     assert(c);
     c->pool.max = CAP_HELD;
-    c->out = (struct emitter){.emit = on_event, .context = &c->tally, .pool = &c->pool};
+    c->acks.max = CAP_ACKS;
+    c->out = (struct emitter){
+        .emit = on_event, .context = &c->tally, .pool = &c->pool, .acks = &c->acks};
     c->flow.connector = options & 1 ? 0 : FLOW_CONNECTOR_UNKNOWN;
     for (int i = 0; i < 2; i++) {
         c->flow.sides[i].stream.from_start = options & 2;
@@ -131,7 +133,9 @@ static void disconnect(struct connection *c) {
     }
     proto_bus.close(&c->out, &c->flow);
     assert(c->pool.used == 0);
+    assert(c->acks.used == 0);
     pool_free(&c->pool);
+    pool_free(&c->acks);
     free(c);
 }
 

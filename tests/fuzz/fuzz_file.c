@@ -37,8 +37,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct packet packet;
     uint64_t packets = 0, bytes = 0;
     enum source_got got;
-    struct source *source =
-        source_file_open_fd(input_fd(data, size), "fuzz", &(struct source_options){true}, &err);
+    struct source *source = source_file_open_fd(input_fd(data, size), "fuzz",
+                                                &(struct source_options){.sha256 = true}, &err);
     assert(source || err.text[0]);
     if (!source)
         return 0;
