@@ -1,7 +1,6 @@
 /* bus.c - framing and header of a bus message, and the credibility test of a search. */
 #include "decode/bus.h"
 
-#include "base/cursor.h"
 #include "base/limits.h"
 #include "decode/bus_body.h"
 
