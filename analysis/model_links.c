@@ -118,6 +118,11 @@ static struct link *link_of(struct model *model, struct conn *conn, const struct
 static void set_end(struct model *model, struct conn *conn, unsigned end, uint32_t node) {
     if (LIKELY(conn->node[end] == node))
         return;
+    if (conn->node[end] != NODE_NONE) { /* who was asked, or asked, is not there any more */
+        if (conn->link != NODE_NONE)
+            model->links[conn->link].waiting_since = TIME_NONE;
+        conn->pinged = TIME_NONE;
+    }
     conn->node[end] = node;
     conn->link = NODE_NONE;
     claim(model, conn, end);
