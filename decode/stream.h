@@ -61,7 +61,7 @@ enum stream_note {
     STREAM_EARLY = 0x02,       /* it came before its predecessors */
     STREAM_CONFLICT = 0x04,    /* a second copy differs; the first one stands */
     STREAM_REORDER_CAP = 0x08, /* held too much: a hole was given up */
-    STREAM_NOT_HELD = 0x10,    /* it could not be held: no budget, no memory; now a hole */
+    STREAM_NOT_HELD = 0x10,    /* it could not be held: no room in the pool; now a hole */
     STREAM_KEEPALIVE = 0x20,   /* one byte before `next` */
     STREAM_TWICE = 0x40,       /* a recent segment again, with the same tag */
 };

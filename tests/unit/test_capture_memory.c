@@ -13,57 +13,14 @@
 
 #include "base/limits.h"
 #include "capture/merge.h"
+#include "tests/lib/failing.h"
 #include "tests/lib/made.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define OWN_MALLOC 0
-#endif
-
-#ifndef OWN_MALLOC
-
-static long left = -1; /* allocations until one is refused; negative: never */
-static long held;      /* blocks allocated and not freed */
-
-static bool refuse(void) {
-    return left >= 0 && left-- == 0;
-}
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void __libc_free(void *block);
-
-void *malloc(size_t size) {
-    void *block = refuse() ? NULL : __libc_malloc(size);
-    held += block != NULL;
-    return block;
-}
-
-void *calloc(size_t count, size_t size) {
-    void *block = refuse() ? NULL : __libc_calloc(count, size);
-    held += block != NULL;
-    return block;
-}
-
-void *realloc(void *block, size_t size) {
-    void *moved = refuse() ? NULL : __libc_realloc(block, size);
-    held += !block && moved;
-    return moved;
-}
-
-void free(void *block) {
-    held -= block != NULL;
-    __libc_free(block);
-}
+#if OWN_MALLOC
 
 /* Reads the captures of these paths to their end; false if memory ran out. */
 static bool read_merged(const char *const *paths, size_t count) {
@@ -84,9 +41,9 @@ static void check_every_allocation(const char *const *paths, size_t count, long 
     long refused = 0;
     for (bool worked = false; !worked; refused++) {
         long before = held;
-        left = refused;
+        allocations_left = refused;
         worked = read_merged(paths, count);
-        left = -1;
+        allocations_left = -1;
         assert_int_equal(held, before);
     }
     assert_true(refused > least);

@@ -12,64 +12,13 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/failing.h"
 #include "tests/lib/group.h"
 #include "tests/lib/said.h"
 #include "tests/lib/talk.h"
 #include "tests/lib/whole_run.h"
 
-#include <stdlib.h>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OWN_MALLOC 0
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(__GLIBC__)
-#define OWN_MALLOC 0
-#endif
-
-#ifndef OWN_MALLOC
-
-static long left = -1; /* allocations until one is refused; negative: never */
-static bool for_good;  /* every later one is refused too */
-static long held;      /* blocks allocated and not freed */
-
-static bool refuse(void) {
-    if (left < 0)
-        return false;
-    bool now = left == 0;
-    if (!now || !for_good)
-        left--;
-    return now;
-}
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void __libc_free(void *block);
-
-void *malloc(size_t size) {
-    void *block = refuse() ? NULL : __libc_malloc(size);
-    held += block != NULL;
-    return block;
-}
-
-void *calloc(size_t count, size_t size) {
-    void *block = refuse() ? NULL : __libc_calloc(count, size);
-    held += block != NULL;
-    return block;
-}
-
-void *realloc(void *block, size_t size) {
-    void *moved = refuse() ? NULL : __libc_realloc(block, size);
-    held += !block && moved;
-    return moved;
-}
-
-void free(void *block) {
-    held -= block != NULL;
-    __libc_free(block);
-}
+#if OWN_MALLOC
 
 /* ---- a capture that needs memory of every kind ---- */
 
@@ -141,11 +90,11 @@ static void make_capture(void) {
 static bool run_failing(long n, bool and_later) {
     struct whole_run run = {.capture = made_view(&capture)};
     long before = held;
-    left = n;
+    allocations_left = n;
     for_good = and_later;
     whole_run(&run);
-    bool granted = left > 0;
-    left = -1;
+    bool granted = allocations_left > 0;
+    allocations_left = -1;
     if (held != before)
         fail_msg("allocation %ld%s fails: %ld blocks are leaked", n,
                  and_later ? " and all later" : "", held - before);
