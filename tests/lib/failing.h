@@ -22,8 +22,8 @@
 #define OWN_MALLOC 1
 
 static long allocations_left = -1; /* allocations until one is refused; negative: never */
-static bool for_good;  /* every later one is refused too */
-static long held;      /* blocks allocated and not freed */
+static bool for_good;              /* every later one is refused too */
+static long held;                  /* blocks allocated and not freed */
 
 static bool refuse(void) {
     if (allocations_left < 0)
