@@ -426,6 +426,53 @@ static void a_silent_receiver_that_nobody_knows(void **state) {
 
 /* ---- links ---- */
 
+/* CLUSTER FORGET, as servers since 7.2 tell it: most primaries have to say so, and to gossip about
+ * the node again takes it back. */
+static void forgotten_by_most(void **state) {
+    (void)state;
+    uint8_t value[BUS_NODE_ID + 8] = {0};
+    memcpy(value, said_id(3), BUS_NODE_ID);
+    for (unsigned n = 4; n <= 5; n++)
+        says(n, primary(n, n, n * 100, n * 100 + 99));
+    says(4, gossips(4, 3, NODE_REPLICA));
+    const struct model *model = engine_model(engine);
+    for (unsigned n = 4; n <= 5; n++) {
+        assert_true(model_is_member(model, index_of(3)));
+        struct said m = primary(n, n, n * 100, n * 100 + 99);
+        said_extension(&m, 2, value, sizeof value);
+        says(n, m);
+    }
+    assert_false(model_is_member(model, index_of(3)));
+    says(5, gossips(5, 3, NODE_REPLICA));
+    assert_true(model_is_member(model, index_of(3)));
+}
+
+/* Before 7.2 only silence tells: a node held for sound that is gossiped about no more. */
+static void unmentioned_by_all(void **state) {
+    (void)state;
+    says(4, gossips(4, 3, NODE_REPLICA));
+    const struct model *model = engine_model(engine);
+    for (int i = 0; i < 20; i++)
+        says(4, gossips(4, 5, NODE_PRIMARY));
+    assert_true(model_is_member(model, index_of(3)));
+    for (int i = 0; i < 200; i++)
+        says(4, gossips(4, 5, NODE_PRIMARY));
+    assert_false(model_is_member(model, index_of(3)));
+    assert_true(model_is_member(model, index_of(5)));
+}
+
+/* Another node speaks from the address: the old one has none any more. */
+static void replaced_at_its_address(void **state) {
+    (void)state;
+    says(1, primary(1, 1, 0, 99));
+    const struct model *model = engine_model(engine);
+    assert_false(model_is_replaced(model, index_of(1)));
+    says(1, primary(7, 0, 0, 99));
+    assert_true(model_is_replaced(model, index_of(1)));
+    assert_true(model_is_member(model, index_of(1)));
+    assert_false(model_is_replaced(model, index_of(7)));
+}
+
 static void pings_and_pongs(void **state) {
     (void)state;
     struct talk talk = link_between(1, 2);
@@ -572,6 +619,9 @@ int main(int argc, char **argv) {
         MODEL_TEST(sent_and_received),
         MODEL_TEST(a_silent_receiver_known_by_address),
         MODEL_TEST(a_silent_receiver_that_nobody_knows),
+        MODEL_TEST(forgotten_by_most),
+        MODEL_TEST(unmentioned_by_all),
+        MODEL_TEST(replaced_at_its_address),
         MODEL_TEST(pings_and_pongs),
         MODEL_TEST(early_pings),
         MODEL_TEST(attempts_that_fail),
