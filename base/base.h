@@ -23,11 +23,19 @@ typedef int64_t nstime; /* nanoseconds since 1970-01-01 UTC */
 #define NS_PER_SEC INT64_C(1000000000)
 #define TIME_NONE  INT64_MIN /* no time known */
 
+enum { CACHE_LINE = 64 }; /* bytes */
+
 #define countof(array) (sizeof(array) / sizeof((array)[0]))
 
 #define ATTR_PRINTF(fmt, first) __attribute__((format(printf, fmt, first)))
 #define LIKELY(claim)           __builtin_expect(!!(claim), 1)
 #define UNLIKELY(claim)         __builtin_expect(!!(claim), 0)
+
+/* Has the lines of a block fetched into the cache. */
+static inline void prefetch(const void *block, size_t size) {
+    for (size_t at = 0; at < size; at += CACHE_LINE)
+        __builtin_prefetch((const char *)block + at);
+}
 
 static inline size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;

@@ -348,14 +348,6 @@ static void bus_end(struct emitter *out, struct flow *flow, unsigned direction) 
         bus_confirm(&walk);
 }
 
-static void bus_prefetch(const struct flow *flow, unsigned direction) {
-    const struct bus_link *link = flow->state;
-    const char *at = (const char *)&link->sides[direction];
-    for (size_t line = 0; line < sizeof(struct bus_side); line += 64)
-        __builtin_prefetch(at + line);
-    __builtin_prefetch(&link->sides[!direction].sender_known);
-}
-
 static void bus_close(struct emitter *out, struct flow *flow) {
     for (unsigned i = 0; i < 2; i++) {
         struct bus_walk walk = walk_of(out, flow, i);
@@ -375,6 +367,6 @@ const struct proto proto_bus = {.name = "bus",
                                 .skip = bus_skip,
                                 .acked = bus_acked,
                                 .end = bus_end,
-                                .prefetch = bus_prefetch,
                                 .close = bus_close,
+                                .state_size = sizeof(struct bus_link),
                                 .wants_bytes = true};

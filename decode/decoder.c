@@ -24,7 +24,7 @@ enum { HOLE_PACKETS = 64 };
 #define FAR_AHEAD (UINT32_C(16) << 20)
 
 /* The age lists need not be exact to the packet. */
-#define TOUCH_EVERY (100 * NS_PER_MS)
+#define TOUCH_EVERY NS_PER_SEC
 
 struct decoder {
     struct net *net;
@@ -185,6 +185,7 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
     side->syn = true;
     if (!side->stream.started)
         stream_start(&side->stream, segment->seq + 1, true);
+    flow->holed = true; /* an ACK may have come before */
     struct event event = {.type = EV_tcp_open};
     if (answer && !flow->accepted) {
         flow->accepted = true;
@@ -220,8 +221,11 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
     uint32_t ack = segment->ack;
     if (side->acked_known && !seq_after(ack, side->acked))
         return;
-    if (UNLIKELY(seq_after(ack, side->stream.next)) && is_stray_ack(side, ack))
-        return;
+    if (UNLIKELY(seq_after(ack, side->stream.next))) {
+        if (is_stray_ack(side, ack))
+            return;
+        flow->holed = true;
+    }
     side->acked = ack;
     side->acked_known = true;
     if (side->timed_since != TIME_NONE && !seq_after(side->timed_end, ack))
@@ -291,10 +295,13 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
     struct stream_sink sink = sink_for(d, flow, direction);
     side->stream.tag = tag_of(segment);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
+    flow->holed |= side->stream.held != NULL;
     if (UNLIKELY(notes))
         on_notes(d, flow, direction, notes);
-    if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) /* the ACK came before */
+    if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) { /* the ACK came before */
+        flow->holed = true;
         tell_acked(d, flow, direction);
+    }
 }
 
 /* Gives up a hole that is old enough: see HOLE_PACKETS. */
@@ -316,11 +323,16 @@ static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, ui
     check_fin(d, flow, direction);
 }
 
-static inline void check_hole(struct decoder *d, struct flow *flow, unsigned direction) {
-    struct flow_side *side = &flow->sides[direction];
-    uint32_t until = hole_end(side);
-    if (UNLIKELY(until != side->stream.next))
+static void check_holes(struct decoder *d, struct flow *flow) {
+    flow->holed = false;
+    for (unsigned direction = 0; direction < 2; direction++) {
+        const struct stream *stream = &flow->sides[direction].stream;
+        uint32_t until = hole_end(&flow->sides[direction]);
+        if (until == stream->next)
+            continue;
         on_hole(d, flow, direction, until);
+        flow->holed |= stream->held || hole_end(&flow->sides[direction]) != stream->next;
+    }
 }
 
 /* ---- the flow of a segment ---- */
@@ -384,17 +396,8 @@ static struct flow *flow_of(struct decoder *d, const struct segment *segment,
     return flow;
 }
 
-static void on_segment(struct decoder *d, const struct segment *segment) {
-    unsigned direction;
-    struct flow *flow = flow_of(d, segment, &direction);
-    if (!flow) {
-        d->stats.stray_packets++;
-        return;
-    }
-    if (flow->state) { /* not for nothing: fetching from NULL is slow */
-        __builtin_prefetch(flow->note);
-        flow->proto->prefetch(flow, direction);
-    }
+static void on_segment(struct decoder *d, struct flow *flow, unsigned direction,
+                       const struct segment *segment) {
     struct flow_side *side = &flow->sides[direction];
     bool aged = segment->time - flow->touched > TOUCH_EVERY;
     flow->before = flow->last;
@@ -418,8 +421,8 @@ static void on_segment(struct decoder *d, const struct segment *segment) {
     }
     if (side->fin)
         check_fin(d, flow, direction);
-    check_hole(d, flow, 0);
-    check_hole(d, flow, 1);
+    if (UNLIKELY(flow->holed))
+        check_holes(d, flow);
     if (UNLIKELY(aged || flow->list == FLOW_IDLE || flow->close != FLOW_OPEN))
         touch(d, flow);
 }
@@ -456,23 +459,41 @@ void decoder_free(struct decoder *decoder) {
     free(decoder);
 }
 
+/* A flow that is expected next: what its own memory, which has arrived by now, points to. */
+static void fetch_state(const struct flow *flow) {
+    if (!flow->state)
+        return;
+    prefetch(flow->state, flow->proto->state_size);
+    prefetch(flow->note, 1);
+}
+
+static void take_segment(struct decoder *d, const struct packet *packet,
+                         const struct segment *segment) {
+    unsigned direction;
+    struct flow *flow = flow_of(d, segment, &direction);
+    d->stats.segments++;
+    struct flow *next = flow_expect(d->flows, packet->ahead ? net_peek(packet->ahead) : 0);
+    if (LIKELY(flow))
+        on_segment(d, flow, direction, segment);
+    else
+        d->stats.stray_packets++;
+    if (UNLIKELY(next))
+        fetch_state(next);
+}
+
 void decoder_packet(struct decoder *d, const struct packet *packet) {
     struct segment segment;
     enum anomaly anomaly;
     d->out.time = packet->time;
     d->out.frame = packet->frame;
     d->out.source = packet->source;
-    if (packet->ahead && flow_table_is_large(d->flows))
-        flow_prefetch(d->flows, net_peek(packet->ahead));
     enum net_got got = net_decode(d->net, packet, &segment, &anomaly);
     if (UNLIKELY(anomaly != AN_NONE))
         emit_anomaly(&d->out, NULL, 0, anomaly, 0);
-    if (got == NET_SEGMENT) {
-        d->stats.segments++;
-        on_segment(d, &segment);
-    } else {
+    if (got == NET_SEGMENT)
+        take_segment(d, packet, &segment);
+    else
         d->stats.other_packets++;
-    }
 }
 
 static void flush_flow(void *context, struct flow *flow) {

@@ -20,31 +20,39 @@ struct tcp_stats {
     uint64_t snaplen_bytes; /* cut off by the capture */
 };
 
-/* One end of a connection and the stream that it sends. What every packet touches comes first. */
+/* One end of a connection and the stream that it sends. The first cache line has what every packet
+ * touches, the beginning of `stream` included; the second what every payload touches. */
 struct flow_side {
-    struct stream stream;
     uint32_t high;  /* after the last sequence number that this end has sent */
     uint32_t acked; /* up to here the peer has acknowledged */
     bool high_known, acked_known, syn, fin, window_closed;
     bool not_sniffed; /* nothing was recognised in this direction */
     bool far_known;
-    uint16_t sniffed_len;
-    uint32_t timed_end;    /* sequence number whose ACK is timed */
+    uint32_t timed_end; /* sequence number whose ACK is timed */
+    uint32_t fin_seq;   /* of its FIN */
+    nstime timed_since; /* TIME_NONE: nothing is timed */
+    struct stream stream;
+
+    struct tcp_stats stats;
+    nstime hole_since; /* TIME_NONE, or since when the peer has acknowledged what we never saw */
     uint32_t hole_packets; /* since hole_since */
     uint32_t hole_until;   /* what it had acknowledged then */
-    nstime timed_since;    /* TIME_NONE: nothing is timed */
-    nstime hole_since; /* TIME_NONE, or since when the peer has acknowledged what we never saw */
-    struct tcp_stats stats;
-
-    uint32_t far_ack; /* of the peer, if far_known: believed once others follow it */
-    uint32_t isn;     /* of its SYN */
-    uint32_t fin_seq; /* of its FIN */
-    uint32_t syn_tag; /* to know a SYN captured twice from one sent twice */
-    uint8_t *sniffed; /* SNIFF_HELD bytes (proto.c), while the protocol is being told; else NULL */
+    uint32_t far_ack;      /* of the peer, if far_known: believed once others follow it */
+    uint32_t isn;          /* of its SYN */
+    uint32_t syn_tag;      /* to know a SYN captured twice from one sent twice */
     uint32_t sniff_looked; /* bytes of it looked at in vain */
+    uint16_t sniffed_len;
+    uint8_t *sniffed; /* SNIFF_HELD bytes (proto.c), while the protocol is being told; else NULL */
     uint64_t sniff_passed; /* stream offset before which bytes went by in no protocol's hands */
     uint64_t undecoded;    /* bytes that the protocol could not make sense of, set by it */
-};
+} __attribute__((aligned(CACHE_LINE)));
+
+enum {
+    FLOW_SIDE_HOT = 3 * CACHE_LINE
+}; /* of flow_side: the counters that payload moves included */
+
+static_assert(offsetof(struct flow_side, stats.rtt) + sizeof(struct spread) <= FLOW_SIDE_HOT,
+              "what each payload touches is fetched");
 
 enum flow_close { FLOW_OPEN, FLOW_FIN, FLOW_RESET, FLOW_REFUSED };
 
@@ -58,16 +66,22 @@ struct flow {
     uint8_t close;             /* enum flow_close */
     bool accepted;             /* the SYN-ACK was seen */
     bool sniffing;             /* private to decode/: the protocol is being told */
-    uint8_t list;              /* private to flow_table.c */
-    void *note;                /* the analysis' own; NULL at first */
     const struct proto *proto; /* NULL: not recognised (yet) */
     void *state;               /* of the protocol */
-    nstime first, last;        /* packets */
-    nstime before, touched;    /* private: packet before the last; last moved up its list */
+    bool holed;                /* private to decode/: bytes may be missing in one of the streams */
+    uint8_t list;              /* private to flow_table.c, as are the next ones */
+    bool used;
+    uint32_t hash;
+
+    void *note;             /* the analysis' own; NULL at first */
+    nstime first, last;     /* packets */
+    nstime before, touched; /* private: packet before the last; last moved up its list */
+    uint64_t born;          /* private to flow_table.c, as are the next three */
+    uint32_t index, older, younger;
+    uint32_t syns; /* SYNs sent by the connector */
+
     struct flow_side sides[2]; /* [d] is that of ends[d] */
-    uint32_t syns;             /* SYNs sent by the connector */
-    uint32_t hash;             /* private to flow_table.c */
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 static inline uint32_t flow_unacked(const struct flow_side *side) {
     bool known = side->high_known && side->acked_known && seq_after(side->high, side->acked);

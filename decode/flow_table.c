@@ -6,14 +6,10 @@
 #include "base/limits.h"
 #include "base/table.h"
 
-enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 16384, LARGE = 512, NONE = UINT32_MAX };
+enum { CHUNK = 64, CHUNKS = CAP_FLOWS / CHUNK, RECENT = 16384, NONE = UINT32_MAX };
 
-struct slot {
-    struct flow flow; /* first: a flow's address is its slot's */
-    uint64_t born;    /* for flow_each */
-    uint32_t index, older, younger;
-    bool used;
-};
+/* So many decoded flows do not stay in the cache by themselves. */
+enum { LARGE = 512 };
 
 struct flow_list {
     uint32_t oldest, youngest, count;
@@ -25,19 +21,16 @@ struct flow_table {
     flow_fn *ended;
     void *context;
     struct table index;
-    struct slot *chunks[CHUNKS];
-    uint32_t made, free; /* slots made so far; list of free ones, linked by `younger` */
+    struct flow *chunks[CHUNKS];
+    uint32_t made, free; /* flows made so far; list of free ones, linked by `younger` */
     uint64_t born, evicted;
     struct flow_list lists[FLOW_RANKS];
     uint32_t recent[RECENT]; /* indexes found lately, by recent_at(); a guess, always verified */
+    struct flow *expected;   /* of the next packet; likewise */
 };
 
-static struct slot *slot_at(const struct flow_table *table, uint32_t index) {
+static struct flow *flow_at(const struct flow_table *table, uint32_t index) {
     return &table->chunks[index / CHUNK][index % CHUNK];
-}
-
-static struct slot *slot_of(struct flow *flow) {
-    return (struct slot *)(void *)flow;
 }
 
 struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flow_fn *ended,
@@ -58,31 +51,30 @@ struct flow_table *flow_table_new(struct siphash_key key, struct pool *pool, flo
 
 /* ---- the lists ---- */
 
-static void unlink_slot(struct flow_table *table, struct slot *slot) {
-    struct flow_list *list = &table->lists[slot->flow.list];
+static void unlink_flow(struct flow_table *table, struct flow *flow) {
+    struct flow_list *list = &table->lists[flow->list];
     list->count--;
-    *(slot->older == NONE ? &list->oldest : &slot_at(table, slot->older)->younger) = slot->younger;
-    *(slot->younger == NONE ? &list->youngest : &slot_at(table, slot->younger)->older) =
-        slot->older;
+    *(flow->older == NONE ? &list->oldest : &flow_at(table, flow->older)->younger) = flow->younger;
+    *(flow->younger == NONE ? &list->youngest : &flow_at(table, flow->younger)->older) =
+        flow->older;
 }
 
-static void link_youngest(struct flow_table *table, struct slot *slot, enum flow_rank rank) {
+static void link_youngest(struct flow_table *table, struct flow *flow, enum flow_rank rank) {
     struct flow_list *list = &table->lists[rank];
     list->count++;
-    slot->flow.list = (uint8_t)rank;
-    slot->older = list->youngest;
-    slot->younger = NONE;
-    *(list->youngest == NONE ? &list->oldest : &slot_at(table, list->youngest)->younger) =
-        slot->index;
-    list->youngest = slot->index;
+    flow->list = (uint8_t)rank;
+    flow->older = list->youngest;
+    flow->younger = NONE;
+    *(list->youngest == NONE ? &list->oldest : &flow_at(table, list->youngest)->younger) =
+        flow->index;
+    list->youngest = flow->index;
 }
 
 void flow_touch(struct flow_table *table, struct flow *flow, enum flow_rank rank) {
-    struct slot *slot = slot_of(flow);
-    if (slot->flow.list == rank && slot->younger == NONE)
+    if (flow->list == rank && flow->younger == NONE)
         return;
-    unlink_slot(table, slot);
-    link_youngest(table, slot, rank);
+    unlink_flow(table, flow);
+    link_youngest(table, flow, rank);
 }
 
 /* ---- the index: both directions have one key, the lesser end first ---- */
@@ -124,7 +116,7 @@ static bool is_between(const struct flow *flow, const struct endpoint *a,
 
 static bool has_key(const void *owner, uint32_t index, const void *key) {
     const struct key *wanted = key;
-    return is_between(&slot_at(owner, index)->flow, &wanted->ends[0], &wanted->ends[1]);
+    return is_between(flow_at(owner, index), &wanted->ends[0], &wanted->ends[1]);
 }
 
 /* Where a flow would be in `recent`. Not keyed: an attacker can only make the guess fail, and the
@@ -133,26 +125,36 @@ static inline uint32_t recent_at(const struct endpoint *src, const struct endpoi
     return endpoints_mix(src->port, src->ip[15], dst->port, dst->ip[15]) % RECENT;
 }
 
-bool flow_table_is_large(const struct flow_table *table) {
-    return table->lists[FLOW_DECODED].count >= LARGE;
+struct flow *flow_expect(struct flow_table *table, uint32_t mix) {
+    uint32_t index = table->recent[mix % RECENT];
+    table->expected = index < table->made ? flow_at(table, index) : NULL;
+    if (!table->expected || table->lists[FLOW_DECODED].count < LARGE)
+        return NULL;
+    prefetch(table->expected, offsetof(struct flow, sides));
+    prefetch(&table->expected->sides[0], FLOW_SIDE_HOT);
+    prefetch(&table->expected->sides[1], FLOW_SIDE_HOT);
+    return table->expected;
 }
 
-void flow_prefetch(const struct flow_table *table, uint32_t mix) {
-    uint32_t index = table->recent[mix % RECENT];
-    if (index >= table->made)
-        return;
-    const char *at = (const char *)&slot_at(table, index)->flow;
-    for (size_t line = 0; line < sizeof(struct flow); line += 64)
-        __builtin_prefetch(at + line);
+/* Is it the flow between these ends? */
+static inline bool joins(const struct flow *flow, const struct endpoint *src,
+                         const struct endpoint *dst, unsigned *ret_direction) {
+    unsigned direction = flow->ends[0].port != src->port;
+    *ret_direction = direction;
+    if (LIKELY(is_between(flow, direction ? dst : src, direction ? src : dst)))
+        return true;
+    *ret_direction = 1; /* both ends may have one port */
+    return is_between(flow, dst, src);
 }
 
 struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
                        const struct endpoint *dst, unsigned *ret_direction) {
+    if (LIKELY(table->expected && joins(table->expected, src, dst, ret_direction)))
+        return table->expected;
     uint32_t *recent = &table->recent[recent_at(src, dst)];
     if (LIKELY(*recent < table->made)) {
-        struct flow *flow = &slot_at(table, *recent)->flow;
-        *ret_direction = flow->ends[1].port == src->port && is_between(flow, dst, src);
-        if (LIKELY(*ret_direction || is_between(flow, src, dst)))
+        struct flow *flow = flow_at(table, *recent);
+        if (LIKELY(joins(flow, src, dst, ret_direction)))
             return flow;
     }
     struct key key;
@@ -161,24 +163,25 @@ struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
     if (index == TABLE_NONE)
         return NULL;
     *recent = index;
-    return &slot_at(table, index)->flow;
+    return flow_at(table, index);
 }
 
 /* ---- coming and going ---- */
 
 void flow_remove(struct flow_table *table, struct flow *flow) {
-    struct slot *slot = slot_of(flow);
     table->ended(table->context, flow);
     uint32_t *recent = &table->recent[recent_at(&flow->ends[0], &flow->ends[1])];
-    if (*recent == slot->index)
+    if (*recent == flow->index)
         *recent = NONE;
-    table_remove(&table->index, flow->hash, slot->index);
-    unlink_slot(table, slot);
+    if (table->expected == flow)
+        table->expected = NULL;
+    table_remove(&table->index, flow->hash, flow->index);
+    unlink_flow(table, flow);
     stream_free(&flow->sides[0].stream, table->pool);
     stream_free(&flow->sides[1].stream, table->pool);
-    slot->used = false;
-    slot->younger = table->free;
-    table->free = slot->index;
+    flow->used = false;
+    flow->younger = table->free;
+    table->free = flow->index;
 }
 
 static void evict(struct flow_table *table) {
@@ -187,74 +190,75 @@ static void evict(struct flow_table *table) {
         if (oldest == NONE)
             continue;
         table->evicted += rank != FLOW_IDLE;
-        flow_remove(table, &slot_at(table, oldest)->flow);
+        flow_remove(table, flow_at(table, oldest));
         return;
     }
 }
 
-static struct slot *free_slot(struct flow_table *table) {
+static struct flow *free_flow(struct flow_table *table) {
     if (table->free == NONE && table->made == CAP_FLOWS)
         evict(table);
     if (table->free == NONE) {
-        struct slot **chunk = &table->chunks[table->made / CHUNK];
+        struct flow **chunk = &table->chunks[table->made / CHUNK];
         if (!*chunk)
-            *chunk = malloc(CHUNK * sizeof **chunk);
+            *chunk = aligned_alloc(CACHE_LINE, CHUNK * sizeof **chunk);
         if (!*chunk)
             return NULL;
-        struct slot *slot = slot_at(table, table->made);
-        slot->index = table->made++;
-        return slot;
+        struct flow *flow = flow_at(table, table->made);
+        flow->index = table->made++;
+        return flow;
     }
-    struct slot *slot = slot_at(table, table->free);
-    table->free = slot->younger;
-    return slot;
+    struct flow *flow = flow_at(table, table->free);
+    table->free = flow->younger;
+    return flow;
 }
 
 struct flow *flow_add(struct flow_table *table, const struct endpoint *src,
                       const struct endpoint *dst, unsigned *ret_direction) {
-    struct slot *slot = free_slot(table);
-    if (!slot)
+    struct flow *flow = free_flow(table);
+    if (!flow)
         return NULL;
     struct key key;
     *ret_direction = key_of(src, dst, &key);
-    uint32_t index = slot->index, hash = hash_of(table, &key);
-    slot->used = false;
+    uint32_t index = flow->index, hash = hash_of(table, &key);
+    flow->used = false;
     if (!table_add(&table->index, hash, index)) {
-        slot->younger = table->free;
+        flow->younger = table->free;
         table->free = index;
         return NULL;
     }
-    *slot = (struct slot){
-        .flow = {.ends = {key.ends[0], key.ends[1]}, .connector = FLOW_CONNECTOR_UNKNOWN},
+    *flow = (struct flow){
+        .ends = {key.ends[0], key.ends[1]},
+        .connector = FLOW_CONNECTOR_UNKNOWN,
         .index = index,
+        .hash = hash,
         .born = table->born++,
         .used = true,
     };
-    slot->flow.hash = hash;
-    link_youngest(table, slot, FLOW_IDLE);
-    return &slot->flow;
+    link_youngest(table, flow, FLOW_IDLE);
+    return flow;
 }
 
 static int by_birth(const void *a, const void *b) {
-    const struct slot *const *x = a, *const *y = b;
+    const struct flow *const *x = a, *const *y = b;
     return (*x)->born < (*y)->born ? -1 : (*x)->born > (*y)->born;
 }
 
 void flow_each(struct flow_table *table, flow_fn *visit, void *context) {
-    struct slot **slots = malloc((table->index.used + (size_t)1) * sizeof *slots);
+    struct flow **flows = malloc((table->index.used + (size_t)1) * sizeof *flows);
     size_t count = 0;
     for (uint32_t i = 0; i < table->made; i++) {
-        struct slot *slot = slot_at(table, i);
-        if (slot->used && slots)
-            slots[count++] = slot;
-        else if (slot->used) /* no memory to sort: any order is better than none */
-            visit(context, &slot->flow);
+        struct flow *flow = flow_at(table, i);
+        if (flow->used && flows)
+            flows[count++] = flow;
+        else if (flow->used) /* no memory to sort: any order is better than none */
+            visit(context, flow);
     }
     if (count)
-        qsort(slots, count, sizeof(struct slot *), by_birth);
+        qsort(flows, count, sizeof(struct flow *), by_birth);
     for (size_t i = 0; i < count; i++)
-        visit(context, &slots[i]->flow);
-    free(slots);
+        visit(context, flows[i]);
+    free(flows);
 }
 
 uint64_t flow_evicted(const struct flow_table *table) {
@@ -265,8 +269,8 @@ void flow_table_free(struct flow_table *table) {
     if (!table)
         return;
     for (uint32_t i = 0; i < table->made; i++) {
-        if (slot_at(table, i)->used)
-            flow_remove(table, &slot_at(table, i)->flow);
+        if (flow_at(table, i)->used)
+            flow_remove(table, flow_at(table, i));
     }
     for (size_t i = 0; i < CHUNKS; i++)
         free(table->chunks[i]);

@@ -27,12 +27,10 @@ void flow_table_free(struct flow_table *table);
 struct flow *flow_find(struct flow_table *table, const struct endpoint *src,
                        const struct endpoint *dst, unsigned *ret_direction);
 
-/* So many decoded flows that they do not stay in the cache by themselves? */
-bool flow_table_is_large(const struct flow_table *table);
-
-/* Has the memory of the flow between two ends fetched, if it was found lately; `mix` is their
- * endpoints_mix. A hint that does nothing else. */
-void flow_prefetch(const struct flow_table *table, uint32_t mix);
+/* The next packet is probably one of the flow between two ends, whose endpoints_mix is `mix`: has
+ * flow_find look there first. A hint. The flow, if there are so many that it cannot be in the
+ * cache: its memory is being fetched, and what it points to should be; else NULL. */
+struct flow *flow_expect(struct flow_table *table, uint32_t mix);
 
 /* A new flow; there must be none between these ends. The first sender is ends[0] or ends[1] as the
  * table likes, told by *ret_direction. NULL: out of memory. */

@@ -7,10 +7,12 @@
 
 enum { ETHERNET = 14, IPV4 = 20, TCP = 20, LINKTYPE_ETHERNET = 1 };
 
-/* Version and header length, fragment bits, protocol: the fields that make it a plain one. */
+/* EtherType, version and header length; fragment bits, protocol: the fields that make it a plain
+ * one, in two comparisons. */
 static inline bool is_plain(const uint8_t *ip) {
-    return load_be16(ip - 2) == 0x0800 && ip[0] == 0x45 && ip[9] == 6 &&
-           (load_be16(ip + 6) & 0x3fff) == 0;
+    uint32_t type_and_version = load_be32(ip - 2) & 0xffffff00;
+    uint32_t fragment_and_protocol = load_be32(ip + 6) & 0x3fff00ff;
+    return type_and_version == 0x08004500 && fragment_and_protocol == 6;
 }
 
 bool net_fast(const struct packet *packet, struct segment *segment) {

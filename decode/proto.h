@@ -40,11 +40,9 @@ struct proto {
     /* No more bytes of the direction will come; what waited for them is told now. */
     void (*end)(struct emitter *out, struct flow *flow, unsigned direction);
 
-    /* Has the memory fetched that feeding this direction will need. */
-    void (*prefetch)(const struct flow *flow, unsigned direction);
-
     void (*close)(struct emitter *out, struct flow *flow); /* frees flow->state */
-    bool wants_bytes; /* false: sizes and times are all there is to know */
+    size_t state_size; /* of flow->state, the part that every packet needs */
+    bool wants_bytes;  /* false: sizes and times are all there is to know */
 };
 
 extern const struct proto proto_bus;

@@ -25,18 +25,21 @@ struct held {
 
 enum { STREAM_RECENT = 4 };
 
+/* What every segment touches comes first: 32 bytes, half a cache line. */
 struct stream {
     uint32_t next;   /* sequence number after the last byte handed on */
     bool started;    /* `next` is known */
     bool from_start; /* the SYN was seen: the first byte handed on is the connection's first */
     bool ranges_only;
-    uint32_t tag;    /* of the segment in hand, set by the caller: tells a segment sent again from
-                      * one captured twice; 0: cannot tell */
-    uint64_t offset; /* bytes handed on or passed over so far */
-    struct held *held, *held_last;
-    uint32_t held_bytes;
-    uint16_t held_count;
     uint8_t recent_at;
+    uint32_t tag; /* of the segment in hand, set by the caller: tells a segment sent again from
+                   * one captured twice; 0: cannot tell */
+    uint32_t held_bytes;
+    uint64_t offset; /* bytes handed on or passed over so far */
+    struct held *held;
+
+    struct held *held_last;
+    uint16_t held_count;
     struct {
         uint32_t seq, len, tag, sum;
     } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */

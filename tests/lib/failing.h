@@ -37,6 +37,7 @@ static bool refuse(void) {
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
 void *malloc(size_t size) {
@@ -55,6 +56,12 @@ void *realloc(void *block, size_t size) {
     void *moved = refuse() ? NULL : __libc_realloc(block, size);
     held += !block && moved;
     return moved;
+}
+
+void *aligned_alloc(size_t alignment, size_t size) {
+    void *block = refuse() ? NULL : __libc_memalign(alignment, size);
+    held += block != NULL;
+    return block;
 }
 
 void free(void *block) {
