@@ -3,6 +3,7 @@
 #
 #   SAN=address,undefined | SAN=thread   with sanitizers        \  each in an object tree
 #   DEBUG=1                              -O0, for a debugger    /  of its own
+#   PROFILE=                             without a profile of what the program does most (needs a run)
 #   WERROR=1                             warnings are errors (for CI; not for users' compilers)
 #   CC CPPFLAGS CFLAGS LDFLAGS           honoured: added to ours, after them
 #   O=DIR                                where all products go (build)
@@ -41,6 +42,12 @@ HARDEN := -fPIE -fstack-protector \
 # gcc can keep ordinary code beside it in the same objects, which the tests are linked from.
 IS_GCC := $(shell $(CC) -v 2>&1 | grep '^gcc version')
 LTO := $(if $(SAN)$(DEBUG),,$(if $(IS_GCC),-flto=auto))
+# And as what it does most: a first build is run on the captures in pcaps/ and counts, the real one
+# is optimised by these counts, a twentieth to a tenth faster. Counted once per object tree (`make
+# clean` forgets it): later changes go unprofiled, functions that changed are not misled by it.
+PROFILE := $(if $(LTO),$(B)/profile)
+COUNTED := $(PROFILE:=/counted)
+PROFILE_USE := $(if $(PROFILE),-fprofile-use -fprofile-partial-training -Wno-missing-profile -Wno-coverage-mismatch)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(B) $(WARN) $(if $(DEBUG),-O0 -g3,-O3 -g) $(HARDEN) \
               $(LTO) $(if $(LTO),-ffat-lto-objects) $(SANFLAGS) $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(LTO),-O3) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
@@ -105,10 +112,18 @@ $(B)/$(NAME): $(OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LTO) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
-$(B)/%.o: %.c $(B)/.flags | $(B)/version.h
+$(B)/%.o: %.c $(B)/.flags | $(B)/version.h $(COUNTED)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) $(PROFILE_USE) -MMD -MP -c -o $@ $<
+
+$(B)/profile/counted:
+	$(call say,COUNT,what $(NAME) does most (PROFILE= does without))
+	$(Q)$(MAKE) -s PROFILE= O=$(PROFILE) CFLAGS='$(CFLAGS) -fprofile-generate -fprofile-update=single' \
+	    $(PROFILE)/$(NAME) > $(PROFILE).log 2>&1 || { cat $(PROFILE).log; exit 1; }
+	$(Q)for capture in pcaps/*.zst; do $(PROFILE)/$(NAME) analyze $$capture > $(PROFILE).log || exit 1; done
+	$(Q)cd $(PROFILE) && find . -name '*.gcda' -exec cp --parents {} .. \;
+	$(Q)touch $@
 
 $(B)/.flags: FORCE
 	@$(PKG_CONFIG) --exists --print-errors $(PKGS) || { echo '`make deps` names the packages' >&2; exit 1; }
