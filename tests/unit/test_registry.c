@@ -10,6 +10,7 @@
 #include "analysis/detector.h"
 #include "base/limits.h"
 #include "capture/source_kind.h"
+#include "decode/command.h"
 #include "decode/event.h"
 #include "report/sink.h"
 #include "tests/lib/group.h"
@@ -82,6 +83,21 @@ static void bus_messages(void **state) {
         assert_non_null(bus_type_rows[i].since);
     }
     assert_true(BUS_COUNTERS <= 16); /* four bits in the queue of unacknowledged messages */
+}
+
+/* Names as the servers write them, in order, which also keeps them apart. */
+static void commands(void **state) {
+    (void)state;
+    for (size_t i = 0; i < command_count; i++) {
+        const struct command *row = &command_rows[i];
+        size_t len = strlen(row->name);
+        if (len == 0 || strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_-:|") != len)
+            fail_msg("\"%s\" is no command's name", row->name);
+        if (i > 0 && strcmp(row[-1].name, row->name) >= 0)
+            fail_msg("\"%s\" is there twice, or out of order", row->name);
+        assert_true(row->access < ACCESS_COUNT && row->kind < COMMAND_KINDS);
+        assert_true(row->keys < KEYS_RULES && row->reply < REPLY_COUNT);
+    }
 }
 
 static void check_flags(const struct bus_flag_row *rows, size_t count) {
@@ -191,10 +207,15 @@ static void every_cap_has_a_test(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(anomalies),     cmocka_unit_test(events),
-        cmocka_unit_test(bus_messages),  cmocka_unit_test(flags),
-        cmocka_unit_test(all_detectors), cmocka_unit_test(all_sources),
-        cmocka_unit_test(all_sinks),     cmocka_unit_test(every_cap_has_a_test),
+        cmocka_unit_test(anomalies),
+        cmocka_unit_test(events),
+        cmocka_unit_test(bus_messages),
+        cmocka_unit_test(commands),
+        cmocka_unit_test(flags),
+        cmocka_unit_test(all_detectors),
+        cmocka_unit_test(all_sources),
+        cmocka_unit_test(all_sinks),
+        cmocka_unit_test(every_cap_has_a_test),
     };
     return RUN_GROUP(argc, argv, tests);
 }
