@@ -70,6 +70,7 @@ UNIT     := $(call programs,unit)
 PROP     := $(call programs,prop)
 MUTATE   := $(call programs,mutate)
 BENCH    := $(call programs,bench)
+ASK      := $(call programs,commands)
 FUZZERS  := $(filter $(B)/tests/fuzz/fuzz_%,$(call programs,fuzz))
 REPLAYS  := $(FUZZERS:$(B)/tests/fuzz/fuzz_%=$(B)/tests/fuzz/replay_%)
 C_FILES  := $(foreach d,$(LAYERS) bpf tests/*,$(wildcard $(d)/*.[ch]))
@@ -138,7 +139,7 @@ FORCE:
 
 $(B)/tests/%.o: EXTRA_CFLAGS := $(TEST_CFLAGS)
 
-$(UNIT) $(PROP) $(MUTATE) $(BENCH): %: %.o $(TESTLIB) $(LIBOBJ)
+$(UNIT) $(PROP) $(MUTATE) $(BENCH) $(ASK): %: %.o $(TESTLIB) $(LIBOBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(if $(LTO),-fno-lto) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
@@ -173,7 +174,7 @@ books: all  ## message counts equal to what the servers themselves counted
 prop: all $(PROP)  ## properties, as: any cutting of the same bytes gives the same events
 	$(call run,$(PROP))
 	$(call pytest,-k prop)
-pytest: all  ## all python tests but those that prop and mutate run
+pytest: all $(ASK)  ## all python tests but those that prop and mutate run
 	$(call pytest,-k 'not prop and not mutate')
 
 sanitized:  ## unit tests, mutated captures and fuzz corpora under ASan and UBSan
