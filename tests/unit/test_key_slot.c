@@ -1,5 +1,4 @@
-/* test_key_slot.c - the slots of keys: known ones, hash tags, and any bytes against the definition.
- */
+/* test_key_slot.c - the slots of keys: known ones, hash tags, any bytes against the definition. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
