@@ -1,0 +1,125 @@
+"""Captures that others made to test their own decoders: what is in them, and nothing else.
+
+They are not part of the project. The folder `third-party` below BUSTAP_CAPTURES has them; without
+it these tests are skipped. expected.py is the table of what each one holds.
+"""
+
+import collections
+import os
+import pathlib
+
+import pytest
+
+from lib import bustap, reader
+from third_party.expected import CAPTURES, Between
+
+FOLDER = pathlib.Path(os.environ.get("BUSTAP_CAPTURES") or "/nonexistent", "third-party")
+REASON = "BUSTAP_CAPTURES is not set, or has no folder third-party"
+
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=REASON)
+EACH = pytest.mark.parametrize("expected", CAPTURES, ids=lambda c: c.file)
+NUMBERS = ("requests", "replies", "unanswered", "unmatched", "undecoded")
+
+
+@pytest.fixture(autouse=True)
+def no_hang(monkeypatch):
+    monkeypatch.setattr(bustap, "TIMEOUT", 20)
+
+
+def in_range(found, allowed):
+    return allowed.low <= found <= allowed.high if isinstance(allowed, Between) \
+        else found == allowed
+
+
+def disagreements(expected, found):
+    """One line for every number of the table that `found` has otherwise."""
+    lines = [f"{name}: expected {getattr(expected, name)}, found {found[name]}"
+             for name in NUMBERS if not in_range(found[name], getattr(expected, name))]
+    for name in ("commands", "errors"):
+        for key in sorted({*getattr(expected, name), *found[name]}):
+            pair = getattr(expected, name).get(key, 0), found[name].get(key, 0)
+            if pair[0] != pair[1]:
+                lines.append(f"{name} {key}: expected {pair[0]}, found {pair[1]}")
+    return lines
+
+
+def agree(expected, found, who):
+    lines = disagreements(expected, found)
+    assert not lines, f"{who} and expected.py disagree on {expected.file}\n  " + \
+        "\n  ".join(lines) + f"\nWhat is in it: {expected.says}"
+
+
+def from_report(report):
+    """The numbers of the report, over all servers, under the names of the table."""
+    clients, total = report["clients"], collections.Counter()
+    found = {"commands": collections.Counter(), "errors": collections.Counter()}
+    for server in clients["servers"]:
+        found["commands"].update(server["commands"])
+        found["errors"].update(server["errors"])
+        total.update({name: server[name] for name in ("requests", "replies")})
+    return {**found, "requests": total["requests"], "replies": total["replies"],
+            "unanswered": clients["unanswered"], "unmatched": clients["unmatched_replies"],
+            "undecoded": clients["undecoded_bytes"]}
+
+
+def test_every_file_has_its_entry():
+    """What is in the folder is in the table, and the other way round."""
+    assert {c.file for c in CAPTURES} == {p.name for p in FOLDER.iterdir()}
+
+
+@EACH
+def test_a_second_reader_agrees(expected):
+    """The table is right, as far as a slow and simple reader can tell: the program has no part in
+    this. It believes everything to be Redis, so it is not asked about what is not."""
+    if not expected.server:
+        pytest.skip("nothing here is known to be Redis")
+    host, _, port = expected.server.rpartition(":")
+    raw = (FOLDER / expected.file).read_bytes()
+    talks = [t for t in reader.connections(raw, (int(port),)) if t.said]
+    assert {t.server for t in talks} == {(host.strip("[]"), int(port))}
+    books = reader.books(raw, (int(port),))
+    agree(expected, vars(books), "tests/lib/reader.py")
+    assert books.published == expected.published
+
+
+@EACH
+def test_report(expected):
+    """Counts, and who the server is."""
+    report = bustap.analyze(FOLDER / expected.file)
+    servers = [s["addr"] for s in report["clients"]["servers"] if s["requests"] or s["replies"]]
+    assert servers == ([expected.server] if expected.server else []), expected.says
+    agree(expected, from_report(report), "the report")
+
+
+@EACH
+def test_no_false_alarm(expected):
+    """Nothing is wrong in any of these networks, and there is no cluster bus in them."""
+    report = bustap.analyze(FOLDER / expected.file)
+    loud = [(f["type"], f["severity"], f["title"]) for f in report["findings"]
+            if f["severity"] in ("warning", "critical")]
+    assert not loud
+    assert not report["bus"]["messages"] and not report["bus"]["anomalies"]
+    assert report["capture"]["loss"]["gap_bytes"] == 0
+    assert not report["cluster"]["nodes"]
+
+
+@EACH
+def test_events(expected):
+    """`dump` tells the same requests and replies as the report counts."""
+    events = bustap.dump(FOLDER / expected.file)
+    requests, replies = (bustap.named(events, name) for name in ("request", "reply"))
+    assert in_range(len(requests), expected.requests), expected.says
+    assert in_range(len(replies), expected.replies), expected.says
+    named = collections.Counter(e.get("command") for e in requests)
+    assert {c: named[c] for c in expected.commands} == expected.commands
+    errors = collections.Counter(e["error"] for e in replies if e.get("error"))
+    assert errors == expected.errors
+    assert len(bustap.named(events, "push")) == expected.published
+    assert not bustap.named(events, "redirect") and not bustap.named(events, "replication")
+
+
+@EACH
+def test_nothing_private_is_shown(expected):
+    """Neither keys nor values nor passwords, in whatever form the report has."""
+    output = bustap.everything(FOLDER / expected.file).replace(expected.file, "")
+    assert not [text for text in expected.hidden if text in output]
