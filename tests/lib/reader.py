@@ -1,4 +1,4 @@
-"""Reads captures of Redis traffic the slow and obvious way: what the tests hold the program against.
+"""Reads captures of Redis traffic the slow and obvious way, to hold the program against.
 
 Three small steps that share nothing with the program under test, nor with the encoders:
 
@@ -12,6 +12,7 @@ is what makes it easy to believe.
 
 import collections
 import ipaddress
+import re
 import struct
 
 FIN, SYN, RST = 0x01, 0x02, 0x04
@@ -281,6 +282,7 @@ CONTAINERS = {b"acl", b"client", b"cluster", b"command", b"config", b"function",
               b"memory", b"module", b"object", b"pubsub", b"script", b"slowlog", b"xgroup",
               b"xinfo"}
 SUBSCRIBE = {"subscribe", "psubscribe", "ssubscribe", "unsubscribe", "punsubscribe", "sunsubscribe"}
+MONITORED = re.compile(rb"\d+\.\d{6} \[")
 PUBLISHED = (b"message", b"pmessage", b"smessage", b"invalidate")
 UNKNOWN = (b"ERR unknown command", b"ERR unknown subcommand", b"ERR Unknown subcommand")
 
@@ -313,8 +315,9 @@ class Reading:
     def __init__(self, books, talk):
         self.books, self.talk = books, talk
         self.pending, self.queue = collections.deque(), []          # queue: within MULTI
-        self.multi = self.off = False
+        self.multi = self.off = self.monitor = False
         self.skip = 0
+        self.subscribed = collections.defaultdict(set)              # "", "p", "s": channels
         self.rest = {"client": b"", "server": b""}
         self.broken = set()
 
@@ -355,16 +358,29 @@ class Reading:
         if silent:
             self.books.commands[what] += 1
         elif what in SUBSCRIBE:
-            self.pending.append([what, max(1, len(words) - 1)])
+            self.pending.append([what, max(1, self.subscribe(what, words[1:]))])
         else:
             self.pending.append([what, 1])
+
+    def subscribe(self, what, channels):
+        """How many messages will answer this."""
+        kind, _, _ = what.partition("unsubscribe" if "un" in what else "subscribe")
+        known = self.subscribed[kind]
+        if "un" in what:
+            channels = channels or list(known)
+            known.difference_update(channels)
+        else:
+            known.update(channels)
+        return len(channels)
 
     def answered(self, got):
         b = self.books
         first = got.value[0].value if got.type in "*>" and got.value else None
         expected = self.pending[0][0] if self.pending else None
         own = expected in SUBSCRIBE and first == expected.encode()
-        if first in PUBLISHED and (got.type == ">" or not own):
+        stray = first in (b"unsubscribe", b"sunsubscribe") and not own
+        if stray or first in PUBLISHED and any((got.type == ">", *self.subscribed.values())) \
+                or self.monitor and got.type == "+" and MONITORED.match(got.value):
             b.published += 1
             return
         if not self.pending:
@@ -397,6 +413,10 @@ class Reading:
                 for item in got.value:
                     self.error(item)
             self.multi, self.queue = False, []
+        if what == "reset":
+            self.monitor = False
+            self.subscribed.clear()
+        self.monitor = self.monitor or what == "monitor"
         counts[what] += 1
         self.multi = self.multi or what == "multi" and got.type == "+"
 

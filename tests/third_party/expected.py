@@ -7,14 +7,8 @@ readings of the same bytes are both right, and its reason says which two.
 """
 
 import dataclasses
-import typing
 
-
-class Between(typing.NamedTuple):
-    """A number that may be any from `low` to `high`, because `why`."""
-    low: int
-    high: int
-    why: str
+from lib.clients import Between
 
 
 @dataclasses.dataclass
@@ -111,9 +105,9 @@ CAPTURES = [
         hidden=("key-popularity", "0.1923", "COMMAND2")),
     Capture(
         "zeek-auth.pcap",
-        "Three AUTH with user and password on one connection, no handshake in the capture: refused, "
-        "accepted, refused. It starts with a whole request, so all three count. No word of them may "
-        "be shown.",
+        "Three AUTH with user and password on one connection, no handshake captured: refused, "
+        "accepted, refused. It starts with a whole request, so all three count. No word of them "
+        "may be shown.",
         "127.0.0.1:6379",
         {"auth": 3}, {"WRONGPASS": 2},
         hidden=("notauser", "notapassword", "defaultpassword", "noone")),
@@ -159,8 +153,8 @@ CAPTURES = [
         None),
     Capture(
         "zeek-pipeline-quotes.pcap",
-        "Eight inline SETs with all kinds of quotes in one segment. Six are stored; the seventh has "
-        "an unclosed quote, for which the server sends a protocol error and closes, so the eighth "
+        "Eight inline SETs with all kinds of quotes in one segment. Six are stored; the seventh "
+        "has an unclosed quote, for which the server sends a protocol error and closes, so the eighth "
         "is never read.",
         "[::1]:6379",
         {"set": 6}, {"ERR": 1},
@@ -181,8 +175,8 @@ CAPTURES = [
         {"ping": 3}),
     Capture(
         "zeek-pubsub-resp3.pcap",
-        "Two redis-cli -3, each with HELLO 3 and COMMAND DOCS (a map of 204 KB). One subscribes to a "
-        "channel and a pattern: in RESP3 the push is the only answer to that, and counts as one. It "
+        "Two redis-cli -3, each with HELLO 3 and COMMAND DOCS (a map of 204 KB). One subscribes to "
+        "a channel and a pattern: in RESP3 the push is the only answer, and counts as one. It "
         "also runs SET and PING, which RESP3 allows. The other publishes twice: three pushes that "
         "answer nothing.",
         "127.0.0.1:6379",

@@ -10,15 +10,14 @@ import pathlib
 
 import pytest
 
-from lib import bustap, reader
-from third_party.expected import CAPTURES, Between
+from lib import bustap, clients, reader
+from third_party.expected import CAPTURES
 
 FOLDER = pathlib.Path(os.environ.get("BUSTAP_CAPTURES") or "/nonexistent", "third-party")
 REASON = "BUSTAP_CAPTURES is not set, or has no folder third-party"
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason=REASON)
 EACH = pytest.mark.parametrize("expected", CAPTURES, ids=lambda c: c.file)
-NUMBERS = ("requests", "replies", "unanswered", "unmatched", "undecoded")
 
 
 @pytest.fixture(autouse=True)
@@ -26,40 +25,10 @@ def no_hang(monkeypatch):
     monkeypatch.setattr(bustap, "TIMEOUT", 20)
 
 
-def in_range(found, allowed):
-    return allowed.low <= found <= allowed.high if isinstance(allowed, Between) \
-        else found == allowed
-
-
-def disagreements(expected, found):
-    """One line for every number of the table that `found` has otherwise."""
-    lines = [f"{name}: expected {getattr(expected, name)}, found {found[name]}"
-             for name in NUMBERS if not in_range(found[name], getattr(expected, name))]
-    for name in ("commands", "errors"):
-        for key in sorted({*getattr(expected, name), *found[name]}):
-            pair = getattr(expected, name).get(key, 0), found[name].get(key, 0)
-            if pair[0] != pair[1]:
-                lines.append(f"{name} {key}: expected {pair[0]}, found {pair[1]}")
-    return lines
-
-
 def agree(expected, found, who):
-    lines = disagreements(expected, found)
+    lines = clients.disagreements(vars(expected), found)
     assert not lines, f"{who} and expected.py disagree on {expected.file}\n  " + \
         "\n  ".join(lines) + f"\nWhat is in it: {expected.says}"
-
-
-def from_report(report):
-    """The numbers of the report, over all servers, under the names of the table."""
-    clients, total = report["clients"], collections.Counter()
-    found = {"commands": collections.Counter(), "errors": collections.Counter()}
-    for server in clients["servers"]:
-        found["commands"].update(server["commands"])
-        found["errors"].update(server["errors"])
-        total.update({name: server[name] for name in ("requests", "replies")})
-    return {**found, "requests": total["requests"], "replies": total["replies"],
-            "unanswered": clients["unanswered"], "unmatched": clients["unmatched_replies"],
-            "undecoded": clients["undecoded_bytes"]}
 
 
 def test_every_file_has_its_entry():
@@ -88,7 +57,7 @@ def test_report(expected):
     report = bustap.analyze(FOLDER / expected.file)
     servers = [s["addr"] for s in report["clients"]["servers"] if s["requests"] or s["replies"]]
     assert servers == ([expected.server] if expected.server else []), expected.says
-    agree(expected, from_report(report), "the report")
+    agree(expected, clients.counts(report["clients"]), "the report")
 
 
 @EACH
@@ -108,13 +77,13 @@ def test_events(expected):
     """`dump` tells the same requests and replies as the report counts."""
     events = bustap.dump(FOLDER / expected.file)
     requests, replies = (bustap.named(events, name) for name in ("request", "reply"))
-    assert in_range(len(requests), expected.requests), expected.says
-    assert in_range(len(replies), expected.replies), expected.says
-    named = collections.Counter(e.get("command") for e in requests)
+    assert clients.fits(len(requests), expected.requests), expected.says
+    assert clients.fits(len(replies), expected.replies), expected.says
+    named = collections.Counter(clients.asked(events))
     assert {c: named[c] for c in expected.commands} == expected.commands
-    errors = collections.Counter(e["error"] for e in replies if e.get("error"))
+    errors = collections.Counter(error for _, error in clients.answered(events) if error)
     assert errors == expected.errors
-    assert len(bustap.named(events, "push")) == expected.published
+    assert clients.pushes(events) == expected.published
     assert not bustap.named(events, "redirect") and not bustap.named(events, "replication")
 
 
