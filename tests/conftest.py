@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from lib import bustap, wire
+from lib import bustap, clients, wire
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -39,6 +39,17 @@ def store(tmp_path):
 def see(store):
     """see(capture) returns the events that `dump --json` tells of it."""
     return lambda capture, *args, **more: bustap.dump(store(capture.pcap(**more)), *args)
+
+
+@pytest.fixture
+def counted(store):
+    """counted(dialogue, commands, …) holds the report against what is expected (clients.check) and
+    returns the events that `dump --json` tells of the same conversation."""
+    def run(dialogue, commands, **expected):
+        path = store(dialogue.capture.pcap())
+        clients.check(path, commands, **expected)
+        return bustap.dump(path)
+    return run
 
 
 @pytest.fixture
