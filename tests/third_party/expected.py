@@ -62,9 +62,9 @@ CAPTURES = [
         "Made against decoders. A client sends what looks like replies ($0, +, -, :, $-20, $-1): "
         "to a server these are inline requests with odd names, and it answers `unknown command`, "
         "so they are eight requests and no commands. *-20 and *-1 ask for nothing and get nothing. "
-        "+hello, -hello, :hello never get their line end. *1000…0 (35 digits) is a protocol error. "
-        "Then three pipelined INCR, and PINGs with bare LF and with empty lines around them. "
-        "The first connection is only its FINs.",
+        "+hello, -hello, :hello never get their line end. *1000…0 (35 digits) is a protocol "
+        "error. Then three pipelined INCR, and PINGs with bare LF and with empty lines around "
+        "them. The first connection is only its FINs.",
         "127.0.0.1:6379",
         {"incr": 3, "ping": 9},
         {"ERR": 9},
@@ -154,8 +154,8 @@ CAPTURES = [
     Capture(
         "zeek-pipeline-quotes.pcap",
         "Eight inline SETs with all kinds of quotes in one segment. Six are stored; the seventh "
-        "has an unclosed quote, for which the server sends a protocol error and closes, so the eighth "
-        "is never read.",
+        "has an unclosed quote, for which the server sends a protocol error and closes, so "
+        "the eighth is never read.",
         "[::1]:6379",
         {"set": 6}, {"ERR": 1},
         requests=Between(6, 7, REFUSED), replies=Between(6, 7, REFUSED),
