@@ -62,6 +62,22 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
+/* Is it this word, which is in lower case, in whatever case? */
+static inline bool bytes_are_word(struct bytes view, const char *word) {
+    size_t at = 0;
+    for (; at < view.len && word[at]; at++) {
+        uint8_t byte = view.data[at];
+        if ((byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte) != (uint8_t)word[at])
+            return false;
+    }
+    return at == view.len && !word[at];
+}
+
+static inline bool bytes_begin(struct bytes view, const char *text) {
+    size_t len = strlen(text);
+    return view.len >= len && memcmp(view.data, text, len) == 0;
+}
+
 /* Big-endian loads from possibly unaligned wire bytes; the caller has checked the length. */
 static inline uint16_t load_be16(const uint8_t *p) {
     return (uint16_t)(p[0] << 8 | p[1]);

@@ -5,29 +5,38 @@
 #define BUSTAP_LIMITS_H
 
 /* CAP(name, value, what is counted when it is hit) */
-#define LIMITS(CAP)                                                                              \
-    CAP(READ_BLOCK, 256 << 10, "the file reader's block; a record that is longer grows it")      \
-    CAP(RECORD, 64 << 20, "longest record of a capture file; a longer one is damage")            \
-    CAP(INTERFACES, 1024, "interfaces of one pcapng section; a further one is damage")           \
-    CAP(ZSTD_WINDOW_LOG, 27, "largest zstd window (128 MiB); a larger one is refused")           \
-    CAP(EXPANSION, 2000, "decompressed bytes per compressed byte; a larger file is refused")     \
-    CAP(EXPANSION_FREE, 1 << 30, "decompressed bytes before EXPANSION is looked at")             \
-    CAP(SOURCES, 256, "capture files read at once; more are refused")                            \
-    CAP(NET_DEPTH, 8, "nested headers before TCP; anomaly net-too-deep")                         \
-    CAP(FRAGMENTS, 64, "datagrams under reassembly; the oldest goes, anomaly fragment-dropped")  \
-    CAP(FLOWS, 32768, "connections followed; half-open and closed ones go first, flow-evicted")  \
-    CAP(REORDER_BYTES, 256 << 10, "bytes held out of order in one stream; then a gap")           \
-    CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; then a gap")          \
-    CAP(HELD, 12 << 20, "bytes held in all streams together; then gaps, and held-cap")           \
-    CAP(ACKS, 4 << 20, "bytes of memory for messages that wait for their ACKs, in all streams")  \
-    CAP(SNIFF_BYTES, 64 << 10, "bytes of a stream looked at to tell its protocol; then opaque")  \
-    CAP(BUS_HOLD, 256 << 10, "bytes of one bus message decoded; the rest only counted")          \
-    CAP(BUS_PLAUSIBLE, 64 << 20, "longest bus message believed when searching after a gap")      \
-    CAP(BUS_UNACKED, 65536, "bus messages of a stream waiting for their ACK; then not followed") \
-    CAP(CHANNEL_SHOWN, 256, "bytes of a channel's name kept; a longer one is shown cut")         \
-    CAP(NODES, 2048, "nodes of the model; further ones are counted, not followed")               \
-    CAP(LINKS, 65536, "ordered pairs of nodes; further ones are counted, not followed")          \
-    CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")              \
+#define LIMITS(CAP)                                                                               \
+    CAP(READ_BLOCK, 256 << 10, "the file reader's block; a record that is longer grows it")       \
+    CAP(RECORD, 64 << 20, "longest record of a capture file; a longer one is damage")             \
+    CAP(INTERFACES, 1024, "interfaces of one pcapng section; a further one is damage")            \
+    CAP(ZSTD_WINDOW_LOG, 27, "largest zstd window (128 MiB); a larger one is refused")            \
+    CAP(EXPANSION, 2000, "decompressed bytes per compressed byte; a larger file is refused")      \
+    CAP(EXPANSION_FREE, 1 << 30, "decompressed bytes before EXPANSION is looked at")              \
+    CAP(SOURCES, 256, "capture files read at once; more are refused")                             \
+    CAP(NET_DEPTH, 8, "nested headers before TCP; anomaly net-too-deep")                          \
+    CAP(FRAGMENTS, 64, "datagrams under reassembly; the oldest goes, anomaly fragment-dropped")   \
+    CAP(FLOWS, 32768, "connections followed; half-open and closed ones go first, flow-evicted")   \
+    CAP(REORDER_BYTES, 256 << 10, "bytes held out of order in one stream; then a gap")            \
+    CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; then a gap")           \
+    CAP(HELD, 12 << 20, "bytes held in all streams together; then gaps, and held-cap")            \
+    CAP(ACKS, 4 << 20, "bytes of memory for messages that wait for their ACKs, in all streams")   \
+    CAP(SNIFF_BYTES, 64 << 10, "bytes of a stream looked at to tell its protocol; then opaque")   \
+    CAP(BUS_HOLD, 256 << 10, "bytes of one bus message decoded; the rest only counted")           \
+    CAP(BUS_PLAUSIBLE, 64 << 20, "longest bus message believed when searching after a gap")       \
+    CAP(BUS_UNACKED, 65536, "bus messages of a stream waiting for their ACK; then not followed")  \
+    CAP(RESP_DEPTH, 24, "nested aggregates of a RESP value; a deeper one is none: out of step")   \
+    CAP(RESP_COUNT, 1 << 30, "items of one RESP aggregate; more are none: out of step")           \
+    CAP(RESP_LINE, 1 << 20, "bytes of one RESP line; a longer one is none: out of step")          \
+    CAP(PENDING, 65536, "requests of a connection waiting for replies; then told by number only") \
+    CAP(CHANNEL_SHOWN, 256, "bytes of a channel's name kept; a longer one is shown cut")          \
+    CAP(NODES, 2048, "nodes of the model; further ones are counted, not followed")                \
+    CAP(LINKS, 65536, "ordered pairs of nodes; further ones are counted, not followed")           \
+    CAP(SERVERS, 1024, "answering ends kept apart; further ones share one row")                   \
+    CAP(SERVER_COMMANDS, 8192, "commands of all servers kept apart; others share one row")        \
+    CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
+    CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
+    CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
+    CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \
     CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")
 
 #define CAP_ENUM(name, value, help) CAP_##name = (value),
