@@ -42,6 +42,12 @@ static void learn_roles(struct flow *flow, unsigned direction, const struct ev_b
         flow->connector = (int8_t)direction;
 }
 
+/* Where clients talk to the node: it tells their connections' ends apart. */
+static void learn_client_port(struct emitter *out, const struct ev_bus_message *m) {
+    if (!m->light && !m->incomplete && m->port != 0)
+        out->client_ports[m->port >> 3 & (CLIENT_PORTS - 1)] |= (uint8_t)(1u << (m->port & 7));
+}
+
 static void learn_sender(const struct bus_walk *walk, const char *sender) {
     struct bus_side *side = walk->side;
     if (LIKELY(side->sender_known && memcmp(side->sender, sender, BUS_NODE_ID) == 0))
@@ -94,6 +100,7 @@ void bus_tell(const struct bus_walk *walk, const struct bus_whole *whole) {
     m->receiver = walk->peer->sender_known ? walk->peer->sender : NULL;
     m->after_gap = whole->after_gap;
     learn_roles(walk->flow, walk->direction, m);
+    learn_client_port(walk->out, m);
     report_oddities(walk, m);
     emit_event(whole->place, walk->flow, walk->direction, &event);
     if (!bus_unacked_push(&side->unacked, whole->end, m->type, walk->out->acks))
@@ -272,11 +279,11 @@ void bus_feed_view(const struct bus_walk *walk, struct bytes view) {
 
 /* ---- the protocol ---- */
 
-static struct sniff bus_sniff(struct bytes head, uint64_t offset, bool from_start) {
-    (void)offset;
+static struct sniff bus_sniff(const struct sniffed *sniffed) {
     bool found;
+    struct bytes head = sniffed->head;
     size_t at = bus_find_message(head, &found);
-    if (!from_start)
+    if (!sniffed->from_start)
         return (struct sniff){found ? SNIFF_YES : SNIFF_MORE, at};
     /* A connection's first byte begins a message, however odd that is: four bytes tell. */
     struct bus_frame frame;

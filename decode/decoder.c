@@ -11,6 +11,7 @@
 #include "decode/flow_table.h"
 #include "decode/net.h"
 #include "decode/proto.h"
+#include "decode/resp.h"
 
 /* A hole that the peer has acknowledged was lost to the capture, not to the connection; but a
  * capture may deliver packets out of order: so wait for so many packets or so long. */
@@ -32,7 +33,10 @@ struct decoder {
     struct emitter out;
     struct pool pool; /* of what streams and protocols hold */
     struct pool acks; /* of what waits to be acknowledged */
-    bool freeing;     /* nobody listens any more */
+    struct resp_tools resp;
+    struct command_index *commands;
+    uint8_t client_ports[CLIENT_PORTS];
+    bool freeing; /* nobody listens any more */
     struct decoder_stats stats;
 
     /* the segment in hand, for the stream's callbacks */
@@ -87,7 +91,7 @@ static void tell_proto_acked(struct decoder *d, struct flow *flow, unsigned dire
 }
 
 static inline void tell_acked(struct decoder *d, struct flow *flow, unsigned direction) {
-    if (flow->proto)
+    if (flow->proto && flow->proto->acked)
         tell_proto_acked(d, flow, direction);
 }
 
@@ -120,6 +124,8 @@ static void flush(struct decoder *d, struct flow *flow) {
         struct stream_sink sink = sink_for(d, flow, direction);
         stream_flush(&flow->sides[direction].stream, &sink);
         stream_give_up(&flow->sides[direction].stream, hole_end(&flow->sides[direction]), &sink);
+    }
+    for (unsigned direction = 0; direction < 2; direction++) {
         if (flow->proto)
             flow->proto->end(&d->out, flow, direction);
         tell_acked(d, flow, direction);
@@ -275,6 +281,16 @@ static uint32_t first_seq(const struct segment *segment) {
     return segment->seq + ((segment->flags & TCP_SYN) != 0);
 }
 
+/* The ACK of what came now may have come before it. */
+static inline void check_early_ack(struct decoder *d, struct flow *flow, unsigned direction,
+                                   uint32_t seq) {
+    const struct flow_side *side = &flow->sides[direction];
+    if (LIKELY(!side->acked_known || !seq_after(side->acked, seq)))
+        return;
+    flow->holed = true;
+    tell_acked(d, flow, direction);
+}
+
 static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
                        const struct segment *segment) {
     struct flow_side *side = &flow->sides[direction];
@@ -289,19 +305,22 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
             side->timed_end = end;
         }
     }
-    if (segment->payload.len == segment->payload_len &&
-        stream_pass(&side->stream, seq, segment->payload_len))
+    bool whole = segment->payload.len == segment->payload_len;
+    if (whole && stream_pass(&side->stream, seq, segment->payload_len))
         return;
-    struct stream_sink sink = sink_for(d, flow, direction);
     side->stream.tag = tag_of(segment);
+    if (LIKELY(whole && flow->proto && stream_is_next(&side->stream, seq))) {
+        stream_advance(&side->stream, segment->payload);
+        flow->proto->feed(&d->out, flow, direction, segment->payload);
+        check_early_ack(d, flow, direction, seq);
+        return;
+    }
+    struct stream_sink sink = sink_for(d, flow, direction);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
     flow->holed |= side->stream.held != NULL;
     if (UNLIKELY(notes))
         on_notes(d, flow, direction, notes);
-    if (UNLIKELY(side->acked_known && seq_after(side->acked, seq))) { /* the ACK came before */
-        flow->holed = true;
-        tell_acked(d, flow, direction);
-    }
+    check_early_ack(d, flow, direction, seq);
 }
 
 /* Gives up a hole that is old enough: see HOLE_PACKETS. */
@@ -429,19 +448,24 @@ static void on_segment(struct decoder *d, struct flow *flow, unsigned direction,
 
 /* ---- public ---- */
 
-struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *context) {
+struct decoder *decoder_new(struct siphash_key key, uint64_t wants, event_fn *emit, void *context) {
     struct decoder *d = calloc(1, sizeof *d);
     if (!d)
         return NULL;
     d->out.emit = emit;
     d->out.context = context;
+    d->out.wants = wants;
     d->out.pool = &d->pool;
     d->out.acks = &d->acks;
     d->pool.max = CAP_HELD;
     d->acks.max = CAP_ACKS;
+    d->resp.pool = &d->pool;
+    d->out.resp = &d->resp;
+    d->out.client_ports = d->client_ports;
+    d->out.commands = d->commands = command_index_new();
     d->net = net_new();
     d->flows = flow_table_new(key, &d->pool, on_flow_end, d);
-    if (!d->net || !d->flows) {
+    if (!d->net || !d->flows || !d->commands) {
         decoder_free(d);
         return NULL;
     }
@@ -454,6 +478,7 @@ void decoder_free(struct decoder *decoder) {
     decoder->freeing = true;
     flow_table_free(decoder->flows);
     net_free(decoder->net);
+    command_index_free(decoder->commands);
     pool_free(&decoder->pool);
     pool_free(&decoder->acks);
     free(decoder);

@@ -10,9 +10,10 @@
 
 struct decoder;
 
-/* `emit` gets every event, SHOWN and QUIET, during decoder_packet and decoder_finish. The key is
- * secret and random, against packets made to collide in the tables. NULL: out of memory. */
-struct decoder *decoder_new(struct siphash_key key, event_fn *emit, void *context);
+/* `emit` gets the events, SHOWN and QUIET, during decoder_packet and decoder_finish: all those in
+ * `wants` (EVENT_BITs), and perhaps others. The key is secret and random, against packets made to
+ * collide in the tables. NULL: out of memory. */
+struct decoder *decoder_new(struct siphash_key key, uint64_t wants, event_fn *emit, void *context);
 void decoder_free(struct decoder *decoder); /* NULL is fine */
 
 void decoder_packet(struct decoder *decoder, const struct packet *packet);

@@ -8,23 +8,36 @@
 
 #include "decode/anomaly.h"
 #include "decode/bus.h"
+#include "decode/command.h"
 #include "decode/endpoint.h"
 
+#define NOT_KNOWN UINT64_MAX /* of a field of kind MAYBE */
+
+/* The keys of a request: command_keys finds them when somebody looks. */
+struct request_keys {
+    const struct command *command; /* NULL: not known, so without keys */
+    const struct request_args *args;
+};
+
 /* FIELD_KIND(kind, C type): report/render.c has a text form and a JSON form for each. */
-#define FIELD_KINDS(FIELD_KIND)                                                               \
-    FIELD_KIND(NUM, uint64_t)                                                                 \
-    FIELD_KIND(BOOL, bool)                                                                    \
-    FIELD_KIND(WORD, const char *)                /* one of our own words; NULL: not known */ \
-    FIELD_KIND(NODE, const char *)                /* BUS_NODE_ID digits; NULL: not known */   \
-    FIELD_KIND(TEXT, struct bytes)                /* from the wire: hostile */                \
-    FIELD_KIND(SLOTS, const uint8_t *)            /* BUS_SLOT_BYTES; NULL: none */            \
-    FIELD_KIND(ENDPOINT, const struct endpoint *) /* NULL: not known */                       \
-    FIELD_KIND(NODE_FLAGS, uint16_t)                                                          \
-    FIELD_KIND(MFLAGS, uint8_t)                                                               \
-    FIELD_KIND(STATE, uint8_t) /* 0 ok, else fail */                                          \
-    FIELD_KIND(BUS_TYPE, enum bus_type)                                                       \
-    FIELD_KIND(ANOMALY, enum anomaly)                                                         \
-    FIELD_KIND(GOSSIP, struct bus_gossip)                                                     \
+#define FIELD_KINDS(FIELD_KIND)                                                              \
+    FIELD_KIND(NUM, uint64_t)                                                                \
+    FIELD_KIND(MAYBE, uint64_t) /* NOT_KNOWN: not known */                                   \
+    FIELD_KIND(BOOL, bool)                                                                   \
+    FIELD_KIND(WORD, const char *)    /* one of our own words; NULL: not known */            \
+    FIELD_KIND(NODE, const char *)    /* BUS_NODE_ID digits; NULL: not known */              \
+    FIELD_KIND(TEXT, struct bytes)    /* from the wire: hostile */                           \
+    FIELD_KIND(WORD_OF, struct bytes) /* a word of the wire: letters, digits; empty: none */ \
+    FIELD_KIND(COMMAND, const struct command *)   /* NULL: one that we do not know */        \
+    FIELD_KIND(KEYS, struct request_keys)         /* shown only if --keys says so */         \
+    FIELD_KIND(SLOTS, const uint8_t *)            /* BUS_SLOT_BYTES; NULL: none */           \
+    FIELD_KIND(ENDPOINT, const struct endpoint *) /* NULL: not known */                      \
+    FIELD_KIND(NODE_FLAGS, uint16_t)                                                         \
+    FIELD_KIND(MFLAGS, uint8_t)                                                              \
+    FIELD_KIND(STATE, uint8_t) /* 0 ok, else fail */                                         \
+    FIELD_KIND(BUS_TYPE, enum bus_type)                                                      \
+    FIELD_KIND(ANOMALY, enum anomaly)                                                        \
+    FIELD_KIND(GOSSIP, struct bus_gossip)                                                    \
     FIELD_KIND(EXTENSIONS, struct bus_extensions)
 
 #define FIELD_KIND(kind, type) FIELD_##kind,

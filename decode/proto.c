@@ -12,14 +12,13 @@
 enum { SNIFF_HELD = 128 }; /* more than any protocol wants to see of its beginning */
 
 /* In order of preference: the first one that says yes has it. */
-static const struct proto *const protos[] = {&proto_bus, &proto_tls};
+static const struct proto *const protos[] = {&proto_bus, &proto_tls, &proto_resp};
 
 /* Asks all: yes beats more, more beats no. */
-static struct sniff sniff_all(struct bytes head, uint64_t offset, bool from_start,
-                              const struct proto **ret_proto) {
-    struct sniff all = {SNIFF_NO, head.len};
+static struct sniff sniff_all(const struct sniffed *sniffed, const struct proto **ret_proto) {
+    struct sniff all = {SNIFF_NO, sniffed->head.len};
     for (size_t i = 0; i < countof(protos); i++) {
-        struct sniff one = protos[i]->sniff(head, offset, from_start);
+        struct sniff one = protos[i]->sniff(sniffed);
         if (one.verdict == SNIFF_YES) {
             *ret_proto = protos[i];
             return one;
@@ -52,7 +51,7 @@ static void give_up(struct flow *flow, unsigned direction) {
 static void feed_held(struct emitter *out, struct flow *flow, unsigned direction, size_t at) {
     struct flow_side *side = &flow->sides[direction];
     struct bytes held = bytes_after(bytes_of(side->sniffed, side->sniffed_len), at);
-    if (held.len)
+    if (held.len && flow->proto)
         flow->proto->feed(out, flow, direction, held);
     forget_held(side);
 }
@@ -96,14 +95,16 @@ void proto_sniff(struct emitter *out, struct flow *flow, unsigned direction, str
             side->sniffed_len = (uint16_t)(held + taken);
             head = bytes_of(side->sniffed, side->sniffed_len);
         }
-        bool from_start = side->stream.from_start && side->sniff_passed == 0;
-        struct sniff sniff = sniff_all(head, side->sniff_passed, from_start, &proto);
+        struct sniffed sniffed = {out, head, side->sniff_passed,
+                                  side->stream.from_start && side->sniff_passed == 0};
+        struct sniff sniff = sniff_all(&sniffed, &proto);
         if (sniff.verdict != SNIFF_NO)
             side->sniff_passed += sniff.at;
         side->sniff_looked += (uint32_t)sniff.at;
         if (sniff.verdict == SNIFF_YES) {
             recognised(out, flow, direction, proto);
-            if (flow->proto && held)
+            feed_held(out, flow, !direction, 0); /* it came before */
+            if (held)
                 feed_held(out, flow, direction, sniff.at);
             view = bytes_after(view, held ? taken : sniff.at);
             break;
@@ -119,11 +120,7 @@ void proto_sniff(struct emitter *out, struct flow *flow, unsigned direction, str
             forget_held(side);
         view = bytes_after(view, held ? taken : view.len);
     }
-    if (!flow->proto)
-        return;
-    if (flow->sides[!direction].sniffed_len)
-        feed_held(out, flow, !direction, 0);
-    if (view.len)
+    if (flow->proto && view.len)
         flow->proto->feed(out, flow, direction, view);
 }
 

@@ -20,12 +20,18 @@ struct sniff {
     size_t at;
 };
 
+/* What there is to tell a protocol from. */
+struct sniffed {
+    const struct emitter *out;
+    struct bytes head; /* consecutive bytes of a stream, at least one */
+    uint64_t offset;   /* of the first of them in the stream */
+    bool from_start;   /* offset 0 is the connection's first byte; else the capture joined later */
+};
+
 struct proto {
     const char *name; /* as in the event `opaque` */
 
-    /* `head` are consecutive bytes of a stream; its first byte stands at `offset`. `from_start`:
-     * offset 0 is the connection's first byte (else the capture joined in the middle). */
-    struct sniff (*sniff)(struct bytes head, uint64_t offset, bool from_start);
+    struct sniff (*sniff)(const struct sniffed *sniffed);
 
     /* Allocates flow->state. False: out of memory; the flow then stays unrecognised. */
     bool (*open)(struct emitter *out, struct flow *flow, unsigned direction);
@@ -34,7 +40,8 @@ struct proto {
     void (*skip)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t len,
                  enum stream_skip why);
 
-    /* All bytes of the direction before stream offset `offset` have arrived at the peer. */
+    /* All bytes of the direction before stream offset `offset` have arrived at the peer. NULL: does
+     * not matter. */
     void (*acked)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset);
 
     /* No more bytes of the direction will come; what waited for them is told now. */
@@ -46,6 +53,7 @@ struct proto {
 };
 
 extern const struct proto proto_bus;
+extern const struct proto proto_resp;
 extern const struct proto proto_tls;
 
 /* Looks at bytes of a flow that has no protocol yet; once one is recognised, sets flow->proto and

@@ -11,37 +11,57 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
 
 /* ---- copies that differ ---- */
 
-typedef uint64_t lanes __attribute__((vector_size(16)));
-
 /* A copy is told from the first one by its first and its last bytes: all of a small segment, and
  * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
  * much as the rest of the packet's way. */
 enum { SUMMED = 32 };
 
-static inline lanes load_lanes(const uint8_t *p) {
-    lanes v;
-    memcpy(&v, p, sizeof v);
-    return v;
+static inline uint64_t load_word(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
 }
 
-/* SUMMED bytes; rotated, so that changed places change the sum. */
-static inline lanes sum_of_end(const uint8_t *p, lanes sum) {
-    sum += load_lanes(p);
-    return (sum << 1 | sum >> 63) + load_lanes(p + 16);
+/* Up to eight bytes, in loads that may overlap: each byte in at least one of them. */
+static inline uint64_t load_few(const uint8_t *p, size_t len) {
+    uint32_t first, last;
+    if (len < 4)
+        return p[0] | (uint64_t)p[len / 2] << 8 | (uint64_t)p[len - 1] << 16;
+    memcpy(&first, p, 4);
+    memcpy(&last, p + len - 4, 4);
+    return first | (uint64_t)last << 32;
 }
 
-static __attribute__((noinline)) lanes sum_of_small(struct bytes view, lanes sum) {
-    uint8_t padded[SUMMED] = {0};
-    memcpy(padded, view.data, view.len);
-    return sum_of_end(padded, sum);
+/* Rotated before the next word comes, so that words that change places change the sum. */
+static inline uint64_t add_word(uint64_t sum, uint64_t word) {
+    return (sum << 23 | sum >> 41) + word;
+}
+
+/* All of up to 32 bytes, in words that may overlap. */
+static uint64_t sum_of_small(struct bytes view) {
+    uint64_t sum = view.len;
+    size_t at = 0;
+    for (; at + 8 < view.len; at += 8)
+        sum = add_word(sum, load_word(view.data + at));
+    size_t left = view.len - at;
+    return add_word(sum, left == 8 ? load_word(view.data + at)
+                         : at >= 8 ? load_word(view.data + view.len - 8)
+                                   : load_few(view.data, view.len));
 }
 
 static inline uint32_t sum_of(struct bytes view) {
-    lanes sum = {view.len, 0};
-    sum = LIKELY(view.len >= SUMMED)
-              ? sum_of_end(view.data + view.len - SUMMED, sum_of_end(view.data, sum))
-              : sum_of_small(view, sum);
-    return (uint32_t)((sum[0] * UINT64_C(0x9e3779b97f4a7c15) + sum[1]) >> 32);
+    uint64_t sum = view.len;
+    if (LIKELY(view.len > SUMMED)) {
+        sum = add_word(sum, load_word(view.data));
+        sum = add_word(sum, load_word(view.data + 8));
+        sum = add_word(sum, load_word(view.data + 16));
+        sum = add_word(sum, load_word(view.data + 24));
+        sum = add_word(sum, load_word(view.data + view.len - 16));
+        sum = add_word(sum, load_word(view.data + view.len - 8));
+    } else {
+        sum = sum_of_small(view);
+    }
+    return (uint32_t)(sum * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
 static bool is_summed(const struct stream *stream, struct bytes view, uint32_t len) {
@@ -104,6 +124,12 @@ static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
         stream->offset += len - view.len;
         sink->skip(sink->context, len - view.len, SKIP_SNAPLEN);
     }
+}
+
+void stream_advance(struct stream *stream, struct bytes view) {
+    remember(stream, view, (uint32_t)view.len);
+    stream->next += (uint32_t)view.len;
+    stream->offset += view.len;
 }
 
 static struct held *unlink_first(struct stream *stream) {

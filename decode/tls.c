@@ -12,9 +12,10 @@ static bool is_record(struct bytes head) {
 
 /* A connection begins with a handshake record; one joined in the middle may show any kind, and is
  * believed only at the first byte seen, where two records cannot be confirmed. */
-static struct sniff sniff(struct bytes head, uint64_t offset, bool from_start) {
-    uint8_t first = offset == 0 && head.len ? head.data[0] : 0;
-    if (from_start ? first != HANDSHAKE : first < 20 || first > 23)
+static struct sniff sniff(const struct sniffed *sniffed) {
+    struct bytes head = sniffed->head;
+    uint8_t first = sniffed->offset == 0 ? head.data[0] : 0;
+    if (sniffed->from_start ? first != HANDSHAKE : first < 20 || first > 23)
         return (struct sniff){SNIFF_NO, 0};
     if (head.len < RECORD_HEADER)
         return (struct sniff){SNIFF_MORE, 0};
@@ -36,18 +37,9 @@ static void skip(struct emitter *out, struct flow *flow, unsigned direction, uin
     (void)out, (void)flow, (void)direction, (void)len, (void)why;
 }
 
-static void acked(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset) {
-    (void)out, (void)flow, (void)direction, (void)offset;
-}
-
 static void end(struct emitter *out, struct flow *flow, unsigned direction) {
     (void)out, (void)flow, (void)direction;
 }
 
-const struct proto proto_tls = {.name = "tls",
-                                .sniff = sniff,
-                                .open = open,
-                                .feed = feed,
-                                .skip = skip,
-                                .acked = acked,
-                                .end = end};
+const struct proto proto_tls = {
+    .name = "tls", .sniff = sniff, .open = open, .feed = feed, .skip = skip, .end = end};

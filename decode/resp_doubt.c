@@ -1,0 +1,128 @@
+/* resp_doubt.c - a connection of which the client's bytes alone cannot tell that it is RESP, and in
+ * step: one that begins with a line (other protocols have such lines), or that the capture joined
+ * in the middle (the inside of a value may look like a request).
+ *
+ * Its first bytes are kept until the server's answer decides, and only then told, with the time
+ * that they had. */
+#include "decode/resp_link.h"
+
+/* The first bytes of what a server says. */
+static bool begins_reply(uint8_t byte) {
+    return byte && strchr("+-:$*_,#!=(%~|>\n", byte);
+}
+
+void doubt_begin(const struct resp_walk *walk, struct bytes first) {
+    struct resp_link *link = walk->link;
+    bool line = first.data[0] != '*';
+    link->opened = true;
+    link->undecided = line || link->joined;
+    /* A server that speaks first, and no refusal, is of another protocol. */
+    link->refuted = line && link->server_first;
+}
+
+static void drop(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    pool_give(walk->out->pool, link->doubtful, link->doubtful_room);
+    link->doubtful = NULL;
+    link->doubtful_room = 0;
+    link->doubtful_len = 0;
+}
+
+/* Are the bytes nothing but requests, the last one perhaps cut? */
+static bool are_requests(const struct resp_walk *walk, struct bytes bytes) {
+    struct resp_reader probe;
+    enum resp_got got = RESP_MORE;
+    resp_init(&probe, true);
+    while (bytes.len && got != RESP_BAD) {
+        if (bytes.data[0] != '*' && resp_is_between(&probe)) /* a line would be too easy */
+            return false;
+        bytes = bytes_after(bytes, resp_feed(&probe, walk->out->resp, bytes, &got));
+        if (got == RESP_DONE)
+            resp_done(&probe, walk->out->resp);
+    }
+    resp_reset(&probe, walk->out->resp);
+    return got != RESP_BAD;
+}
+
+void doubt_end(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    struct bytes kept = bytes_of(link->doubtful, link->doubtful_len);
+    struct emitter place = *walk->out;
+    struct resp_walk then = {&place, walk->flow, link, link->client};
+    bool believed = !link->joined || are_requests(walk, kept);
+    place.time = link->doubtful_time;
+    place.frame = link->doubtful_frame;
+    link->undecided = !believed; /* then the next segment is the next chance */
+    if (believed && link->doubtful_quiet)
+        link->deaf = false;
+    link->doubtful_len = 0;
+    if (believed && kept.len)
+        resp_take_requests(&then, kept);
+    if (believed)
+        drop(walk);
+}
+
+/* A joined connection's segment may begin with a request, or in the midst of anything. */
+static bool may_begin(const struct resp_walk *walk, struct bytes view) {
+    bool found;
+    return !walk->link->joined || walk->link->doubtful_len > 0 ||
+           (resp_find_request(walk->out->commands, view, &found) == 0 && found);
+}
+
+void doubt_client(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    const struct flow_side *server = &walk->flow->sides[!walk->direction];
+    if (!may_begin(walk, view))
+        return;
+    if (!link->doubtful)
+        link->doubtful = pool_take(walk->out->pool, POOL_BLOCK, &link->doubtful_room);
+    bool room = link->doubtful && link->doubtful_room - link->doubtful_len >= view.len;
+    if (link->doubtful_len == 0)
+        link->doubtful_quiet = flow_unacked(server) == 0;
+    if (room) {
+        memcpy(link->doubtful + link->doubtful_len, view.data, view.len);
+        link->doubtful_len += (uint32_t)view.len;
+        link->doubtful_time = walk->out->time;
+        link->doubtful_frame = walk->out->frame;
+        return;
+    }
+    doubt_end(walk); /* so many requests, and no answer yet: it is a pipeline */
+    if (!link->undecided)
+        resp_take_requests(walk, view);
+}
+
+/* "REPLCONF ACK", from the end that we took for the server: a replica, and the other end is its
+ * primary, whose stream looks like requests. */
+static bool is_replica(const struct resp_walk *walk, struct bytes view) {
+    static const char ack[] = "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n";
+    return walk->link->joined && bytes_begin(view, ack);
+}
+
+static void become_replication(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    link->client = (uint8_t)walk->direction;
+    link->undecided = link->deaf = false;
+    resp_init(&link->readers[walk->direction], true);
+    repl_joined(walk);
+}
+
+bool doubt_server(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(is_replica(walk, view))) {
+        drop(walk);
+        become_replication(walk);
+        resp_take_requests(walk, view);
+        return false;
+    }
+    if (link->doubtful_len == 0)
+        return false;
+    if (begins_reply(view.data[0]))
+        doubt_end(walk);
+    else
+        link->refuted = !link->joined;
+    return !link->undecided && !link->refuted;
+}
+
+void doubt_forget(const struct resp_walk *walk) {
+    drop(walk);
+}

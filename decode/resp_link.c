@@ -1,0 +1,306 @@
+/* resp_link.c - a connection to a client port: which way the requests go, and where in the protocol
+ * each direction stands.
+ *
+ * In step, each direction is cut into values (resp.c) which mean what resp_request.c and
+ * resp_reply.c say. After a gap, and where the capture joined in the middle, requests are searched
+ * for by the commands that we know, and replies are left alone until a request comes while nothing
+ * is under way. */
+#include <stdlib.h>
+
+#include "decode/resp_link.h"
+
+static struct resp_walk walk_of(struct emitter *out, struct flow *flow, unsigned direction) {
+    return (struct resp_walk){out, flow, flow->state, direction};
+}
+
+void resp_anomaly(const struct resp_walk *walk, enum anomaly name) {
+    emit_anomaly(walk->out, walk->flow, walk->direction, name,
+                 walk->flow->sides[walk->direction].stream.offset);
+}
+
+static void count_undecoded(const struct resp_walk *walk, uint64_t bytes) {
+    walk->flow->sides[walk->direction].undecoded += bytes;
+}
+
+/* ---- requests ---- */
+
+/* No request begins where one should. The server will say so, and close; but in a connection that
+ * was joined in the middle it may be we who are wrong. */
+static void lose_request_step(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    resp_anomaly(walk, AN_resp_step);
+    link->broken = !link->joined;
+    link->searching = link->joined;
+    if (link->joined)
+        pairing_lost_requests(walk);
+}
+
+static size_t take_request(const struct resp_walk *walk, struct bytes view) {
+    struct resp_tools *tools = walk->out->resp;
+    struct resp_reader *reader = &walk->link->readers[walk->direction];
+    enum resp_got got;
+    if (LIKELY(resp_is_between(reader))) {
+        size_t whole = resp_whole_request(view, &tools->scratch);
+        if (LIKELY(whole)) {
+            resp_on_request(walk, &tools->scratch);
+            return whole;
+        }
+    }
+    size_t used = resp_feed(reader, tools, view, &got);
+    bool bad = got == RESP_BAD;
+    if (got == RESP_DONE) {
+        bad = !resp_on_request(walk, reader->value);
+        resp_done(reader, tools);
+    }
+    if (!bad)
+        return used;
+    lose_request_step(walk);
+    count_undecoded(walk, view.len);
+    return view.len; /* what is left of this segment is not looked at again */
+}
+
+static size_t search_request(const struct resp_walk *walk, struct bytes view) {
+    bool found;
+    size_t at = resp_find_request(walk->out->commands, view, &found);
+    walk->link->searching = !found;
+    if (!found)
+        at = view.len;
+    count_undecoded(walk, at);
+    return at;
+}
+
+void resp_take_requests(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    while (view.len && link->mode != MODE_MIGRATION && !link->broken) {
+        bool search = UNLIKELY(link->searching);
+        view = bytes_after(view, search ? search_request(walk, view) : take_request(walk, view));
+    }
+    if (UNLIKELY(link->broken))
+        count_undecoded(walk, view.len);
+}
+
+/* ---- replies ---- */
+
+/* The answer to SYNC is the payload itself. */
+static bool is_payload(const struct resp_walk *walk, struct bytes view) {
+    const struct pending *head = pending_head(&walk->link->pending);
+    return UNLIKELY(head && head->reply == REPLY_SYNC) && view.data[0] == '$';
+}
+
+static void begin_payload(const struct resp_walk *walk) {
+    const struct pending *sync = pending_take(&walk->link->pending);
+    resp_tell_silent(walk, sync->command, sync->bytes);
+    repl_begin_payload(walk);
+}
+
+/* A reply, or a part of one; nothing of it has come before. */
+static size_t begin_reply(const struct resp_walk *walk, struct bytes view) {
+    struct resp_tools *tools = walk->out->resp;
+    walk->link->answer_began = pairing_time(walk);
+    size_t whole = resp_whole_reply(view, &tools->scratch);
+    if (LIKELY(whole))
+        resp_on_reply(walk, &tools->scratch);
+    return whole;
+}
+
+static size_t take_reply(const struct resp_walk *walk, struct bytes view) {
+    struct resp_tools *tools = walk->out->resp;
+    struct resp_link *link = walk->link;
+    struct resp_reader *reader = &link->readers[walk->direction];
+    enum resp_got got;
+    if (!link->answering) {
+        if (UNLIKELY(view.data[0] == '\n')) /* keeps a replica's connection alive */
+            return 1;
+        if (UNLIKELY(is_payload(walk, view))) {
+            begin_payload(walk);
+            return 0;
+        }
+        size_t whole = begin_reply(walk, view);
+        if (LIKELY(whole))
+            return whole;
+    }
+    tools->on_error = resp_on_inner_error;
+    tools->context = (void *)walk; /* for the time of the call */
+    size_t used = resp_feed(reader, tools, view, &got);
+    link->answering = got == RESP_MORE;
+    if (got == RESP_DONE) {
+        resp_on_reply(walk, reader->value);
+        resp_done(reader, tools);
+    } else if (got == RESP_BAD) {
+        resp_anomaly(walk, AN_resp_step);
+        count_undecoded(walk, view.len);
+        pairing_lost_replies(walk);
+        return view.len;
+    }
+    return used;
+}
+
+static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(link->wary | link->deaf)) {
+        link->spoke = true;
+        link->server_last = walk->out->time;
+        size_t passed = pairing_passes(walk, view);
+        count_undecoded(walk, passed);
+        if (passed)
+            return passed;
+    }
+    return take_reply(walk, view);
+}
+
+/* ---- streams ---- */
+
+static size_t take_migrated(const struct resp_walk *walk, struct bytes view) {
+    struct resp_reader *reader = &walk->link->readers[walk->direction];
+    enum resp_got got;
+    size_t used = resp_feed(reader, walk->out->resp, view, &got);
+    if (got == RESP_DONE) {
+        resp_on_streamed(walk, reader->value, NOT_KNOWN);
+        resp_done(reader, walk->out->resp);
+    } else if (got == RESP_BAD) {
+        resp_anomaly(walk, AN_resp_step);
+        count_undecoded(walk, view.len);
+        return view.len;
+    }
+    return used;
+}
+
+/* Bytes of the server, or of either end of a migration. May use none, and change the mode. */
+static size_t take(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(link->mode == MODE_MIGRATION))
+        return take_migrated(walk, view);
+    if (UNLIKELY(link->mode == MODE_REPLICATION))
+        return repl_feed(walk, view);
+    return take_replies(walk, view);
+}
+
+/* ---- the protocol ---- */
+
+/* Requests go from the end that opened the connection; else to the port that a node announced as
+ * its own; else the way in which the first one was found. */
+static unsigned client_of(const struct emitter *out, const struct flow *flow, unsigned direction) {
+    if (flow->connector != FLOW_CONNECTOR_UNKNOWN)
+        return (unsigned)flow->connector;
+    for (unsigned end = 0; end < 2; end++)
+        if (emitter_is_client_port(out, flow->ends[end].port) &&
+            !emitter_is_client_port(out, flow->ends[!end].port))
+            return !end;
+    return direction;
+}
+
+static bool resp_open(struct emitter *out, struct flow *flow, unsigned direction) {
+    struct resp_link *link = calloc(1, sizeof *link);
+    if (!link)
+        return false;
+    const struct flow_side *side = &flow->sides[direction];
+    link->joined = side->sniff_passed > 0 || !side->stream.from_start;
+    link->client = (uint8_t)client_of(out, flow, direction);
+    link->server_first =
+        !link->joined && link->client == direction && flow->sides[!direction].stream.offset > 0;
+    link->deaf = link->joined;
+    resp_init(&link->readers[link->client], true);
+    resp_init(&link->readers[!link->client], false);
+    flow->state = link;
+    return true;
+}
+
+static void resp_close(struct emitter *out, struct flow *flow) {
+    struct resp_link *link = flow->state;
+    struct resp_walk walk = walk_of(out, flow, 0);
+    doubt_forget(&walk);
+    pool_give(out->pool, link->orphans, link->orphans_room);
+    for (unsigned i = 0; i < 2; i++)
+        resp_reset(&link->readers[i], out->resp);
+    pending_free(&link->pending, out->pool);
+    pool_give(out->pool, link->queued, link->queued_size);
+    free(link->repl);
+    free(link);
+    flow->state = NULL;
+}
+
+/* It is not RESP after all: nothing has been told of it. */
+static void resp_refute(struct emitter *out, struct flow *flow) {
+    resp_close(out, flow);
+    flow->proto = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        flow->sides[i].not_sniffed = true;
+        flow->sides[i].stream.ranges_only = true;
+    }
+}
+
+static void feed_server(const struct resp_walk *walk, struct bytes view) {
+    while (view.len)
+        view = bytes_after(view, take(walk, view));
+}
+
+static void feed_client(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(!link->opened))
+        doubt_begin(walk, view);
+    if (UNLIKELY(link->undecided))
+        doubt_client(walk, view);
+    else
+        resp_take_requests(walk, view);
+}
+
+static void resp_feed_view(struct emitter *out, struct flow *flow, unsigned direction,
+                           struct bytes view) {
+    struct resp_walk walk = walk_of(out, flow, direction);
+    struct resp_link *link = walk.link;
+    if (LIKELY(link->state == RESP_USUAL)) {
+        if (direction == link->client)
+            resp_take_requests(&walk, view);
+        else
+            feed_server(&walk, view);
+        return;
+    }
+    if (direction == link->client && link->mode != MODE_MIGRATION)
+        feed_client(&walk, view);
+    else if (!link->undecided || doubt_server(&walk, view))
+        feed_server(&walk, view);
+    if (link->refuted)
+        resp_refute(out, flow);
+}
+
+/* Bytes are missing. Within a bulk that is all. */
+static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned direction,
+                            uint64_t len, enum stream_skip why) {
+    struct resp_walk walk = walk_of(out, flow, direction);
+    struct resp_link *link = walk.link;
+    struct resp_reader *reader = &link->readers[direction];
+    (void)why;
+    if (link->mode == MODE_REPLICATION && direction != link->client) {
+        repl_skip(&walk, len);
+        return;
+    }
+    if (link->undecided || resp_skip(reader, len))
+        return;
+    resp_reset(reader, out->resp);
+    if (direction != link->client) {
+        pairing_lost_replies(&walk);
+        return;
+    }
+    link->searching = true;
+    if (link->mode == MODE_TALK)
+        pairing_lost_requests(&walk);
+}
+
+/* Once the server's side has ended no reply will come. */
+static void resp_end(struct emitter *out, struct flow *flow, unsigned direction) {
+    struct resp_walk walk = walk_of(out, flow, !((struct resp_link *)flow->state)->client);
+    if (direction != walk.direction)
+        return;
+    orphan_forget(&walk);
+    resp_give_up_pending(&walk, flow->close == FLOW_OPEN ? "end" : "closed");
+}
+
+const struct proto proto_resp = {.name = "resp",
+                                 .sniff = resp_sniff,
+                                 .open = resp_open,
+                                 .feed = resp_feed_view,
+                                 .skip = resp_skip_bytes,
+                                 .end = resp_end,
+                                 .close = resp_close,
+                                 .state_size = sizeof(struct resp_link),
+                                 .wants_bytes = true};

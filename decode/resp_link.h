@@ -1,0 +1,254 @@
+/* resp_link.h - a client's connection: requests one way, replies the other; private to
+ * decode/resp_*.c.
+ *
+ * Each request that will be answered waits in a queue for its reply (protocol.md C.3: one value per
+ * command, in order, but for the rules of enum command_reply). A connection becomes a stream
+ * without replies when a replica synchronises on it (resp_repl.c), or slots are moved over it. */
+#ifndef BUSTAP_DECODE_RESP_LINK_H
+#define BUSTAP_DECODE_RESP_LINK_H
+
+#include "decode/emitter.h"
+#include "decode/flow.h"
+#include "decode/proto.h"
+#include "decode/resp.h"
+
+/* ---- resp_pending.c: requests that wait for replies ---- */
+
+enum { PENDING_INLINE = 2 };
+
+struct pending {
+    nstime sent;
+    uint64_t frame;
+    const struct command *command; /* NULL: not known */
+    uint32_t bytes;
+    uint32_t expected; /* confirmations to come; 0: not known yet, or just one reply */
+    uint8_t reply;     /* enum command_reply */
+    bool blocking;
+    bool quiet;     /* when it was made the client had all that the server had sent: */
+    uint32_t after; /* up to this sequence number */
+};
+
+/* A ring; beyond CAP_PENDING, or without memory, requests are only counted, behind those in it. */
+struct pending_queue {
+    struct pending few[PENDING_INLINE];
+    struct pending *ring; /* NULL: `few` */
+    size_t size;          /* of the ring's block */
+    uint32_t first, count, room;
+    uint64_t uncounted; /* behind the ring: nothing is known of them but their number */
+};
+
+/* A place for the youngest one, to be filled in. NULL: it was only counted. */
+struct pending *pending_add(struct pending_queue *queue, struct pool *pool);
+
+/* The oldest one, to be changed in place; NULL: there is none in the ring. */
+struct pending *pending_head(struct pending_queue *queue);
+
+/* Takes the oldest one, which stays where it is until the next pending_add. NULL: none waits. One
+ * that was only counted has no time: TIME_NONE. */
+const struct pending *pending_take(struct pending_queue *queue);
+
+void pending_free(struct pending_queue *queue, struct pool *pool);
+
+/* ---- the connection ---- */
+
+enum resp_mode {
+    MODE_TALK,        /* requests and replies */
+    MODE_REPLICATION, /* a replica listens; it sends requests without replies */
+    MODE_MIGRATION,   /* requests without replies, both ways */
+};
+
+enum repl_phase { REPL_PAYLOAD_HEAD, REPL_PAYLOAD, REPL_PAYLOAD_MARKED, REPL_STREAM };
+
+enum { REPL_MARK = 40, REPL_LINE = 128 };
+
+/* The primary's side of a replication link. */
+struct repl {
+    enum repl_phase phase;
+    uint64_t payload_left, payload_bytes;
+    uint8_t line[REPL_LINE]; /* the payload's first line, while it is cut */
+    uint8_t line_len;
+    uint8_t mark[REPL_MARK], tail[REPL_MARK]; /* of a payload that a mark ends; its last bytes */
+    uint8_t tail_len;
+    bool offset_known;
+    uint64_t offset; /* of the last byte that was told of */
+};
+
+enum { RESP_USUAL = 1 }; /* opened, and nothing else */
+
+struct resp_link {
+    struct resp_reader readers[2]; /* by direction */
+    uint8_t client;                /* the direction of requests */
+
+    /* What makes a connection other than usual; all of it in one look. */
+    union {
+        uint64_t state; /* RESP_USUAL: none of it */
+        struct {
+            bool opened;    /* the client has said something */
+            bool undecided; /* see resp_doubt.c */
+            bool refuted;   /* it is not RESP */
+            bool searching; /* for a request: out of step */
+            bool broken;    /* the client sent nonsense, which the server answers and then closes */
+            bool deaf;      /* replies are not paired: see resp_pairing.c */
+            bool wary;      /* requests are missing */
+            uint8_t mode;   /* enum resp_mode */
+        };
+    };
+
+    bool joined;       /* the capture joined in the middle */
+    bool server_first; /* the server said something before the client did */
+    bool resume_known; /* they will be, from resume_at on */
+    bool spoke;        /* the server has said something since the last request, while wary */
+    uint32_t resume_at;
+    nstime server_last; /* when the server last said something, while wary or undecided */
+
+    uint8_t *doubtful; /* the client's first bytes, while undecided; NULL: none */
+    size_t doubtful_room;
+    uint32_t doubtful_len;
+    bool doubtful_quiet;
+    nstime doubtful_time;
+    uint64_t doubtful_frame;
+
+    bool answering; /* a reply has begun */
+    bool muted;     /* CLIENT REPLY OFF */
+    bool skip_next; /* CLIENT REPLY SKIP */
+    bool in_multi;
+    bool monitor;
+    uint64_t subscriptions;             /* as the server counted them last: channels and patterns */
+    uint64_t shards;                    /* likewise, shard channels */
+    nstime answer_began;                /* first byte of the reply in hand */
+    uint64_t asked_offset;              /* by the last PSYNC */
+    uint64_t last_name;                 /* of the last request, if that is at most eight bytes */
+    const struct command *last_command; /* its command, if it is a plain one; else NULL */
+    struct pending_queue pending;
+    const struct command **queued; /* by MULTI */
+    uint32_t queued_count, queued_room;
+    size_t queued_size;
+    struct orphans *orphans; /* replies that wait for their requests; NULL: none */
+    size_t orphans_room;
+    struct repl *repl; /* NULL until the first PSYNC */
+};
+
+/* The direction in hand. */
+struct resp_walk {
+    struct emitter *out;
+    struct flow *flow;
+    struct resp_link *link;
+    unsigned direction;
+};
+
+void resp_anomaly(const struct resp_walk *walk, enum anomaly name);
+
+/* The client's bytes. */
+void resp_take_requests(const struct resp_walk *walk, struct bytes view);
+
+/* ---- resp_sniff.c ---- */
+
+struct sniff resp_sniff(const struct sniffed *sniffed);
+
+/* ---- resp_doubt.c ---- */
+
+/* The client's first bytes have come: is there doubt? */
+void doubt_begin(const struct resp_walk *walk, struct bytes first);
+
+/* Bytes of the client while undecided; they are kept, or told. */
+void doubt_client(const struct resp_walk *walk, struct bytes view);
+
+/* Bytes of the server while undecided. True: it is decided, and they are to be read. */
+bool doubt_server(const struct resp_walk *walk, struct bytes view);
+
+/* The client is believed. */
+void doubt_end(const struct resp_walk *walk);
+void doubt_forget(const struct resp_walk *walk);
+
+/* ---- resp_pairing.c ---- */
+
+/* What a request remembers about the time when it was made. */
+void pairing_note(const struct resp_walk *walk, struct pending *ret_pending);
+
+/* A request has come: does it wait for a reply that can be told from others? */
+bool pairing_waits(const struct resp_walk *walk);
+
+/* Bytes of the server, or of the client, are missing, or make no sense. */
+void pairing_lost_replies(const struct resp_walk *walk);
+void pairing_lost_requests(const struct resp_walk *walk);
+
+/* Bytes at the view's beginning that belong to replies that cannot be paired. */
+size_t pairing_passes(const struct resp_walk *walk, struct bytes view);
+
+/* When the server's bytes in hand were sent; TIME_NONE: not known. */
+nstime pairing_time(const struct resp_walk *walk);
+
+/* ---- resp_orphan.c ---- */
+
+/* A reply to nothing: may its request still come? True: it is kept. */
+bool orphan_keep(const struct resp_walk *walk, const struct resp_value *value);
+
+/* A request has come: its reply may be there. */
+void orphan_match(const struct resp_walk *walk);
+
+/* Nothing will come for them. */
+void orphan_forget(const struct resp_walk *walk);
+
+/* ---- resp_request.c ---- */
+
+/* A whole request. False: a line that the server refuses, and then closes. */
+bool resp_on_request(const struct resp_walk *walk, const struct resp_value *value);
+
+/* A command of a stream without replies. `offset`: behind it; NOT_KNOWN. */
+void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *value,
+                      uint64_t offset);
+
+/* Looks for the beginning of a request. Its place; or the view's length. *ret_found: it is one;
+ * else more bytes may prove it to be one. */
+size_t resp_find_request(const struct command_index *commands, struct bytes view, bool *ret_found);
+
+/* ---- resp_reply.c ---- */
+
+/* A whole reply or push. */
+void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value);
+
+/* A whole reply that is no push, to the oldest request; one waits. */
+void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value);
+
+/* A reply to no request that was seen. */
+void resp_tell_unmatched(const struct resp_walk *walk, const struct resp_value *value);
+
+/* An error inside a reply; the context is the walk. */
+void resp_on_inner_error(void *context, struct bytes text);
+
+/* Requests that wait, or the oldest of them, get no replies any more: `why` is one of our words. */
+void resp_give_up_pending(const struct resp_walk *walk, const char *why);
+void resp_give_up_one(const struct resp_walk *walk, const char *why);
+
+/* A request whose reply cannot be told from others. */
+void resp_tell_unanswered(const struct resp_walk *walk, const struct command *command,
+                          uint64_t count, const char *why);
+
+/* A command that is not answered, by rule. */
+void resp_tell_silent(const struct resp_walk *walk, const struct command *command,
+                      uint64_t request_bytes);
+
+/* ---- resp_repl.c ---- */
+
+/* The replica asks for synchronisation. */
+void repl_asked(const struct resp_walk *walk, struct bytes replid, struct bytes offset);
+
+/* The primary's answer to PSYNC, or to a request that moves slots. */
+void repl_answered(const struct resp_walk *walk, struct bytes line);
+void repl_migration_accepted(const struct resp_walk *walk, struct bytes line);
+
+/* A replica's link that the capture joined in the middle; the walk is the replica's. */
+void repl_joined(const struct resp_walk *walk);
+
+/* SYNC has no answer but the payload. */
+void repl_begin_payload(const struct resp_walk *walk);
+
+void repl_acked(const struct resp_walk *walk, struct bytes offset);
+
+/* Bytes of the primary's side. Returns those used. */
+size_t repl_feed(const struct resp_walk *walk, struct bytes view);
+
+/* Bytes of it are missing. */
+void repl_skip(const struct resp_walk *walk, uint64_t len);
+
+#endif

@@ -1,0 +1,381 @@
+/* resp_reply.c - what a server says: replies, each to the oldest request that waits, and pushes. */
+#include "decode/resp_link.h"
+
+enum { TARGET_MAX = 80 };
+
+/* ---- errors ---- */
+
+static bool is_error(const struct resp_item *item) {
+    return item->type == '-' || item->type == '!';
+}
+
+/* The first word, as the server's own books (INFO errorstats) have it. */
+static struct bytes error_word(struct bytes text) {
+    const uint8_t *blank = text.len ? memchr(text.data, ' ', text.len) : NULL;
+    return bytes_first(text, blank ? (size_t)(blank - text.data) : text.len);
+}
+
+static struct bytes word_of(const struct resp_value *value) {
+    const struct resp_item *item = &value->items[0];
+    return is_error(item) ? error_word(resp_text(item)) : bytes_of(NULL, 0);
+}
+
+void resp_on_inner_error(void *context, struct bytes text) {
+    const struct resp_walk *walk = context;
+    struct event event = {.type = EV_error, .error = {.error = error_word(text)}};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* The server has not taken it for a command: it does not count as one (INFO commandstats). */
+static bool is_no_command(struct bytes text) {
+    return bytes_begin(text, "ERR unknown command") || bytes_begin(text, "ERR unknown subcommand");
+}
+
+/* ---- redirects: "MOVED 3999 host:port" ---- */
+
+static const uint8_t *take_slot(struct bytes text, uint64_t *ret_slot) {
+    const uint8_t *at = text.data, *end = at ? at + text.len : at;
+    *ret_slot = 0;
+    for (; at < end && (unsigned)(*at - '0') < 10 && *ret_slot < BUS_SLOTS; at++)
+        *ret_slot = *ret_slot * 10 + (*at - (unsigned)'0');
+    return at > text.data && at < end && *at == ' ' && *ret_slot < BUS_SLOTS ? at + 1 : NULL;
+}
+
+/* "host:port"; servers write IPv6 addresses without brackets, and no host for "the same one". */
+static struct bytes target_of(struct bytes target, uint8_t store[TARGET_MAX]) {
+    const uint8_t *colon = target.len ? memrchr(target.data, ':', target.len) : NULL;
+    size_t host = colon ? (size_t)(colon - target.data) : 0;
+    bool v6 = host > 0 && target.data[0] != '[' && memchr(target.data, ':', host);
+    if (!v6 || target.len + 2 > TARGET_MAX)
+        return target;
+    store[0] = '[';
+    memcpy(store + 1, target.data, host);
+    store[host + 1] = ']';
+    memcpy(store + host + 2, colon, target.len - host);
+    return bytes_of(store, target.len + 2);
+}
+
+static void tell_redirect(const struct resp_walk *walk, const struct command *command,
+                          struct bytes text) {
+    uint8_t store[TARGET_MAX];
+    struct bytes word = error_word(text), rest = bytes_after(text, word.len + 1);
+    struct event event = {.type = EV_redirect};
+    bool moved = bytes_begin(text, "MOVED ");
+    const uint8_t *target = take_slot(rest, &event.redirect.slot);
+    if ((!moved && !bytes_begin(text, "ASK ")) || !target)
+        return;
+    event.redirect.kind = moved ? "moved" : "ask";
+    event.redirect.target = target_of(bytes_after(rest, (size_t)(target - rest.data)), store);
+    event.redirect.command = command;
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* ---- telling ---- */
+
+static const char *type_of(const struct resp_item *item) {
+    return item->number < 0 && item->type != ':' ? "null" : resp_type_name(item->type);
+}
+
+/* A request and its reply are never in one packet: there the request was held, and told late. */
+static uint64_t latency_of(const struct resp_walk *walk, const struct pending *pending) {
+    const struct resp_link *link = walk->link;
+    bool known = pending->sent != TIME_NONE && link->answer_began != TIME_NONE &&
+                 pending->frame != walk->out->frame;
+    nstime latency = known ? link->answer_began - pending->sent : -1;
+    return latency < 0 ? NOT_KNOWN : (uint64_t)(latency / NS_PER_US);
+}
+
+static void tell_reply(const struct resp_walk *walk, const struct pending *pending,
+                       const struct resp_value *value, bool called) {
+    struct event event; /* not zeroed: this is the path of every reply */
+    const struct resp_item *item = &value->items[0];
+    event.type = EV_reply;
+    event.reply = (struct ev_reply){
+        .command = pending->command,
+        .type = type_of(item),
+        .latency_us = latency_of(walk, pending),
+        .error = word_of(value),
+        .bytes = value->bytes,
+        .request_frame = pending->sent == TIME_NONE ? NOT_KNOWN : pending->frame,
+        .request_bytes = pending->bytes,
+        .blocking = pending->blocking,
+        .called = called,
+    };
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+void resp_tell_silent(const struct resp_walk *walk, const struct command *command,
+                      uint64_t request_bytes) {
+    struct event event = {.type = EV_silent,
+                          .silent = {.command = command, .request_bytes = request_bytes}};
+    emit_event(walk->out, walk->flow, walk->link->client, &event);
+}
+
+void resp_tell_unmatched(const struct resp_walk *walk, const struct resp_value *value) {
+    struct event event = {.type = EV_unmatched};
+    event.unmatched = (struct ev_unmatched){
+        .type = type_of(&value->items[0]), .error = word_of(value), .bytes = value->bytes};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+static void tell_push(const struct resp_walk *walk, const char *kind, uint64_t bytes) {
+    struct event event = {.type = EV_push, .push = {.kind = kind, .bytes = bytes}};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* ---- transactions ---- */
+
+static void forget_queued(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    pool_give(walk->out->pool, link->queued, link->queued_size);
+    link->queued = NULL;
+    link->queued_count = link->queued_room = 0;
+    link->queued_size = 0;
+    link->in_multi = false;
+}
+
+static bool room_for_queued(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    uint32_t room = link->queued_room ? link->queued_room * 2 : 64;
+    size_t size;
+    if (link->queued_count < link->queued_room)
+        return true;
+    const struct command **queued =
+        room <= CAP_PENDING ? pool_take(walk->out->pool, room * sizeof *queued, &size) : NULL;
+    if (!queued)
+        return false;
+    if (link->queued)
+        memcpy(queued, link->queued, link->queued_count * sizeof *queued);
+    pool_give(walk->out->pool, link->queued, link->queued_size);
+    link->queued = queued;
+    link->queued_room = room;
+    link->queued_size = size;
+    return true;
+}
+
+static void queue_command(const struct resp_walk *walk, const struct command *command) {
+    if (room_for_queued(walk))
+        walk->link->queued[walk->link->queued_count++] = command;
+    else
+        resp_anomaly(walk, AN_resp_pending_cap);
+}
+
+/* The transaction has run: each queued command was called. */
+static void tell_executed(const struct resp_walk *walk, const struct resp_value *value) {
+    struct resp_link *link = walk->link;
+    struct event event = {.type = EV_executed};
+    bool ran = value->items[0].type == '*' && value->items[0].number >= 0;
+    for (uint32_t i = 0; i < link->queued_count && ran; i++) {
+        event.executed.command = link->queued[i];
+        emit_event(walk->out, walk->flow, walk->direction, &event);
+    }
+    forget_queued(walk);
+}
+
+/* ---- what a reply makes of the connection ---- */
+
+static void on_accepted(const struct resp_walk *walk, const struct pending *pending,
+                        const struct resp_value *value) {
+    struct resp_link *link = walk->link;
+    switch (pending->reply) {
+    case REPLY_MULTI:
+        forget_queued(walk);
+        link->in_multi = true;
+        break;
+    case REPLY_MONITOR:
+        link->monitor = true;
+        break;
+    case REPLY_RESET:
+        forget_queued(walk);
+        link->monitor = false;
+        link->subscriptions = link->shards = 0;
+        break;
+    case REPLY_DISCARD:
+        forget_queued(walk);
+        break;
+    case REPLY_PSYNC:
+        repl_answered(walk, resp_text(&value->items[0]));
+        break;
+    case REPLY_MIGRATION_LINK:
+        repl_migration_accepted(walk, resp_text(&value->items[0]));
+        break;
+    default:
+        break;
+    }
+}
+
+/* The reply to the oldest request. */
+void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value) {
+    const struct pending *pending = pending_take(&walk->link->pending);
+    const struct resp_item *item = &value->items[0];
+    struct bytes text = resp_text(item);
+    bool error = is_error(item);
+    bool queued =
+        walk->link->in_multi && item->type == '+' && bytes_equal(text, bytes_str("QUEUED"));
+    bool called = !queued && !(error && is_no_command(text));
+    tell_reply(walk, pending, value, called);
+    if (LIKELY(!error && !queued && pending->reply == REPLY_ONE))
+        return;
+    if (error)
+        tell_redirect(walk, pending->command, text);
+    if (queued)
+        queue_command(walk, pending->command);
+    else if (pending->reply == REPLY_EXEC)
+        tell_executed(walk, value);
+    else if (!error)
+        on_accepted(walk, pending, value);
+}
+
+/* ---- pushes ---- */
+
+static const struct push_row {
+    const char *word;
+    uint8_t items;              /* of the array in RESP2 */
+    enum command_reply request; /* whose answer it may be; REPLY_NONE: nobody's */
+} push_rows[] = {
+    {"message", 3, REPLY_NONE},
+    {"pmessage", 4, REPLY_NONE},
+    {"smessage", 3, REPLY_NONE},
+    {"subscribe", 3, REPLY_SUBSCRIBE},
+    {"psubscribe", 3, REPLY_PSUBSCRIBE},
+    {"ssubscribe", 3, REPLY_SSUBSCRIBE},
+    {"unsubscribe", 3, REPLY_UNSUBSCRIBE},
+    {"punsubscribe", 3, REPLY_PUNSUBSCRIBE},
+    {"sunsubscribe", 3, REPLY_SUNSUBSCRIBE},
+    {"invalidate", 2, REPLY_NONE},
+};
+
+/* The row of an aggregate that begins with one of these words, NULL: none does. */
+static const struct push_row *push_of(const struct resp_value *value) {
+    const struct resp_item *top = &value->items[0], *word = &value->items[1];
+    if (value->count < 2 || word->depth != 1)
+        return NULL;
+    for (size_t i = 0; i < countof(push_rows); i++)
+        if (bytes_equal(resp_text(word), bytes_str(push_rows[i].word)) &&
+            top->number == push_rows[i].items)
+            return &push_rows[i];
+    return NULL;
+}
+
+/* In RESP2 a push looks like any array: it is one only where messages are to be expected. */
+static bool expects_pushes(struct resp_link *link) {
+    const struct pending *head = pending_head(&link->pending);
+    bool asked = head && head->reply >= REPLY_SUBSCRIBE && head->reply <= REPLY_SUNSUBSCRIBE;
+    return asked || link->subscriptions || link->shards;
+}
+
+/* How many confirmations an UNSUBSCRIBE without arguments will get is known with the first one: it
+ * says how many subscriptions are left. */
+static uint32_t confirmations_left(const struct push_row *row, uint64_t left) {
+    bool all = row->request >= REPLY_UNSUBSCRIBE;
+    return all ? (uint32_t)min_size(left, UINT32_MAX - 1) + 1 : 1;
+}
+
+/* Counts the subscriptions that are left, as the confirmation says. */
+static void note_subscriptions(struct resp_link *link, const struct push_row *row,
+                               const struct resp_value *value) {
+    const struct resp_item *count = &value->items[3];
+    bool shard = row->request == REPLY_SSUBSCRIBE || row->request == REPLY_SUNSUBSCRIBE;
+    if (value->count > 3 && count->type == ':' && count->number >= 0)
+        *(shard ? &link->shards : &link->subscriptions) = (uint64_t)count->number;
+}
+
+static void on_confirmation(const struct resp_walk *walk, const struct push_row *row,
+                            const struct resp_value *value) {
+    struct resp_link *link = walk->link;
+    struct pending *head = pending_head(&link->pending);
+    note_subscriptions(link, row, value);
+    if (!head || head->reply != row->request) {
+        tell_push(walk, row->word, value->bytes);
+        return;
+    }
+    if (head->expected == 0)
+        head->expected = confirmations_left(
+            row, row->request == REPLY_SUNSUBSCRIBE ? link->shards : link->subscriptions);
+    if (--head->expected == 0)
+        tell_reply(walk, pending_take(&link->pending), value, true);
+}
+
+/* "1700000000.123456 [0 127.0.0.1:5] ..." */
+static bool is_monitor_line(const struct resp_item *item) {
+    struct bytes text = resp_text(item);
+    size_t at = 0;
+    while (at < text.len && (unsigned)(text.data[at] - '0') < 10)
+        at++;
+    return item->type == '+' && at > 0 && text.len > at + 9 && text.data[at] == '.' &&
+           text.data[at + 7] == ' ' && text.data[at + 8] == '[';
+}
+
+/* True: the value was no reply. */
+static bool take_push(const struct resp_walk *walk, const struct resp_value *value) {
+    const struct resp_item *top = &value->items[0];
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(link->monitor) && is_monitor_line(top)) {
+        tell_push(walk, "monitor", value->bytes);
+        return true;
+    }
+    if (LIKELY(top->type != '>' && (top->type != '*' || !expects_pushes(link))))
+        return false;
+    const struct push_row *row = push_of(value);
+    if (!row && top->type != '>')
+        return false;
+    if (row && row->request != REPLY_NONE)
+        on_confirmation(walk, row, value);
+    else
+        tell_push(walk, row ? row->word : "other", value->bytes);
+    return true;
+}
+
+/* ---- all ---- */
+
+/* A refusal of the connection itself, or of bytes that are no request: nobody's reply. */
+static bool is_nobodys(const struct resp_value *value) {
+    return value->items[0].type == '-' &&
+           bytes_begin(resp_text(&value->items[0]), "ERR Protocol error");
+}
+
+void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value) {
+    struct resp_link *link = walk->link;
+    const struct pending *pending;
+    if (UNLIKELY(value->count == 0 || value->lost)) { /* what it is was not kept */
+        pending = pending_take(&link->pending);
+        if (pending)
+            tell_reply(walk, pending, &(struct resp_value){.bytes = value->bytes, .count = 1},
+                       true);
+        return;
+    }
+    if (take_push(walk, value))
+        return;
+    bool waited_for = pending_head(&link->pending) || link->pending.uncounted;
+    if (LIKELY(waited_for && !is_nobodys(value)))
+        resp_on_answer(walk, value);
+    else if (!orphan_keep(walk, value))
+        resp_tell_unmatched(walk, value);
+}
+
+void resp_tell_unanswered(const struct resp_walk *walk, const struct command *command,
+                          uint64_t count, const char *why) {
+    struct event event = {.type = EV_unanswered,
+                          .unanswered = {.command = command, .count = count, .why = why}};
+    emit_event(walk->out, walk->flow, walk->link->client, &event);
+}
+
+/* Some requests are answered by the end of the connection. */
+void resp_give_up_one(const struct resp_walk *walk, const char *why) {
+    const struct pending *pending = pending_take(&walk->link->pending);
+    bool by_rule = pending->reply == REPLY_IF_REFUSED || pending->reply == REPLY_QUIT;
+    if (by_rule && walk->flow->close != FLOW_OPEN)
+        resp_tell_silent(walk, pending->command, pending->bytes);
+    else
+        resp_tell_unanswered(walk, pending->command, 1, why);
+}
+
+void resp_give_up_pending(const struct resp_walk *walk, const char *why) {
+    struct pending_queue *pending = &walk->link->pending;
+    while (pending_head(pending))
+        resp_give_up_one(walk, why);
+    if (pending->uncounted)
+        resp_tell_unanswered(walk, NULL, pending->uncounted, why);
+    pending->uncounted = 0;
+    forget_queued(walk);
+}

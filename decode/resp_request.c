@@ -1,0 +1,293 @@
+/* resp_request.c - what a request is, and what it makes of its connection; and the search for one.
+ */
+#include "decode/key_slot.h"
+#include "decode/resp_link.h"
+
+/* ---- arguments ---- */
+
+struct request {
+    struct request_args args;
+    struct bytes list[RESP_ITEMS];
+    const struct command *command; /* NULL: not known */
+    enum command_reply reply;
+    uint64_t bytes;
+};
+
+static struct bytes argument(const struct request *request, size_t index) {
+    return index < request->args.kept ? request->list[index] : bytes_of(NULL, 0);
+}
+
+/* The arguments of an array; false: there are none, or they are lost. */
+static bool read_arguments(const struct resp_value *value, struct request *ret_request) {
+    size_t kept = value->count - 1;
+    if (value->count == 0 || value->items[0].number <= 0 || value->lost)
+        return false;
+    for (size_t i = 0; i < kept; i++)
+        ret_request->list[i] = resp_text(&value->items[i + 1]);
+    ret_request->args = (struct request_args){
+        .list = ret_request->list, .kept = kept, .count = (uint64_t)value->items[0].number};
+    return kept > 0;
+}
+
+static void read_request(const struct resp_walk *walk, const struct resp_value *value,
+                         struct request *ret_request) {
+    struct request *r = ret_request;
+    r->bytes = value->bytes;
+    r->command = NULL;
+    r->reply = REPLY_ONE;
+    if (!read_arguments(value, r)) {
+        r->args = (struct request_args){.list = r->list, .count = 1};
+        return;
+    }
+    r->command = command_find(walk->out->commands, r->list[0], argument(r, 1));
+    if (r->command && r->command->reply != REPLY_ONE)
+        r->reply = command_reply_to(r->command, &r->args);
+}
+
+/* The slot that the request goes to: of its first key, if all of that was kept. */
+static uint64_t slot_of(const struct request *request, const struct resp_value *value) {
+    struct command_keys keys;
+    if (!request->command || !command_keys(request->command, &request->args, &keys))
+        return NOT_KNOWN;
+    bool whole = keys.count > 0 && keys.first < request->args.kept &&
+                 (uint64_t)value->items[keys.first + 1].number == request->list[keys.first].len;
+    return whole ? key_slot(request->list[keys.first]) : NOT_KNOWN;
+}
+
+/* ---- telling ---- */
+
+static void tell_request(const struct resp_walk *walk, const struct request *request,
+                         const struct resp_value *value) {
+    struct event event = {.type = EV_request};
+    event.request = (struct ev_request){
+        .command = request->command,
+        .args = request->args.count,
+        .bytes = request->bytes,
+        .slot = slot_of(request, value),
+        .keys = {request->command, &request->args},
+        .write = request->command && command_is_write(request->command, &request->args),
+    };
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *value,
+                      uint64_t offset) {
+    struct request request;
+    struct event event = {.type = EV_replicated};
+    if (value->count && value->items[0].number <= 0)
+        return;
+    read_request(walk, value, &request);
+    event.replicated = (struct ev_replicated){
+        .command = request.command,
+        .args = request.args.count,
+        .bytes = request.bytes,
+        .offset = offset,
+        .slot = slot_of(&request, value),
+        .keys = {request.command, &request.args},
+        .write = request.command && command_is_write(request.command, &request.args),
+    };
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* ---- waiting for the reply ---- */
+
+static uint32_t confirmations(const struct request *request) {
+    bool each = request->reply >= REPLY_SUBSCRIBE && request->reply <= REPLY_SUNSUBSCRIBE;
+    return each ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX) : 0;
+}
+
+static void wait_for_reply(const struct resp_walk *walk, const struct request *request) {
+    struct resp_link *link = walk->link;
+    if (UNLIKELY(!pairing_waits(walk))) {
+        resp_tell_unanswered(walk, request->command, 1, "gap");
+        return;
+    }
+    struct pending *pending = pending_add(&link->pending, walk->out->pool);
+    if (!pending) {
+        resp_anomaly(walk, AN_resp_pending_cap);
+        return;
+    }
+    *pending = (struct pending){
+        .sent = walk->out->time,
+        .frame = walk->out->frame,
+        .command = request->command,
+        .bytes = (uint32_t)min_size(request->bytes, UINT32_MAX),
+        .expected = confirmations(request),
+        .reply = (uint8_t)request->reply,
+        .blocking = request->command && request->command->kind == COMMAND_BLOCKING &&
+                    command_may_block(request->command, &request->args),
+    };
+    pairing_note(walk, pending);
+    if (UNLIKELY(link->orphans))
+        orphan_match(walk);
+}
+
+/* ---- the rules ---- */
+
+/* True: the request is not answered, whatever it is. */
+static bool is_muted(struct resp_link *link, enum command_reply reply) {
+    if (reply == REPLY_ON) {
+        link->muted = link->skip_next = false;
+        return false;
+    }
+    if (link->muted)
+        return true;
+    bool skipped = link->skip_next;
+    link->skip_next = reply == REPLY_SKIP;
+    link->muted = reply == REPLY_OFF;
+    return skipped || reply == REPLY_SKIP || reply == REPLY_OFF;
+}
+
+static void on_replica_word(const struct resp_walk *walk, const struct request *request) {
+    if (request->reply == REPLY_PSYNC)
+        repl_asked(walk, argument(request, 1), argument(request, 2));
+    if (request->reply != REPLY_NONE || !bytes_are_word(argument(request, 1), "ack"))
+        return;
+    if (walk->link->mode == MODE_TALK) /* the handshake was not seen */
+        repl_joined(walk);
+    repl_acked(walk, argument(request, 2));
+}
+
+/* ---- the short way: a client asks for the same as before, and nothing is special about it ---- */
+
+/* At most eight bytes as a number; names of other lengths differ, for no name has a NUL. */
+static inline uint64_t name_of(struct bytes name) {
+    uint64_t word = 0;
+    if (name.len == 8)
+        memcpy(&word, name.data, 8);
+    else
+        for (size_t i = 0; i < name.len && i < 8; i++)
+            word |= (uint64_t)name.data[i] << 8 * i;
+    return word;
+}
+
+static inline bool is_usual(const struct resp_walk *walk, const struct resp_value *value) {
+    const struct resp_link *link = walk->link;
+    const struct resp_item *name = &value->items[1];
+    return value->count > 1 && link->last_command && name->text_len <= 8 &&
+           name_of(resp_text(name)) == link->last_name && !link->muted && !link->skip_next &&
+           !link->deaf && !link->wary && !emitter_wants(walk->out, EV_request);
+}
+
+static inline void wait_as_usual(const struct resp_walk *walk, const struct resp_value *value) {
+    struct resp_link *link = walk->link;
+    struct pending *pending = pending_add(&link->pending, walk->out->pool);
+    if (UNLIKELY(!pending)) {
+        resp_anomaly(walk, AN_resp_pending_cap);
+        return;
+    }
+    pending->sent = walk->out->time;
+    pending->frame = walk->out->frame;
+    pending->command = link->last_command;
+    pending->bytes = (uint32_t)value->bytes;
+    pending->expected = 0;
+    pending->reply = REPLY_ONE;
+    pending->blocking = false;
+    pairing_note(walk, pending);
+    if (UNLIKELY(link->orphans))
+        orphan_match(walk);
+}
+
+static void remember_command(struct resp_link *link, const struct request *request) {
+    const struct command *command = request->command;
+    bool plain = command && command->kind == COMMAND_PLAIN && command->reply == REPLY_ONE &&
+                 request->list[0].len <= 8 && !strchr(command->name, '|');
+    link->last_command = plain ? command : NULL;
+    link->last_name = plain ? name_of(request->list[0]) : 0;
+}
+
+/* ---- all ---- */
+
+static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
+                                               const struct resp_value *value) {
+    struct request request;
+    struct resp_link *link = walk->link;
+    if (value->count && value->items[0].number <= 0)
+        return; /* asks nothing, and is not answered */
+    read_request(walk, value, &request);
+    remember_command(link, &request);
+    if (UNLIKELY(emitter_wants(walk->out, EV_request)))
+        tell_request(walk, &request, value);
+    if (UNLIKELY(request.reply != REPLY_ONE))
+        on_replica_word(walk, &request);
+    bool silent = UNLIKELY(link->muted | link->skip_next | (request.reply != REPLY_ONE)) &&
+                  (is_muted(link, request.reply) || request.reply == REPLY_NONE);
+    if (silent)
+        resp_tell_silent(walk, request.command, request.bytes);
+    else
+        wait_for_reply(walk, &request);
+}
+
+/* A line: its words are what the items of an array are. One that is not kept whole loses its last
+ * word, of which only a part may be there. */
+static __attribute__((noinline)) bool on_line(const struct resp_walk *walk,
+                                              const struct resp_value *line) {
+    uint8_t words[RESP_TEXT];
+    struct resp_value value;
+    const struct resp_item *text = &line->items[0];
+    if (!resp_split_inline(resp_text(text), words, &value))
+        return false;
+    if (text->number > text->text_len && value.count > 1)
+        value.count--;
+    value.bytes = line->bytes;
+    value.lost = false;
+    on_array(walk, &value);
+    return true;
+}
+
+bool resp_on_request(const struct resp_walk *walk, const struct resp_value *value) {
+    bool line = value->count > 0 && value->items[0].type == RESP_WORD;
+    if (UNLIKELY(line))
+        return on_line(walk, value);
+    if (LIKELY(is_usual(walk, value)))
+        wait_as_usual(walk, value);
+    else
+        on_array(walk, value);
+    return true;
+}
+
+/* ---- the search ---- */
+
+enum { HEAD_MAX = 96 }; /* longest beginning that tells a request: count, length, name */
+
+/* Digits and CRLF. Returns their end; NULL: not so; *ret_cut: not so far. */
+static const uint8_t *find_number(const uint8_t *at, const uint8_t *end, uint32_t *ret_number,
+                                  bool *ret_cut) {
+    const uint8_t *from = at;
+    *ret_number = 0;
+    for (; at < end && (unsigned)(*at - '0') < 10 && at - from < 8; at++)
+        *ret_number = *ret_number * 10 + (*at - (unsigned)'0');
+    *ret_cut = at == end || (at + 1 == end && *at == '\r');
+    bool well = at > from && end - at >= 2 && at[0] == '\r' && at[1] == '\n';
+    return well ? at + 2 : NULL;
+}
+
+/* Does a request with a command that we know begin here? */
+static bool is_request(const struct command_index *commands, const uint8_t *at, const uint8_t *end,
+                       bool *ret_cut) {
+    uint32_t count, len;
+    at = find_number(at + 1, end, &count, ret_cut);
+    if (!at || count == 0)
+        return false;
+    *ret_cut = at == end;
+    if (at == end || *at != '$')
+        return false;
+    at = find_number(at + 1, end, &len, ret_cut);
+    if (!at || len == 0 || len > RESP_LINE)
+        return false;
+    *ret_cut = (size_t)(end - at) < (size_t)len + 2;
+    return !*ret_cut && at[len] == '\r' && at[len + 1] == '\n' &&
+           command_find(commands, bytes_of(at, len), bytes_of(NULL, 0));
+}
+
+size_t resp_find_request(const struct command_index *commands, struct bytes view, bool *ret_found) {
+    const uint8_t *end = view.data + view.len, *at = view.data;
+    for (; at < end && (at = memchr(at, '*', (size_t)(end - at))); at++) {
+        bool cut;
+        *ret_found = is_request(commands, at, end, &cut);
+        if (*ret_found || (cut && end - at < HEAD_MAX))
+            return (size_t)(at - view.data);
+    }
+    *ret_found = false;
+    return view.len;
+}
