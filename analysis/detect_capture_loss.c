@@ -36,7 +36,7 @@ static bool is_bus_hit(const struct model_books *books) {
 }
 
 static enum severity severity_of(const struct model_books *books, const struct run_facts *facts) {
-    uint64_t seen = books->bus_bytes + books->other.bytes + books->tls.bytes;
+    uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
     bool much = books->gap_bytes * WARN_ONE_IN > seen || facts->kernel_drops > 0;
     return much || is_bus_hit(books) ? SEVERITY_WARNING : SEVERITY_NOTICE;
 }

@@ -112,6 +112,14 @@ static bool start_detectors(struct engine *engine) {
     return true;
 }
 
+/* What listener, model and detectors want of the decoder. */
+static uint64_t all_wants(const struct engine *engine) {
+    uint64_t wants = engine->options.wants | model_wants;
+    for (size_t i = 0; i < detector_count; i++)
+        wants |= engine->states[i] ? detectors[i]->wants : 0;
+    return wants;
+}
+
 struct engine *engine_new(const struct engine_options *options, struct err *err) {
     struct engine *engine = calloc(1, sizeof *engine);
     if (!engine) {
@@ -123,11 +131,12 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
         if (event_rows[type].visibility == QUIET)
             engine->options.wants &= ~(UINT64_C(1) << type);
     }
-    engine->decoder = decoder_new(options->key, on_observed, engine);
     engine->model = model_new(options->key, on_conclusion, engine);
     engine->detection =
         (struct detection){.model = engine->model, .report = on_finding, .context = engine};
-    if (!engine->decoder || !engine->model || !start_detectors(engine)) {
+    if (start_detectors(engine))
+        engine->decoder = decoder_new(options->key, all_wants(engine), on_observed, engine);
+    if (!engine->decoder || !engine->model) {
         err_no_memory(err);
         engine_free(engine);
         return NULL;

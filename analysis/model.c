@@ -14,6 +14,10 @@ struct model *model_new(struct siphash_key key, event_fn *emit, void *context) {
     model->emit = emit;
     model->context = context;
     model->books.first = model->books.last = TIME_NONE;
+    if (!model_clients_init(&model->clients)) {
+        free(model);
+        return NULL;
+    }
     return model;
 }
 
@@ -28,7 +32,19 @@ void model_free(struct model *model) {
     free(model->nodes);
     table_free(&model->node_index);
     model_links_free(model);
+    model_replications_free(&model->clients);
+    model_clients_free(&model->clients);
     free(model);
+}
+
+void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size) {
+    if (count < *room)
+        return list;
+    uint32_t more = *room ? *room * 2 : 16;
+    void *longer = realloc(list, more * size);
+    if (longer)
+        *room = more;
+    return longer;
 }
 
 void model_conclude(struct model *model, struct event *event) {
@@ -54,8 +70,11 @@ static void on_message(struct model *model, const struct event *event) {
 }
 
 static void on_anomaly(struct model *model, const struct event *event) {
-    bool bus = event->flow && event->flow->proto == &proto_bus;
-    (bus ? model->books.bus_anomalies : model->books.other_anomalies)[event->anomaly.name]++;
+    const struct proto *proto = event->flow ? event->flow->proto : NULL;
+    struct model_books *books = &model->books;
+    (proto == &proto_bus    ? books->bus_anomalies
+     : proto == &proto_resp ? books->client_anomalies
+                            : books->other_anomalies)[event->anomaly.name]++;
 }
 
 static void count_traffic(struct traffic *traffic, const struct flow *flow) {
@@ -63,9 +82,7 @@ static void count_traffic(struct traffic *traffic, const struct flow *flow) {
     traffic->bytes += flow->sides[0].stats.bytes + flow->sides[1].stats.bytes;
 }
 
-static void on_flow_end(struct model *model, const struct event *event) {
-    const struct flow *flow = event->flow;
-    struct model_books *books = &model->books;
+static void count_tcp(struct model_books *books, const struct flow *flow) {
     for (int i = 0; i < 2; i++) {
         const struct flow_side *side = &flow->sides[i];
         books->retransmits += side->stats.retransmits;
@@ -74,27 +91,65 @@ static void on_flow_end(struct model *model, const struct event *event) {
         books->gaps += side->stats.gaps;
         books->gap_bytes += side->stats.gap_bytes;
         books->snaplen_bytes += side->stats.snaplen_bytes;
-        books->undecoded_bytes += side->undecoded;
-        if (flow->proto == &proto_bus)
-            books->bus_missing_bytes += side->stats.gap_bytes + side->stats.snaplen_bytes;
     }
-    if (flow->proto == &proto_tls)
-        count_traffic(&books->tls, flow);
+}
+
+static void count_bus_flow(struct model_books *books, const struct flow *flow) {
+    books->bus_flows++;
+    for (int i = 0; i < 2; i++) {
+        const struct flow_side *side = &flow->sides[i];
+        books->undecoded_bytes += side->undecoded;
+        books->bus_missing_bytes += side->stats.gap_bytes + side->stats.snaplen_bytes;
+    }
+}
+
+static void count_resp_flow(struct model_books *books, const struct flow *flow) {
+    count_traffic(&books->resp, flow);
+    books->resp_joined += flow->connector == FLOW_CONNECTOR_UNKNOWN;
+    books->resp_undecoded_bytes += flow->sides[0].undecoded + flow->sides[1].undecoded;
+}
+
+static void on_flow_end(struct model *model, const struct event *event) {
+    struct flow *flow = event->flow;
+    struct model_books *books = &model->books;
+    count_tcp(books, flow);
+    if (flow->proto == &proto_resp)
+        count_resp_flow(books, flow);
     else if (flow->proto == &proto_bus)
-        books->bus_flows++;
+        count_bus_flow(books, flow);
     else
-        count_traffic(&books->other, flow);
-    model_link_flow_end(model, event);
+        count_traffic(flow->proto == &proto_tls ? &books->tls : &books->other, flow);
+    if (note_is_client(flow)) /* perhaps of a connection that was not RESP after all */
+        model_client_flow_end(flow);
+    else
+        model_link_flow_end(model, event);
 }
 
 typedef void handler(struct model *model, const struct event *event);
 
-static handler *const handlers[EV_COUNT] = {
-    [EV_bus_message] = on_message,
-    [EV_bus_delivered] = model_link_delivered,
-    [EV_anomaly] = on_anomaly,
-    [EV_flow_end] = on_flow_end,
-};
+#define HANDLERS(HANDLER)                        \
+    HANDLER(bus_message, on_message)             \
+    HANDLER(bus_delivered, model_link_delivered) \
+    HANDLER(reply, model_reply)                  \
+    HANDLER(silent, model_silent)                \
+    HANDLER(executed, model_executed)            \
+    HANDLER(error, model_inner_error)            \
+    HANDLER(unanswered, model_unanswered)        \
+    HANDLER(unmatched, model_unmatched)          \
+    HANDLER(push, model_push)                    \
+    HANDLER(redirect, model_redirect)            \
+    HANDLER(replication, model_replication_step) \
+    HANDLER(replicated, model_replicated)        \
+    HANDLER(anomaly, on_anomaly)                 \
+    HANDLER(flow_end, on_flow_end)
+
+#define HANDLER(symbol, function) [EV_##symbol] = function,
+static handler *const handlers[EV_COUNT] = {HANDLERS(HANDLER)};
+#undef HANDLER
+
+#define HANDLER(symbol, function) | EVENT_BIT(symbol)
+const uint64_t model_wants = 0 HANDLERS(HANDLER);
+#undef HANDLER
 
 void model_event(struct model *model, const struct event *event) {
     struct model_books *books = &model->books;

@@ -53,7 +53,7 @@ struct link {
     uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */
 };
 
-/* Connections that are not bus links. */
+/* Connections of one kind. */
 struct traffic {
     uint64_t flows, bytes;
 };
@@ -63,6 +63,9 @@ struct model;
 /* `emit` gets the conclusions. NULL: out of memory. */
 struct model *model_new(struct siphash_key key, event_fn *emit, void *context);
 void model_free(struct model *model); /* NULL is fine */
+
+/* The events that the model learns from: EVENT_BITs. */
+extern const uint64_t model_wants;
 
 /* Applies an observed event; conclusions are emitted before it returns. */
 void model_event(struct model *model, const struct event *event);
@@ -99,6 +102,7 @@ struct model_books {
     uint64_t bus_flows;
     uint64_t current_epoch;                  /* the greatest that any node said */
     uint64_t bus_anomalies[AN_COUNT];        /* on bus connections */
+    uint64_t client_anomalies[AN_COUNT];     /* on those of clients and replicas */
     uint64_t other_anomalies[AN_COUNT];      /* elsewhere */
     uint64_t retransmits, early, duplicates; /* TCP segments: again, out of order, seen twice */
     uint64_t gaps, gap_bytes;                /* lost to the capture, all connections */
@@ -107,8 +111,14 @@ struct model_books {
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
     uint64_t gossip_entries;                           /* in all messages */
     uint64_t nodes_over_cap, links_over_cap;
-    struct traffic tls, other; /* connections that are not bus links */
-    nstime first, last;        /* events */
+    struct traffic resp, tls, other; /* connections that are not bus links */
+    uint64_t resp_joined;            /* of the RESP ones: the capture joined in the middle */
+    uint64_t resp_undecoded_bytes;   /* on them, part of no request and no reply */
+    uint64_t unanswered, unmatched;  /* requests without replies, replies without requests */
+    uint64_t servers_over_cap, clients_over_cap; /* connections of further ones */
+    uint64_t commands_over_cap;                  /* requests and replies of further ones */
+    uint64_t replications_over_cap;
+    nstime first, last; /* events */
 };
 const struct model_books *model_books(const struct model *model);
 

@@ -58,14 +58,17 @@ const struct link *model_link(const struct model *model, size_t index) {
 
 /* ---- connections ---- */
 
-/* The flow's connection, made when it is first asked for. NULL: out of memory. */
+/* The flow's connection, made when it is first asked for. NULL: out of memory, or it is not one of
+ * the bus. */
 static struct conn *conn_of(struct flow *flow) {
-    if (LIKELY(flow->note))
-        return flow->note;
-    struct conn *conn = malloc(sizeof *conn);
+    struct conn *conn = flow->note;
+    if (LIKELY(conn))
+        return conn->kind == NOTE_LINK ? conn : NULL;
+    conn = malloc(sizeof *conn);
     if (!conn)
         return NULL;
-    *conn = (struct conn){.node = {NODE_NONE, NODE_NONE},
+    *conn = (struct conn){.kind = NOTE_LINK,
+                          .node = {NODE_NONE, NODE_NONE},
                           .link = NODE_NONE,
                           .early_ping_since = TIME_NONE,
                           .pinged = TIME_NONE};

@@ -3,6 +3,7 @@
 #define BUSTAP_ANALYSIS_MODEL_PRIVATE_H
 
 #include "analysis/model.h"
+#include "analysis/model_clients.h"
 #include "base/table.h"
 
 /* What the model keeps of a node beside the public part. */
@@ -13,14 +14,49 @@ struct node_private {
     uint32_t view_count;
 };
 
-/* A connection of the bus, the flow's note: which nodes its ends are, as far as known. */
+/* A flow's note begins with what it is: a conn, or a client_conn. */
+enum note_kind { NOTE_LINK, NOTE_CLIENT };
+
+static inline bool note_is_client(const struct flow *flow) {
+    return flow->note && *(const enum note_kind *)flow->note == NOTE_CLIENT;
+}
+
+/* A connection of the bus: which nodes its ends are, as far as known. */
 struct conn {
+    enum note_kind kind;
     uint32_t node[2]; /* by direction; NODE_NONE */
     uint32_t link;    /* index, or NODE_NONE until both ends are known */
     uint32_t early_pings;
     nstime early_ping_since;
     nstime pinged; /* an unanswered PING on it; TIME_NONE: none */
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
+};
+
+/* A connection of a client, or between servers: who answers, who asks, what is replicated. */
+struct client_conn {
+    enum note_kind kind;
+    bool no_replication;   /* there was no room for it */
+    struct server *server; /* NULL, as is client, until there is a request or a reply */
+    struct client *client;
+    struct replication *replication; /* NULL: no step of one was seen */
+};
+
+/* Records stay where they are: notes point to them. */
+struct model_clients {
+    struct server **servers;
+    uint32_t server_count, server_room;
+    struct table server_index; /* by address and port */
+    struct server *other_server;
+    uint32_t stats_count; /* of commands, of all servers */
+
+    struct client **list;
+    uint32_t count, room;
+    struct table index; /* by address */
+    struct client other;
+    struct client_conn other_conn; /* of the others, for a flow without a note */
+
+    struct replication **replications;
+    uint32_t replication_count, replication_room;
 };
 
 enum { NODE_RECENT = 1024 };
@@ -40,6 +76,8 @@ struct model {
     uint32_t link_count, link_room;
     struct table link_index;
 
+    struct model_clients clients;
+
     struct model_books books;
 };
 
@@ -47,6 +85,10 @@ struct model {
 struct message_ends {
     uint32_t sender, receiver;
 };
+
+/* The list of `count` records of `size` bytes, with room for one more. NULL: out of memory, and
+ * the list is as it was. */
+void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size);
 
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);
@@ -70,5 +112,27 @@ struct message_ends model_link_message(struct model *model, const struct event *
 void model_link_delivered(struct model *model, const struct event *event);
 void model_link_flow_end(struct model *model, const struct event *event);
 void model_links_free(struct model *model);
+
+/* model_clients.c: false: out of memory. */
+bool model_clients_init(struct model_clients *clients);
+void model_clients_free(struct model_clients *clients);
+
+/* The flow's note, made when it is first asked for. NULL: out of memory, or it is of the bus. */
+struct client_conn *model_client_note(struct flow *flow);
+
+void model_reply(struct model *model, const struct event *event);
+void model_silent(struct model *model, const struct event *event);
+void model_executed(struct model *model, const struct event *event);
+void model_inner_error(struct model *model, const struct event *event);
+void model_unanswered(struct model *model, const struct event *event);
+void model_unmatched(struct model *model, const struct event *event);
+void model_push(struct model *model, const struct event *event);
+void model_redirect(struct model *model, const struct event *event);
+void model_client_flow_end(struct flow *flow);
+
+/* model_replication.c */
+void model_replication_step(struct model *model, const struct event *event);
+void model_replicated(struct model *model, const struct event *event);
+void model_replications_free(struct model_clients *clients);
 
 #endif

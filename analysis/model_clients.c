@@ -1,0 +1,310 @@
+/* model_clients.c - requests and replies, counted by server, command and client.
+ *
+ * This stands on the way of every packet with a reply. So the flow's note knows its server and its
+ * client, the command's row is its index, and a sum over the commands is made when it is asked for.
+ * What finds no place, for a cap or for want of memory, is counted in a row that others share: the
+ * sums are always right. */
+#include "analysis/model_clients.h"
+
+#include <stdlib.h>
+
+#include "analysis/model_private.h"
+#include "base/limits.h"
+
+/* ---- servers ---- */
+
+static struct server *new_server(void) {
+    return calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
+}
+
+static void free_server(struct server *server) {
+    if (!server)
+        return;
+    by_word_free(&server->errors);
+    by_word_free(&server->redirects);
+    by_word_free(&server->pushes);
+    for (size_t i = 0; i < command_count; i++)
+        free(server->commands[i]);
+    free(server);
+}
+
+static bool has_addr(const void *owner, uint32_t index, const void *addr) {
+    const struct model_clients *clients = owner;
+    return endpoint_equal(&clients->servers[index]->addr, addr);
+}
+
+static struct server *add_server(struct model_clients *clients, uint32_t hash,
+                                 const struct endpoint *addr) {
+    struct server **servers = list_with_room(clients->servers, clients->server_count,
+                                             &clients->server_room, sizeof(struct server *));
+    if (!servers)
+        return NULL;
+    clients->servers = servers;
+    struct server *server = clients->server_count < CAP_SERVERS ? new_server() : NULL;
+    if (!server || !table_add(&clients->server_index, hash, clients->server_count)) {
+        free(server);
+        return NULL;
+    }
+    server->addr = *addr;
+    clients->servers[clients->server_count++] = server;
+    return server;
+}
+
+static struct server *server_at(struct model *model, const struct endpoint *addr) {
+    struct model_clients *clients = &model->clients;
+    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
+    uint32_t index = table_find(&clients->server_index, hash, has_addr, clients, addr);
+    if (index != TABLE_NONE)
+        return clients->servers[index];
+    struct server *server = add_server(clients, hash, addr);
+    if (server)
+        return server;
+    model->books.servers_over_cap++;
+    return clients->other_server;
+}
+
+/* ---- clients ---- */
+
+static bool has_ip(const void *owner, uint32_t index, const void *ip) {
+    const struct model_clients *clients = owner;
+    return memcmp(clients->list[index]->addr.ip, ip, sizeof clients->list[index]->addr.ip) == 0;
+}
+
+static struct client *add_client(struct model_clients *clients, uint32_t hash,
+                                 const struct endpoint *addr) {
+    struct client **list =
+        list_with_room(clients->list, clients->count, &clients->room, sizeof(struct client *));
+    if (!list)
+        return NULL;
+    clients->list = list;
+    struct client *client = clients->count < CAP_CLIENTS ? calloc(1, sizeof *client) : NULL;
+    if (!client || !table_add(&clients->index, hash, clients->count)) {
+        free(client);
+        return NULL;
+    }
+    client->addr = *addr;
+    clients->list[clients->count++] = client;
+    return client;
+}
+
+static struct client *client_at(struct model *model, const struct endpoint *addr) {
+    struct model_clients *clients = &model->clients;
+    uint32_t hash = (uint32_t)siphash(&model->key, addr->ip, sizeof addr->ip);
+    uint32_t index = table_find(&clients->index, hash, has_ip, clients, addr->ip);
+    if (index != TABLE_NONE)
+        return clients->list[index];
+    struct client *client = add_client(clients, hash, addr);
+    if (client)
+        return client;
+    model->books.clients_over_cap++;
+    return &clients->other;
+}
+
+/* ---- connections ---- */
+
+struct client_conn *model_client_note(struct flow *flow) {
+    struct client_conn *conn = flow->note;
+    if (conn)
+        return conn->kind == NOTE_CLIENT ? conn : NULL;
+    conn = calloc(1, sizeof *conn);
+    if (!conn)
+        return NULL;
+    conn->kind = NOTE_CLIENT;
+    flow->note = conn;
+    return conn;
+}
+
+/* The first event that names a server makes the ends what they are. Without memory for a note the
+ * event counts for the others. */
+static struct client_conn *bind_ends(struct model *model, struct flow *flow, unsigned server_end) {
+    struct client_conn *conn = model_client_note(flow);
+    if (!conn) {
+        model->books.servers_over_cap++;
+        model->books.clients_over_cap++;
+        return &model->clients.other_conn;
+    }
+    conn->server = server_at(model, &flow->ends[server_end]);
+    conn->client = client_at(model, &flow->ends[!server_end]);
+    conn->client->connections++;
+    return conn;
+}
+
+static inline struct client_conn *conn_of(struct model *model, const struct event *event,
+                                          unsigned server_end) {
+    struct client_conn *conn = event->flow->note;
+    if (LIKELY(conn && conn->kind == NOTE_CLIENT && conn->server))
+        return conn;
+    return bind_ends(model, event->flow, server_end);
+}
+
+/* ---- commands ---- */
+
+static struct command_stats *add_stats(struct model *model, struct server *server, size_t row) {
+    struct command_stats *stats =
+        model->clients.stats_count < CAP_SERVER_COMMANDS ? calloc(1, sizeof *stats) : NULL;
+    if (!stats) {
+        model->books.commands_over_cap++;
+        return &server->rest;
+    }
+    model->clients.stats_count++;
+    server->commands[row] = stats;
+    return stats;
+}
+
+static inline struct command_stats *stats_of(struct model *model, struct server *server,
+                                             const struct command *command) {
+    if (UNLIKELY(!command))
+        return &server->rest;
+    size_t row = (size_t)(command - command_rows);
+    return LIKELY(server->commands[row]) ? server->commands[row] : add_stats(model, server, row);
+}
+
+/* ---- events ---- */
+
+/* A request is counted once it is known what became of it: so nothing need be told of it before. */
+static inline void count_request(struct client_conn *conn, struct command_stats *stats,
+                                 uint64_t bytes) {
+    conn->server->requests++;
+    conn->server->request_bytes += bytes;
+    conn->client->requests++;
+    conn->client->bytes += bytes;
+    stats->requests++;
+    stats->bytes += bytes;
+}
+
+static void count_error(struct client_conn *conn, struct bytes word) {
+    by_word_add(&conn->server->errors, word, 1);
+    conn->client->errors++;
+}
+
+void model_reply(struct model *model, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    struct command_stats *stats = stats_of(model, conn->server, reply->command);
+    count_request(conn, stats, reply->request_bytes);
+    conn->server->replies++;
+    conn->server->reply_bytes += reply->bytes;
+    conn->client->bytes += reply->bytes;
+    stats->bytes += reply->bytes;
+    stats->calls += reply->called;
+    if (LIKELY(reply->latency_us != NOT_KNOWN))
+        histogram_add(reply->blocking ? &conn->server->blocking : &stats->latency,
+                      reply->latency_us);
+    if (UNLIKELY(reply->error.len > 0)) {
+        stats->errors++;
+        count_error(conn, reply->error);
+    }
+}
+
+/* Silence, where it is the answer, is a call and no reply. */
+void model_silent(struct model *model, const struct event *event) {
+    const struct ev_silent *silent = &event->silent;
+    struct client_conn *conn = conn_of(model, event, !event->direction);
+    struct command_stats *stats = stats_of(model, conn->server, silent->command);
+    count_request(conn, stats, silent->request_bytes);
+    stats->calls++;
+}
+
+void model_executed(struct model *model, const struct event *event) {
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    stats_of(model, conn->server, event->executed.command)->calls++;
+}
+
+void model_inner_error(struct model *model, const struct event *event) {
+    count_error(conn_of(model, event, event->direction), event->error.error);
+}
+
+void model_unanswered(struct model *model, const struct event *event) {
+    const struct ev_unanswered *unanswered = &event->unanswered;
+    struct client_conn *conn = conn_of(model, event, !event->direction);
+    conn->server->unanswered += unanswered->count;
+    conn->server->requests += unanswered->count;
+    conn->client->requests += unanswered->count;
+    stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
+    model->books.unanswered += unanswered->count;
+}
+
+/* An error before any request is one that the server counts, too. */
+void model_unmatched(struct model *model, const struct event *event) {
+    const struct ev_unmatched *unmatched = &event->unmatched;
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    conn->server->unmatched++;
+    conn->server->reply_bytes += unmatched->bytes;
+    conn->client->bytes += unmatched->bytes;
+    model->books.unmatched++;
+    if (unmatched->error.len > 0)
+        count_error(conn, unmatched->error);
+}
+
+/* What the decoder has no word for counts as "other". */
+static struct bytes kind_word(const char *kind) {
+    return kind ? bytes_str(kind) : bytes_of(NULL, 0);
+}
+
+void model_push(struct model *model, const struct event *event) {
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    by_word_add(&conn->server->pushes, kind_word(event->push.kind), 1);
+    conn->server->reply_bytes += event->push.bytes;
+    conn->client->bytes += event->push.bytes;
+}
+
+void model_redirect(struct model *model, const struct event *event) {
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    by_word_add(&conn->server->redirects, kind_word(event->redirect.kind), 1);
+}
+
+void model_client_flow_end(struct flow *flow) {
+    free(flow->note);
+    flow->note = NULL;
+}
+
+/* ---- looking at it ---- */
+
+size_t model_server_count(const struct model *model) {
+    return model->clients.server_count + (model->books.servers_over_cap > 0);
+}
+
+const struct server *model_server(const struct model *model, size_t index) {
+    const struct model_clients *clients = &model->clients;
+    return index < clients->server_count ? clients->servers[index] : clients->other_server;
+}
+
+void model_server_latency(const struct server *server, struct histogram *ret_latency) {
+    *ret_latency = server->rest.latency;
+    for (size_t i = 0; i < command_count; i++)
+        if (server->commands[i])
+            histogram_merge(ret_latency, &server->commands[i]->latency);
+}
+
+size_t model_client_count(const struct model *model) {
+    return model->clients.count + (model->books.clients_over_cap > 0);
+}
+
+const struct client *model_client(const struct model *model, size_t index) {
+    const struct model_clients *clients = &model->clients;
+    return index < clients->count ? clients->list[index] : &clients->other;
+}
+
+/* ---- life ---- */
+
+bool model_clients_init(struct model_clients *clients) {
+    clients->other_server = new_server();
+    if (!clients->other_server)
+        return false;
+    clients->other_server->others = clients->other.others = true;
+    clients->other_conn = (struct client_conn){
+        .kind = NOTE_CLIENT, .server = clients->other_server, .client = &clients->other};
+    return true;
+}
+
+void model_clients_free(struct model_clients *clients) {
+    for (uint32_t i = 0; i < clients->server_count; i++)
+        free_server(clients->servers[i]);
+    free_server(clients->other_server);
+    free(clients->servers);
+    table_free(&clients->server_index);
+    for (uint32_t i = 0; i < clients->count; i++)
+        free(clients->list[i]);
+    free(clients->list);
+    table_free(&clients->index);
+}

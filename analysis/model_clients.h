@@ -1,0 +1,71 @@
+/* model_clients.h - what clients and servers do with each other, and servers among themselves: how
+ * often, how fast, with which errors; and the replication links between servers.
+ *
+ * A server is an end that answers, a client an address that asks. Both are what the connections
+ * say, whatever the bus says of nodes. Latencies are those of the capture, from the request's last
+ * byte to the reply's first, in microseconds. */
+#ifndef BUSTAP_ANALYSIS_MODEL_CLIENTS_H
+#define BUSTAP_ANALYSIS_MODEL_CLIENTS_H
+
+#include "analysis/model.h"
+#include "base/by_word.h"
+#include "base/histogram.h"
+
+struct command_stats {
+    uint64_t requests;
+    uint64_t calls; /* as INFO commandstats counts: calls and rejected ones, also within EXEC */
+    uint64_t errors;
+    uint64_t bytes;           /* of requests and replies */
+    struct histogram latency; /* without what may wait for others: see server.blocking */
+};
+
+struct server {
+    struct endpoint addr;
+    bool others; /* no server, but all those past CAP_SERVERS */
+    uint64_t requests, replies;
+    uint64_t request_bytes, reply_bytes;
+    uint64_t unanswered, unmatched;
+    struct by_word errors;     /* by first word */
+    struct by_word redirects;  /* moved, ask */
+    struct by_word pushes;     /* by kind */
+    struct histogram blocking; /* latency of what may wait for others */
+    struct command_stats rest; /* commands that we do not know, or past CAP_SERVER_COMMANDS */
+    struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
+};
+
+struct client {
+    struct endpoint addr; /* its port means nothing */
+    bool others;          /* no client, but all those past CAP_CLIENTS */
+    uint64_t connections; /* on which it asked or was answered */
+    uint64_t requests, bytes, errors;
+};
+
+/* A connection on which one server sends another its writes, or the keys of a slot. */
+struct replication {
+    const char *kind;   /* replication, migration; rdb: the data of a replication on another one */
+    bool rdb_elsewhere; /* its data come on another connection */
+    struct endpoint primary, replica;
+    char replid[WORD_LENGTH_MAX + 1]; /* empty: not seen */
+    uint64_t base_offset;             /* where the stream begins; NOT_KNOWN */
+    uint64_t offset;                  /* behind what was last seen of it; NOT_KNOWN */
+    uint64_t acked;                   /* by the replica; NOT_KNOWN */
+    uint64_t full_resyncs, partial_resyncs, refused;
+    uint64_t rdb_bytes, stream_bytes;
+    nstime first, last; /* events */
+    uint64_t *commands; /* [command_count + 1], the last one: unknown; NULL: none seen */
+    uint64_t *back;     /* likewise, those of the other direction, as a migration has them */
+};
+
+size_t model_server_count(const struct model *model);
+const struct server *model_server(const struct model *model, size_t index); /* by appearance */
+
+/* Of all commands that do not wait for others. */
+void model_server_latency(const struct server *server, struct histogram *ret_latency);
+
+size_t model_client_count(const struct model *model);
+const struct client *model_client(const struct model *model, size_t index); /* by appearance */
+
+size_t model_replication_count(const struct model *model);
+const struct replication *model_replication(const struct model *model, size_t index);
+
+#endif

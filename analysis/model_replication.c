@@ -1,0 +1,213 @@
+/* model_replication.c - replication and migration links: one record for each connection on which a
+ * stream of commands runs that nobody answers, with what it says of offsets. */
+#include <stdlib.h>
+
+#include "analysis/model_clients.h"
+#include "analysis/model_private.h"
+#include "base/limits.h"
+
+/* ---- links ---- */
+
+static struct replication *add_replication(struct model *model, const struct event *event,
+                                           unsigned primary_end) {
+    struct model_clients *clients = &model->clients;
+    struct replication **links =
+        list_with_room(clients->replications, clients->replication_count,
+                       &clients->replication_room, sizeof(struct replication *));
+    if (!links)
+        return NULL;
+    clients->replications = links;
+    bool room = clients->replication_count < CAP_REPLICATIONS;
+    struct replication *link = room ? malloc(sizeof *link) : NULL;
+    if (!link)
+        return NULL;
+    const struct flow *flow = event->flow;
+    *link = (struct replication){.kind = "replication",
+                                 .primary = flow->ends[primary_end],
+                                 .replica = flow->ends[!primary_end],
+                                 .base_offset = NOT_KNOWN,
+                                 .offset = NOT_KNOWN,
+                                 .acked = NOT_KNOWN,
+                                 .first = event->time,
+                                 .last = event->time};
+    clients->replications[clients->replication_count++] = link;
+    return link;
+}
+
+/* The link of the event's connection; NULL: there is no room for it, which is counted once. */
+static struct replication *replication_of(struct model *model, const struct event *event,
+                                          unsigned primary_end) {
+    struct client_conn *conn = model_client_note(event->flow);
+    if (UNLIKELY(conn && !conn->replication && !conn->no_replication)) {
+        conn->replication = add_replication(model, event, primary_end);
+        conn->no_replication = !conn->replication;
+        model->books.replications_over_cap += conn->no_replication;
+    }
+    if (!conn || !conn->replication)
+        return NULL;
+    if (event->time > conn->replication->last)
+        conn->replication->last = event->time;
+    return conn->replication;
+}
+
+/* ---- steps ---- */
+
+static void learn_replid(struct replication *link, struct bytes replid) {
+    if (!bytes_is_word(replid)) /* "?": the replica knows none */
+        return;
+    memcpy(link->replid, replid.data, replid.len);
+    link->replid[replid.len] = '\0';
+}
+
+static void begin_at(struct replication *link, uint64_t offset) {
+    if (offset != NOT_KNOWN)
+        link->base_offset = link->offset = offset;
+}
+
+static void on_fullresync(struct replication *link, const struct ev_replication *step) {
+    link->full_resyncs++;
+    learn_replid(link, step->replid);
+    begin_at(link, step->offset);
+}
+
+static void on_continue(struct replication *link, const struct ev_replication *step) {
+    link->partial_resyncs++;
+    learn_replid(link, step->replid);
+    begin_at(link, step->offset);
+}
+
+/* What the replica asks for is the best guess until the primary answers. */
+static void on_psync(struct replication *link, const struct ev_replication *step) {
+    learn_replid(link, step->replid);
+}
+
+static void on_rdb(struct replication *link, const struct ev_replication *step) {
+    if (step->bytes != NOT_KNOWN)
+        link->rdb_bytes += step->bytes;
+}
+
+static void on_ack(struct replication *link, const struct ev_replication *step) {
+    if (step->offset != NOT_KNOWN)
+        link->acked = step->offset;
+}
+
+static void on_stream(struct replication *link, const struct ev_replication *step) {
+    begin_at(link, step->offset);
+}
+
+static void on_refused(struct replication *link, const struct ev_replication *step) {
+    (void)step;
+    link->refused++;
+}
+
+static void on_rdb_channel(struct replication *link, const struct ev_replication *step) {
+    (void)step;
+    link->rdb_elsewhere = true;
+}
+
+static void on_migration(struct replication *link, const struct ev_replication *step) {
+    (void)step;
+    link->kind = "migration";
+}
+
+static const struct step_row {
+    const char *what;
+    bool by_replica; /* who sends it */
+    void (*learn)(struct replication *link, const struct ev_replication *step);
+} step_rows[] = {
+    {"psync", true, on_psync},
+    {"ack", true, on_ack},
+    {"fullresync", false, on_fullresync},
+    {"continue", false, on_continue},
+    {"rdb-channel", false, on_rdb_channel},
+    {"rdb", false, on_rdb},
+    {"stream", false, on_stream},
+    {"refused", false, on_refused},
+    {"migration", false, on_migration},
+};
+
+static const struct step_row *step_of(const char *what) {
+    for (size_t i = 0; i < countof(step_rows); i++)
+        if (strcmp(step_rows[i].what, what) == 0)
+            return &step_rows[i];
+    return NULL;
+}
+
+/* Is it the connection with the stream, of a pair of which `rdb` is the one with the data? */
+static bool is_stream_of(const struct replication *stream, const struct replication *rdb) {
+    return stream != rdb && stream->rdb_elsewhere && stream->base_offset == NOT_KNOWN &&
+           endpoint_equal(&stream->primary, &rdb->primary) &&
+           memcmp(stream->replica.ip, rdb->replica.ip, sizeof rdb->replica.ip) == 0;
+}
+
+/* Redis 8 sends the data over a connection of their own, and says on that one at which offset the
+ * stream on the other one begins. */
+static void join_channels(struct model *model, struct replication *rdb) {
+    struct model_clients *clients = &model->clients;
+    for (uint32_t i = 0; i < clients->replication_count; i++) {
+        struct replication *stream = clients->replications[i];
+        if (rdb->offset == NOT_KNOWN || !is_stream_of(stream, rdb))
+            continue;
+        stream->base_offset = rdb->offset;
+        stream->offset = rdb->offset + stream->stream_bytes;
+        rdb->kind = "rdb";
+    }
+}
+
+void model_replication_step(struct model *model, const struct event *event) {
+    const struct step_row *row = step_of(event->replication.what);
+    if (!row)
+        return;
+    unsigned primary_end = row->by_replica ? !event->direction : event->direction;
+    struct replication *link = replication_of(model, event, primary_end);
+    if (!link)
+        return;
+    row->learn(link, &event->replication);
+    if (row->learn == on_fullresync)
+        join_channels(model, link);
+}
+
+/* ---- the stream ---- */
+
+static void count_command(uint64_t **counts, const struct command *command) {
+    if (UNLIKELY(!*counts))
+        *counts = calloc(command_count + 1, sizeof **counts);
+    if (*counts)
+        (*counts)[command ? (size_t)(command - command_rows) : command_count]++;
+}
+
+void model_replicated(struct model *model, const struct event *event) {
+    const struct ev_replicated *replicated = &event->replicated;
+    struct replication *link = replication_of(model, event, event->direction);
+    if (!link)
+        return;
+    if (!endpoint_equal(&event->flow->ends[event->direction], &link->primary)) {
+        count_command(&link->back, replicated->command);
+        return;
+    }
+    count_command(&link->commands, replicated->command);
+    link->stream_bytes += replicated->bytes;
+    if (replicated->offset != NOT_KNOWN)
+        link->offset = replicated->offset;
+    else if (link->base_offset != NOT_KNOWN)
+        link->offset = link->base_offset + link->stream_bytes;
+}
+
+/* ---- looking at it, and the end ---- */
+
+size_t model_replication_count(const struct model *model) {
+    return model->clients.replication_count;
+}
+
+const struct replication *model_replication(const struct model *model, size_t index) {
+    return model->clients.replications[index];
+}
+
+void model_replications_free(struct model_clients *clients) {
+    for (uint32_t i = 0; i < clients->replication_count; i++) {
+        free(clients->replications[i]->commands);
+        free(clients->replications[i]->back);
+        free(clients->replications[i]);
+    }
+    free(clients->replications);
+}
