@@ -6,7 +6,7 @@ static int analyze(const struct config *config) {
     return run(config, &kind);
 }
 
-const struct command cmd_analyze = {
+const struct subcommand cmd_analyze = {
     .name = "analyze",
     .arguments = "FILE...",
     .help = "read captures and report: verdict, findings, cluster, timeline, links, numbers",

@@ -6,12 +6,13 @@ static int dump(const struct config *config) {
     return run(config, &kind);
 }
 
-const struct command cmd_dump = {
+const struct subcommand cmd_dump = {
     .name = "dump",
     .arguments = "FILE...",
     .help = "read captures and print one line per message and state change",
     .more = "A line is: frame, time (UTC), source > destination, type, node > node, key=value ...\n"
-            "What is not known is -. With --json each line is a JSON object.\n"
+            "What is not known is -. Requests, replies and replication have no nodes in it.\n"
+            "With --json each line is a JSON object. Values are never shown, keys with --keys.\n"
             "`bustap list events` explains the types.\n",
     .bit = FOR_DUMP,
     .run = dump,

@@ -107,7 +107,7 @@ static int list(const struct config *config) {
     return status;
 }
 
-const struct command cmd_list = {
+const struct subcommand cmd_list = {
     .name = "list",
     .arguments = "WHAT",
     .help = "list detectors, events, messages, sources, sinks, anomalies or limits",

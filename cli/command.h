@@ -4,7 +4,7 @@
 
 #include "cli/options.h"
 
-struct command {
+struct subcommand {
     const char *name;
     const char *arguments;                   /* as the help shows them, "FILE..." */
     const char *help;                        /* one line */
@@ -13,9 +13,9 @@ struct command {
     int (*run)(const struct config *config); /* gives the exit status */
 };
 
-extern const struct command cmd_analyze, cmd_dump, cmd_list;
+extern const struct subcommand cmd_analyze, cmd_dump, cmd_list;
 
 /* "bustap: NAME: ..., `bustap help NAME` ..."; gives EXIT_TROUBLE. */
-int usage_error(const struct command *command, const char *what);
+int usage_error(const struct subcommand *command, const char *what);
 
 #endif

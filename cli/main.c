@@ -6,7 +6,7 @@
 #include "report/output.h"
 #include "version.h"
 
-static const struct command *const commands[] = {&cmd_analyze, &cmd_dump, &cmd_list};
+static const struct subcommand *const commands[] = {&cmd_analyze, &cmd_dump, &cmd_list};
 
 static const char about[] =
     "bustap reads what Redis and Valkey Cluster nodes tell each other on their bus, and says what\n"
@@ -39,7 +39,7 @@ static int print_help(void) {
     return print(&buf);
 }
 
-static int print_command_help(const struct command *command) {
+static int print_command_help(const struct subcommand *command) {
     struct buf buf = {.max = 1 << 16};
     buf_printf(&buf, "usage: bustap %s [OPTION...] %s\n\n", command->name, command->arguments);
     buf_printf(&buf, "%s: %s.\n\n", command->name, command->help);
@@ -55,13 +55,13 @@ static int print_version(void) {
     return print(&buf);
 }
 
-int usage_error(const struct command *command, const char *what) {
+int usage_error(const struct subcommand *command, const char *what) {
     return say("%s: %s (`bustap help %s` shows how)", command->name, what, command->name);
 }
 
 /* ---- running ---- */
 
-static const struct command *command_named(const char *name) {
+static const struct subcommand *command_named(const char *name) {
     for (size_t i = 0; i < countof(commands); i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
@@ -73,11 +73,11 @@ static int unknown_command(const char *name) {
 }
 
 static int help_on(const char *name) {
-    const struct command *command = command_named(name);
+    const struct subcommand *command = command_named(name);
     return command ? print_command_help(command) : unknown_command(name);
 }
 
-static int run_command(const struct command *command, int argc, char *const *argv) {
+static int run_command(const struct subcommand *command, int argc, char *const *argv) {
     struct config config;
     struct err err;
     int status;
@@ -102,7 +102,7 @@ int main(int argc, char **argv) {
         return say(
             "usage: bustap COMMAND [OPTION...] [FILE...] (`bustap help` lists the commands)");
     const char *word = argv[1];
-    const struct command *command = command_named(word);
+    const struct subcommand *command = command_named(word);
     if (command)
         return run_command(command, argc - 2, argv + 2);
     if (is_one_of(word, "--version", "-V"))

@@ -98,15 +98,30 @@ static bool read_SEVERITY(void *member, const char *text, struct err *err) {
     return err_set(err, "'%.100s' is no severity: write info, notice, warning or critical", text);
 }
 
+/* Its index in the list; -1: it is not in it. */
+static int index_of(const char *const *names, size_t count, const char *text) {
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], text) == 0)
+            return (int)i;
+    return -1;
+}
+
 static bool read_COLOUR(void *member, const char *text, struct err *err) {
     static const char *const names[] = {"auto", "always", "never"};
-    for (size_t i = 0; i < countof(names); i++) {
-        if (strcmp(names[i], text) == 0) {
-            *(enum colour *)member = (enum colour)i;
-            return true;
-        }
-    }
-    return err_set(err, "'%.100s' is not a choice: write auto, always or never", text);
+    int index = index_of(names, countof(names), text);
+    if (index < 0)
+        return err_set(err, "'%.100s' is not a choice: write auto, always or never", text);
+    *(enum colour *)member = (enum colour)index;
+    return true;
+}
+
+static bool read_KEYS(void *member, const char *text, struct err *err) {
+    static const char *const names[] = {"none", "pseudonym", "full"};
+    int index = index_of(names, countof(names), text);
+    if (index < 0)
+        return err_set(err, "'%.100s' is not a choice: write full, pseudonym or none", text);
+    *(enum show_keys *)member = (enum show_keys)index;
+    return true;
 }
 
 #define OPTION_KINDS(KIND)                    \
@@ -117,7 +132,8 @@ static bool read_COLOUR(void *member, const char *text, struct err *err) {
     KIND(TARGET, MAY_TAKE_VALUE, "FILE")      \
     KIND(DETECTORS, TAKES_VALUE, "DETECTORS") \
     KIND(SEVERITY, TAKES_VALUE, "SEVERITY")   \
-    KIND(COLOUR, TAKES_VALUE, "WHEN")
+    KIND(COLOUR, TAKES_VALUE, "WHEN")         \
+    KIND(KEYS, TAKES_VALUE, "HOW")
 
 #define KIND(name, takes, value) KIND_##name,
 enum kind_index { OPTION_KINDS(KIND) };

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "report/format.h"
+#include "report/render.h"
 
 enum { FOR_ANALYZE = 1, FOR_DUMP = 2, FOR_LIST = 4, FOR_ALL = FOR_ANALYZE | FOR_DUMP | FOR_LIST };
 
@@ -31,6 +32,7 @@ struct config {
     uint64_t only, skip; /* bit i: detectors[i]; only 0: all */
     int fail_on;         /* enum severity, or SEVERITY_NEVER */
     enum colour colour;
+    enum show_keys keys;
     bool quiet, verbose, help, version;
 };
 

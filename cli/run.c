@@ -21,6 +21,7 @@ struct run {
     struct input input;
     struct engine *engine;
     struct timeline timeline;
+    struct siphash_key secrets[2]; /* of the tables, and of the pseudonyms of keys */
     struct sink sinks[SINKS];
     size_t sink_count;
 };
@@ -52,7 +53,9 @@ static bool add_sink(struct run *run, const struct sink_ops *ops, const char *pa
     struct sink_options options = {
         .colour = coloured(run->config),
         .brief = run->config->quiet,
-        .whole = run->config->verbose,
+        .style = {.whole = run->config->verbose,
+                  .keys = run->config->keys,
+                  .secret = run->secrets[1]},
         .sources = run->config->files.count,
     };
     if (is_input(run->config, path))
@@ -84,6 +87,7 @@ static void on_event(void *context, const struct event *event) {
 static bool open_engine(struct run *run, struct err *err) {
     const struct config *config = run->config;
     struct engine_options options = {
+        .key = run->secrets[0],
         .skip_detectors = config->skip | (config->only ? ~config->only : 0),
         .wants = run->kind->concludes ? EVENTS_CONCLUSIONS : EVENTS_ALL,
         .on_event = on_event,
@@ -94,8 +98,6 @@ static bool open_engine(struct run *run, struct err *err) {
         return err_set(err, "--only and --skip leave no detector to run");
     if (!run->kind->concludes)
         options.skip_detectors = UINT64_MAX;
-    if (getrandom(&options.key, sizeof options.key, 0) != sizeof options.key)
-        return err_set(err, "the system gives no random numbers (getrandom)");
     run->engine = engine_new(&options, err);
     return run->engine;
 }
@@ -103,6 +105,8 @@ static bool open_engine(struct run *run, struct err *err) {
 static bool run_open(struct run *run, struct err *err) {
     bool sha256 = run->kind->concludes && run->config->json.wanted;
     timeline_init(&run->timeline);
+    if (getrandom(run->secrets, sizeof run->secrets, 0) != sizeof run->secrets)
+        return err_set(err, "the system gives no random numbers (getrandom)");
     return input_open(&run->input, run->config, sha256, err) && open_engine(run, err) &&
            open_sinks(run, err);
 }

@@ -6,7 +6,7 @@
 #include "report/sink.h"
 
 struct run_kind {
-    const struct command *command;
+    const struct subcommand *command;
     const struct sink_ops *text, *json;
     bool concludes; /* detectors, timeline and hashes of the input are wanted */
 };

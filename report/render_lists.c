@@ -49,16 +49,16 @@ static void short_entry(struct buf *buf, const struct bus_gossip_entry *entry) {
     render_node_short(buf, entry->node);
 }
 
-void text_GOSSIP(struct buf *buf, const void *value, bool whole) {
-    const struct bus_gossip *gossip = value;
+void text_GOSSIP(struct buf *buf, struct field_value value) {
+    const struct bus_gossip *gossip = value.at;
     if (gossip->count == 0)
         return;
     buf_u64(buf, gossip->count);
     for (size_t i = 0; i < gossip->count; i++) {
         struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
-        if (whole)
+        if (value.style->whole)
             buf_add(buf, ",", 1);
-        (whole ? whole_entry : short_entry)(buf, &entry);
+        (value.style->whole ? whole_entry : short_entry)(buf, &entry);
     }
 }
 
@@ -77,8 +77,8 @@ static void json_entry(struct json *json, const struct bus_gossip_entry *entry) 
     json_close(json, '}');
 }
 
-void json_GOSSIP(struct json *json, const char *key, const void *value) {
-    const struct bus_gossip *gossip = value;
+void json_GOSSIP(struct json *json, const char *key, struct field_value value) {
+    const struct bus_gossip *gossip = value.at;
     json_open(json, key, '[');
     for (size_t i = 0; i < gossip->count; i++) {
         struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
@@ -112,15 +112,15 @@ static void text_extension(struct buf *buf, const struct bus_extension *extensio
     }
 }
 
-void text_EXTENSIONS(struct buf *buf, const void *value, bool whole) {
-    struct bus_extensions walk = *(const struct bus_extensions *)value;
+void text_EXTENSIONS(struct buf *buf, struct field_value value) {
+    struct bus_extensions walk = *(const struct bus_extensions *)value.at;
     struct bus_extension extension;
     bool bad = false; /* the decoder has reported it as an anomaly */
     size_t from = buf->len;
     while (bus_extension_next(&walk, &extension, &bad)) {
         if (buf->len > from)
             buf_add(buf, ",", 1);
-        text_extension(buf, &extension, whole);
+        text_extension(buf, &extension, value.style->whole);
     }
 }
 
@@ -141,8 +141,8 @@ static void json_extension(struct json *json, const struct bus_extension *extens
     json_close(json, '}');
 }
 
-void json_EXTENSIONS(struct json *json, const char *key, const void *value) {
-    struct bus_extensions walk = *(const struct bus_extensions *)value;
+void json_EXTENSIONS(struct json *json, const char *key, struct field_value value) {
+    struct bus_extensions walk = *(const struct bus_extensions *)value.at;
     struct bus_extension extension;
     bool bad = false;
     json_open(json, key, '[');

@@ -7,26 +7,16 @@
 #include "report/format.h"
 #include "report/link_types.h"
 #include "report/render.h"
-#include "report/sink.h"
-#include "report/view.h"
+#include "report/report_json.h"
 
 enum { PIECE = 64 << 10, PRETTY_DEPTH = 3 };
 
-struct writer {
-    struct json json;
-    struct sink *sink;
-    const struct report *report;
-    const struct model *model;
-    const struct view *view;
-};
-
-/* Called wherever much has been added. */
-static void piece(struct writer *w) {
+void writer_piece(struct writer *w) {
     if (w->sink->buf.len > PIECE)
         sink_flush(w->sink);
 }
 
-static void node_id(struct writer *w, const char *key, uint32_t index) {
+void writer_node(struct writer *w, const char *key, uint32_t index) {
     render_json_node(&w->json, key, index == NODE_NONE ? NULL : model_node(w->model, index)->id);
 }
 
@@ -63,7 +53,7 @@ static void source(struct json *json, const struct source_info *info) {
     json_close(json, '}');
 }
 
-static void anomalies(struct json *json, const uint64_t counts[AN_COUNT]) {
+void writer_anomalies(struct json *json, const uint64_t counts[AN_COUNT]) {
     json_open(json, "anomalies", '{');
     for (size_t i = 0; i < AN_COUNT; i++)
         if (counts[i])
@@ -95,6 +85,7 @@ static void flows(struct writer *w, const struct model_books *books) {
     json_open(json, "flows", '{');
     json_u64(json, "all", stats.flows);
     json_u64(json, "bus", books->bus_flows);
+    traffic(json, "resp", &books->resp);
     traffic(json, "tls", &books->tls);
     traffic(json, "other", &books->other);
     json_u64(json, "evicted", stats.flows_evicted);
@@ -124,10 +115,10 @@ static void capture(struct writer *w) {
     json_time(json, "last", tally->last);
     loss(w, books);
     flows(w, books);
-    anomalies(json, books->other_anomalies);
+    writer_anomalies(json, books->other_anomalies);
     json_text(json, "damage", w->report->damage);
     json_close(json, '}');
-    piece(w);
+    writer_piece(w);
 }
 
 /* ---- bus ---- */
@@ -148,13 +139,13 @@ static void by_node(struct writer *w) {
         if (!node->heard && !view_messages(node->sent) && !view_messages(node->received))
             continue;
         json_open(json, NULL, '{');
-        node_id(w, "node", (uint32_t)i);
+        writer_node(w, "node", (uint32_t)i);
         address(json, "addr", node);
         messages(json, "sent", node->sent);
         messages(json, "received", node->received);
         json_u64(json, "bytes_sent", node->bytes_sent);
         json_close(json, '}');
-        piece(w);
+        writer_piece(w);
     }
     json_close(json, ']');
 }
@@ -170,8 +161,8 @@ static void microseconds(struct json *json, const char *key, bool known, nstime 
 static void link(struct writer *w, const struct link *link) {
     struct json *json = &w->json;
     json_open(json, NULL, '{');
-    node_id(w, "from", link->from);
-    node_id(w, "to", link->to);
+    writer_node(w, "from", link->from);
+    writer_node(w, "to", link->to);
     json_u64(json, "connections", link->connections);
     json_u64(json, "unanswered", link->unanswered);
     json_u64(json, "refused", link->refused);
@@ -190,7 +181,7 @@ static void link(struct writer *w, const struct link *link) {
     json_u64(json, "gap_bytes", link->gap_bytes);
     json_u64(json, "unacked_bytes", link->unacked_bytes);
     json_close(json, '}');
-    piece(w);
+    writer_piece(w);
 }
 
 static void bus(struct writer *w) {
@@ -201,7 +192,7 @@ static void bus(struct writer *w) {
     by_node(w);
     json_u64(json, "bytes", books->bus_bytes);
     json_u64(json, "undecoded_bytes", books->undecoded_bytes);
-    anomalies(json, books->bus_anomalies);
+    writer_anomalies(json, books->bus_anomalies);
     json_open(json, "unclaimed", '{');
     messages(json, "sent", books->unclaimed_sent);
     messages(json, "received", books->unclaimed_received);
@@ -211,20 +202,7 @@ static void bus(struct writer *w) {
         link(w, model_link(w->model, i));
     json_close(json, ']');
     json_close(json, '}');
-    piece(w);
-}
-
-/* Client traffic is not decoded yet: its place in the report. */
-static void clients(struct json *json) {
-    json_open(json, "clients", '{');
-    json_open(json, "servers", '[');
-    json_close(json, ']');
-    json_u64(json, "undecoded_bytes", 0);
-    json_u64(json, "unanswered", 0);
-    json_u64(json, "unmatched_replies", 0);
-    json_open(json, "anomalies", '{');
-    json_close(json, '}');
-    json_close(json, '}');
+    writer_piece(w);
 }
 
 /* ---- cluster ---- */
@@ -246,11 +224,11 @@ static void cluster_node(struct writer *w, uint32_t index) {
     const struct node *node = model_node(w->model, index);
     struct json *json = &w->json;
     json_open(json, NULL, '{');
-    node_id(w, "id", index);
+    writer_node(w, "id", index);
     address(json, "addr", node);
     json_u64(json, "bus_port", node->bus_port);
     json_text(json, "role", node->replica ? "replica" : "primary");
-    node_id(w, "primary", node->primary);
+    writer_node(w, "primary", node->primary);
     struct buf slots = {.max = SLOTS_TEXT};
     view_slots_of(w->view, index, &slots);
     json_text_of(json, "slots", bytes_of(slots.data, slots.len));
@@ -264,7 +242,7 @@ static void cluster_node(struct writer *w, uint32_t index) {
     json_time(json, "first_seen", node->first_seen);
     json_time(json, "last_seen", node->last_seen);
     json_close(json, '}');
-    piece(w);
+    writer_piece(w);
 }
 
 static void slot_range(struct writer *w, const struct view_range *range) {
@@ -274,10 +252,10 @@ static void slot_range(struct writer *w, const struct view_range *range) {
     buf_range(&text, 0, range->first, range->last);
     json_text(json, "range", text.data);
     buf_free(&text);
-    node_id(w, "owner", range->owner);
+    writer_node(w, "owner", range->owner);
     json_u64(json, "config_epoch", model_node(w->model, range->owner)->config_epoch);
     json_close(json, '}');
-    piece(w);
+    writer_piece(w);
 }
 
 /* The members in full; of those that the majority has forgotten the ids. */
@@ -288,7 +266,7 @@ static void members(struct writer *w, bool are_members) {
         if (are_members)
             cluster_node(w, i);
         else
-            node_id(w, NULL, i);
+            writer_node(w, NULL, i);
     }
 }
 
@@ -330,7 +308,7 @@ static void timeline(struct writer *w) {
         json_u64(json, "frame", entry->frame);
         json_u64(json, "source", entry->source);
         json_close(json, '}');
-        piece(w);
+        writer_piece(w);
     }
     json->pretty = PRETTY_DEPTH;
     json_close(json, ']');
@@ -405,7 +383,7 @@ static void finding(struct writer *w, const struct finding *finding, size_t numb
     json_text(json, "verdict", finding->verdict);
     facts(json, finding);
     json_close(json, '}');
-    piece(w);
+    writer_piece(w);
 }
 
 static void findings(struct writer *w) {
@@ -429,7 +407,8 @@ static void whole(struct writer *w) {
     json_close(json, '}');
     capture(w);
     bus(w);
-    clients(json);
+    writer_clients(w);
+    writer_replication(w);
     cluster(w);
     timeline(w);
     findings(w);

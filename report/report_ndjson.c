@@ -4,7 +4,7 @@
 
 static void event_object(struct sink *sink, const struct event *event) {
     struct json json = {.buf = &sink->buf};
-    render_json(&json, event);
+    render_json(&json, event, &sink->options.style);
     buf_add(&sink->buf, "\n", 1);
     sink_flush(sink);
 }

@@ -266,6 +266,8 @@ static void sections(struct page *page) {
     page_nodes(page);
     page_slots(page);
     page_timeline(page);
+    page_clients(page);
+    page_replication(page);
     page_links(page);
     page_messages(page);
     page_unseen(page);

@@ -53,4 +53,7 @@ void page_slots(struct page *page);
 void page_links(struct page *page);
 void page_messages(struct page *page);
 
+void page_clients(struct page *page);
+void page_replication(struct page *page);
+
 #endif

@@ -91,6 +91,23 @@ static void unseen_bus(struct page *page, bool *any) {
                  " of further links, past the cap on links (bustap list limits)");
 }
 
+#define PAST_CAP ", past the cap (bustap list limits): counted together"
+
+static void unseen_clients(struct page *page, bool *any) {
+    const struct model_books *books = page->books;
+    unseen_count(page, any, books->unanswered, "request", " of clients without a reply");
+    unseen_count(page, any, books->unmatched, "answer", " to clients without a request");
+    unseen_count(page, any, books->resp_undecoded_bytes, "byte",
+                 " on client connections belong to no request and no reply");
+    unseen_count(page, any, books->resp_joined, "client connection",
+                 " joined in the middle: what was said before is not known");
+    unseen_count(page, any, books->servers_over_cap, "connection", " to further servers" PAST_CAP);
+    unseen_count(page, any, books->clients_over_cap, "connection", " of further clients" PAST_CAP);
+    unseen_count(page, any, books->commands_over_cap, "use", " of further commands" PAST_CAP);
+    unseen_count(page, any, books->replications_over_cap, "replication link",
+                 " not followed, past the cap (bustap list limits)");
+}
+
 void page_unseen(struct page *page) {
     const struct model_books *books = page->books;
     struct decoder_stats stats = engine_decoder_stats(page->report->engine);
@@ -105,13 +122,15 @@ void page_unseen(struct page *page) {
     unseen_count(page, &any, page->view->truncated_packets, "packet",
                  " cut short by the capture's snaplen");
     unseen_bus(page, &any);
+    unseen_clients(page, &any);
     unseen_traffic(page, &any, &books->tls, "encrypted connection",
                    "): TLS; sizes and times are all that shows");
     unseen_traffic(page, &any, &books->other, "other connection",
-                   "), among them the clients': not decoded yet");
+                   "): neither bus nor clients nor replicas, as far as can be told");
     unseen_count(page, &any, stats.flows_evicted, "connection",
                  " forgotten early to stay within the cap (bustap list limits)");
     unseen_anomalies(page, &any, books->bus_anomalies, " on the bus");
+    unseen_anomalies(page, &any, books->client_anomalies, " of a client or server");
     unseen_anomalies(page, &any, books->other_anomalies, "");
 }
 
@@ -156,7 +175,13 @@ static void packets_line(struct page *page, const struct tally *tally) {
     buf_count(buf, stats.flows, "connection");
     buf_text(buf, ", ");
     buf_u64(buf, page->books->bus_flows);
-    buf_text(buf, " of them bus links; ");
+    buf_text(buf, " of them bus links");
+    if (page->books->resp.flows > 0) {
+        buf_text(buf, ", ");
+        buf_u64(buf, page->books->resp.flows);
+        buf_text(buf, " of clients and replicas");
+    }
+    buf_text(buf, "; ");
     buf_u64(buf, stats.other_packets);
     buf_text(buf, " packets not TCP\n");
 }

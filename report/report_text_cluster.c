@@ -13,13 +13,13 @@ enum {
 };
 
 static size_t rows_shown(const struct page *page, size_t rows, size_t most) {
-    return page->options->whole ? rows : min_size(rows, most);
+    return page->options->style.whole ? rows : min_size(rows, most);
 }
 
 /* Ends a cell, cut to a width. */
 static void cut_cell(const struct page *page, struct columns *columns, size_t from, size_t width) {
     struct buf *cells = &columns->cells;
-    if (!page->options->whole && cells->len - from > width) {
+    if (!page->options->style.whole && cells->len - from > width) {
         buf_cut(cells, from + width - 3);
         buf_text(cells, "...");
     }

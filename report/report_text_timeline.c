@@ -73,7 +73,7 @@ static void put_line(struct page *page, const struct lines *lines) {
 
 /* Prints the lines, or the first and last of too many. Returns how many were left out. */
 static size_t put_lines(struct page *page, struct lines lines, size_t total) {
-    bool all = page->options->whole || total <= LINES_SHOWN;
+    bool all = page->options->style.whole || total <= LINES_SHOWN;
     for (size_t line = 0; next_line(&lines); line++) {
         if (all || line < LINES_SHOWN / 2 || line >= total - LINES_SHOWN / 2)
             put_line(page, &lines);
@@ -94,11 +94,12 @@ static void heading(struct page *page, nstime first) {
 
 void page_timeline(struct page *page) {
     const struct timeline *timeline = page->report->timeline;
-    struct lines lines = {.timeline = timeline, .each = page->options->whole, .routine = true};
+    struct lines lines = {
+        .timeline = timeline, .each = page->options->style.whole, .routine = true};
     if (timeline->count == 0)
         return;
     size_t everything = count_lines(lines);
-    lines.routine = page->options->whole || everything <= LINES_SHOWN;
+    lines.routine = page->options->style.whole || everything <= LINES_SHOWN;
     size_t total = count_lines(lines);
     heading(page, timeline->entries[0].time);
     size_t left_out = put_lines(page, lines, total) + (everything - total);

@@ -6,6 +6,7 @@
 #include "analysis/engine.h"
 #include "capture/merge.h"
 #include "report/output.h"
+#include "report/render.h"
 #include "report/timeline.h"
 
 /* What was read: packets within --from, --to and -c. */
@@ -26,9 +27,9 @@ struct report {
 
 struct sink_options {
     bool colour;
-    bool brief;     /* only the verdict */
-    bool whole;     /* no table is cut, no id shortened */
-    size_t sources; /* captures that are read */
+    bool brief;                /* only the verdict */
+    struct render_style style; /* whole: no table is cut either */
+    size_t sources;            /* captures that are read */
 };
 
 struct sink;

@@ -18,6 +18,8 @@ enum {
     TIMELINE_TEXT_MAX = 8 << 20, /* all sentences; what no longer fits is left out */
 };
 
+static const struct render_style short_style; /* ids are cut */
+
 static const char *const templates[EV_COUNT] = {
     [EV_node_seen] = "{#about} appears at {addr}, told by {=node}",
     [EV_node_heard] =
@@ -97,7 +99,7 @@ static bool put_field(struct sentence *sentence, const char *name, size_t len) {
     if (or_itself && is_about_itself(sentence->event, field))
         buf_text(sentence->buf, "itself");
     else if (short_id || field->kind != FIELD_NODE || !put_address(sentence, field))
-        render_field(sentence->buf, sentence->event, field, false);
+        render_field(sentence->buf, sentence->event, field, &short_style);
     return sentence->buf->len > before;
 }
 
@@ -129,7 +131,7 @@ void timeline_sentence(struct buf *buf, const struct model *model, const struct 
     if (template)
         (void)put_template(&sentence, template, template + strlen(template));
     else
-        render_fields(buf, event, event_rows[event->type].fields(), false);
+        render_fields(buf, event, event_rows[event->type].fields(), &short_style);
 }
 
 /* ---- the record ---- */

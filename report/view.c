@@ -79,3 +79,12 @@ uint64_t view_messages(const message_counts counts) {
         sum += counts[i];
     return sum;
 }
+
+uint32_t view_node_at(const struct model *model, const struct endpoint *addr) {
+    for (size_t i = model_node_count(model); i-- > 0;) { /* the younger one has it now */
+        const struct node *node = model_node(model, i);
+        if (node->addr_known && endpoint_equal(&node->addr, addr))
+            return (uint32_t)i;
+    }
+    return NODE_NONE;
+}

@@ -33,4 +33,7 @@ int view_worst(const struct engine *engine);
 
 uint64_t view_messages(const message_counts counts); /* of all types */
 
+/* The node that has this address; NODE_NONE: none that is known. */
+uint32_t view_node_at(const struct model *model, const struct endpoint *addr);
+
 #endif

@@ -1,0 +1,27 @@
+/* report_json.h - the parts of the JSON report; private to report_json*.c. */
+#ifndef BUSTAP_REPORT_REPORT_JSON_H
+#define BUSTAP_REPORT_REPORT_JSON_H
+
+#include "report/sink.h"
+#include "report/view.h"
+
+struct writer {
+    struct json json;
+    struct sink *sink;
+    const struct report *report;
+    const struct model *model;
+    const struct view *view;
+};
+
+/* Called wherever much has been added. */
+void writer_piece(struct writer *w);
+
+/* The id of a node, null for NODE_NONE. */
+void writer_node(struct writer *w, const char *key, uint32_t node);
+
+void writer_anomalies(struct json *json, const uint64_t counts[AN_COUNT]);
+
+void writer_clients(struct writer *w);
+void writer_replication(struct writer *w);
+
+#endif

@@ -1,0 +1,191 @@
+/* report_json_clients.c - the JSON report on clients, servers and replication. */
+#include "analysis/model_clients.h"
+#include "report/render.h"
+#include "report/report_json.h"
+
+/* ---- values ---- */
+
+static void words(struct json *json, const char *key, const struct by_word *counts) {
+    json_open(json, key, '{');
+    for (uint32_t i = 0; i < counts->count; i++)
+        json_u64(json, counts->list[i].word, counts->list[i].count);
+    json_close(json, '}');
+}
+
+/* All null if nothing was timed. */
+static void latency(struct json *json, const char *key, const struct histogram *histogram) {
+    static const struct {
+        const char *key;
+        unsigned per_mille;
+    } shown[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}, {"max", 1000}};
+    json_open(json, key, '{');
+    for (size_t i = 0; i < countof(shown); i++) {
+        if (histogram->count == 0)
+            json_null(json, shown[i].key);
+        else if (shown[i].per_mille == 1000)
+            json_u64(json, shown[i].key, histogram->max);
+        else
+            json_u64(json, shown[i].key, histogram_percentile(histogram, shown[i].per_mille));
+    }
+    json_close(json, '}');
+}
+
+static void offset(struct json *json, const char *key, uint64_t value) {
+    if (value == NOT_KNOWN)
+        json_null(json, key);
+    else
+        json_u64(json, key, value);
+}
+
+/* ---- commands ---- */
+
+static void command(struct json *json, const char *key, const struct command_stats *stats) {
+    json_open(json, key, '{');
+    json_u64(json, "requests", stats->requests);
+    json_u64(json, "calls", stats->calls);
+    json_u64(json, "errors", stats->errors);
+    json_u64(json, "bytes", stats->bytes);
+    latency(json, "latency_us", &stats->latency);
+    json_close(json, '}');
+}
+
+/* As INFO commandstats counts them. */
+static void calls(struct json *json, const struct server *server) {
+    json_open(json, "commands", '{');
+    for (size_t i = 0; i < command_count; i++)
+        if (server->commands[i] && server->commands[i]->calls)
+            json_u64(json, command_rows[i].name, server->commands[i]->calls);
+    json_close(json, '}');
+    json_u64(json, "unknown_commands", server->rest.calls);
+}
+
+static void by_command(struct json *json, const struct server *server) {
+    json_open(json, "by_command", '{');
+    for (size_t i = 0; i < command_count; i++)
+        if (server->commands[i])
+            command(json, command_rows[i].name, server->commands[i]);
+    json_close(json, '}');
+}
+
+/* ---- servers and clients ---- */
+
+static void server_counts(struct json *json, const struct server *server) {
+    struct histogram all;
+    json_u64(json, "requests", server->requests);
+    json_u64(json, "replies", server->replies);
+    json_u64(json, "request_bytes", server->request_bytes);
+    json_u64(json, "reply_bytes", server->reply_bytes);
+    json_u64(json, "unanswered", server->unanswered);
+    json_u64(json, "unmatched_replies", server->unmatched);
+    calls(json, server);
+    words(json, "errors", &server->errors);
+    json_u64(json, "errors_left_out", server->errors.over);
+    words(json, "redirects", &server->redirects);
+    words(json, "pushes", &server->pushes);
+    model_server_latency(server, &all);
+    latency(json, "latency_us", &all);
+    latency(json, "blocking_latency_us", &server->blocking);
+    by_command(json, server);
+}
+
+static void server(struct writer *w, const struct server *server) {
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    if (server->others) {
+        json_null(json, "addr");
+        json_null(json, "node");
+    } else {
+        render_json_endpoint(json, "addr", &server->addr);
+        writer_node(w, "node", view_node_at(w->model, &server->addr));
+    }
+    server_counts(json, server);
+    json_close(json, '}');
+    writer_piece(w);
+}
+
+static void client(struct writer *w, const struct client *client) {
+    struct json *json = &w->json;
+    char addr[ENDPOINT_TEXT];
+    endpoint_ip_text(&client->addr, addr);
+    json_open(json, NULL, '{');
+    json_text(json, "addr", client->others ? NULL : addr);
+    json_u64(json, "connections", client->connections);
+    json_u64(json, "requests", client->requests);
+    json_u64(json, "bytes", client->bytes);
+    json_u64(json, "errors", client->errors);
+    json_close(json, '}');
+    writer_piece(w);
+}
+
+static void sums(struct writer *w, const struct model_books *books) {
+    struct json *json = &w->json;
+    json_u64(json, "undecoded_bytes", books->resp_undecoded_bytes);
+    json_u64(json, "unanswered", books->unanswered);
+    json_u64(json, "unmatched_replies", books->unmatched);
+    json_u64(json, "joined_connections", books->resp_joined);
+    writer_anomalies(json, books->client_anomalies);
+    json_u64(json, "servers_over_cap", books->servers_over_cap);
+    json_u64(json, "clients_over_cap", books->clients_over_cap);
+    json_u64(json, "commands_over_cap", books->commands_over_cap);
+}
+
+void writer_clients(struct writer *w) {
+    struct json *json = &w->json;
+    json_open(json, "clients", '{');
+    json_open(json, "servers", '[');
+    for (size_t i = 0; i < model_server_count(w->model); i++)
+        server(w, model_server(w->model, i));
+    json_close(json, ']');
+    json_open(json, "by_client", '[');
+    for (size_t i = 0; i < model_client_count(w->model); i++)
+        client(w, model_client(w->model, i));
+    json_close(json, ']');
+    sums(w, model_books(w->model));
+    json_close(json, '}');
+    writer_piece(w);
+}
+
+/* ---- replication ---- */
+
+static void stream_commands(struct json *json, const char *key, const uint64_t *counts) {
+    json_open(json, key, '{');
+    for (size_t i = 0; counts && i < command_count; i++)
+        if (counts[i])
+            json_u64(json, command_rows[i].name, counts[i]);
+    json_close(json, '}');
+}
+
+static void replication(struct writer *w, const struct replication *link) {
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    json_text(json, "kind", link->kind);
+    render_json_endpoint(json, "primary", &link->primary);
+    render_json_endpoint(json, "replica", &link->replica);
+    json_text(json, "replid", link->replid[0] ? link->replid : NULL);
+    offset(json, "base_offset", link->base_offset);
+    offset(json, "offset", link->offset);
+    offset(json, "acked", link->acked);
+    json_u64(json, "full_resyncs", link->full_resyncs);
+    json_u64(json, "partial_resyncs", link->partial_resyncs);
+    json_u64(json, "refused", link->refused);
+    json_u64(json, "rdb_bytes", link->rdb_bytes);
+    json_u64(json, "stream_bytes", link->stream_bytes);
+    stream_commands(json, "commands", link->commands);
+    json_u64(json, "unknown_commands", link->commands ? link->commands[command_count] : 0);
+    if (link->back) /* a migration's target talks, too */
+        stream_commands(json, "commands_back", link->back);
+    json_time(json, "first", link->first);
+    json_time(json, "last", link->last);
+    json_close(json, '}');
+    writer_piece(w);
+}
+
+void writer_replication(struct writer *w) {
+    unsigned pretty = w->json.pretty--; /* a link a line */
+    json_open(&w->json, "replication", '[');
+    for (size_t i = 0; i < model_replication_count(w->model); i++)
+        replication(w, model_replication(w->model, i));
+    w->json.pretty = pretty;
+    json_close(&w->json, ']');
+    json_u64(&w->json, "replications_over_cap", model_books(w->model)->replications_over_cap);
+}
