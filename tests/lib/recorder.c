@@ -70,10 +70,29 @@ static void put_endpoint(struct buf *buf, const struct endpoint *endpoint) {
     buf_text(buf, text);
 }
 
+/* Those that were kept, as they are. */
+static void put_keys(struct buf *buf, const struct request_keys *request) {
+    struct command_keys keys;
+    if (!request->command || !request->args ||
+        !command_keys(request->command, request->args, &keys))
+        return;
+    for (uint64_t i = 0; i < keys.count + (keys.extra > 0); i++) {
+        uint64_t at = i < keys.count ? keys.first + i * keys.step : keys.extra;
+        if (at >= request->args->kept)
+            break;
+        buf_text(buf, i ? "," : "");
+        buf_wire_text(buf, request->args->list[at], 256);
+    }
+}
+
 static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
     switch (kind) {
     case FIELD_NUM:
         if (*(const uint64_t *)at)
+            buf_printf(buf, "%llu", (unsigned long long)*(const uint64_t *)at);
+        break;
+    case FIELD_MAYBE:
+        if (*(const uint64_t *)at != NOT_KNOWN)
             buf_printf(buf, "%llu", (unsigned long long)*(const uint64_t *)at);
         break;
     case FIELD_BOOL:
@@ -86,6 +105,14 @@ static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
         if (*(const char *const *)at)
             buf_printf(buf, "%.8s", *(const char *const *)at);
         break;
+    case FIELD_COMMAND:
+        if (*(const struct command *const *)at)
+            buf_text(buf, (*(const struct command *const *)at)->name);
+        break;
+    case FIELD_KEYS:
+        put_keys(buf, at);
+        break;
+    case FIELD_WORD_OF:
     case FIELD_TEXT:
         buf_wire_text(buf, *(const struct bytes *)at, 256);
         break;

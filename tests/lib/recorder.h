@@ -2,7 +2,7 @@
  * what differs. It prints every field of the schema, in its own way, not the reports'.
  *
  *   struct recorder r = {.quiet = true, .without = "gossip slots"};
- *   decoder_new(key, recorder_event, &r);
+ *   decoder_new(key, EVENTS_ALL, recorder_event, &r);
  *   ...
  *   assert_true(recorder_same(&expected, &r));        or
  *   assert_recorded(&r, "tcp-open 10.0.0.1:40000 > 10.0.0.2:16379");

@@ -7,6 +7,7 @@
 #ifndef BUSTAP_TESTS_WHOLE_RUN_H
 #define BUSTAP_TESTS_WHOLE_RUN_H
 
+#include "analysis/model_clients.h"
 #include "report/sink.h"
 
 #include <stdio.h>
@@ -63,7 +64,7 @@ static inline void whole_event(void *context, const struct event *event) {
 
 static inline void whole_open_sinks(struct whole_run *run, const char *path) {
     struct err err;
-    struct sink_options options = {.whole = true, .sources = 1};
+    struct sink_options options = {.style = {.whole = true, .keys = SHOW_KEYS}, .sources = 1};
     whole_claim(sink_count <= countof(run->sinks), "more sinks than whole_run.h has room for");
     for (size_t i = 0; i < sink_count && !run->silent; i++) {
         if (sink_open(&run->sinks[run->sink_count], sinks[i], &options, path, &err))
@@ -83,6 +84,26 @@ static inline void whole_check_books(const struct model *model) {
         whole_claim(sent == books->messages[type], "the books of what was sent do not add up");
         whole_claim(received <= sent, "more was received than was sent");
     }
+}
+
+/* Whatever found no row of its own is in the one that others share. */
+static inline void whole_check_clients(const struct model *model) {
+    uint64_t asked = 0, heard = 0, unanswered = 0, unmatched = 0;
+    for (size_t i = 0; i < model_client_count(model); i++)
+        asked += model_client(model, i)->requests;
+    for (size_t i = 0; i < model_server_count(model); i++) {
+        const struct server *server = model_server(model, i);
+        uint64_t requests = server->rest.requests;
+        for (size_t row = 0; row < command_count; row++)
+            requests += server->commands[row] ? server->commands[row]->requests : 0;
+        whole_claim(requests == server->requests, "a server's commands do not add up");
+        heard += server->requests;
+        unanswered += server->unanswered;
+        unmatched += server->unmatched;
+    }
+    whole_claim(asked == heard, "clients asked other than servers heard");
+    whole_claim(unanswered == model_books(model)->unanswered, "unanswered requests got lost");
+    whole_claim(unmatched == model_books(model)->unmatched, "unmatched replies got lost");
 }
 
 /* Nothing in it that a terminal would obey. */
@@ -112,6 +133,7 @@ static inline void whole_finish(struct whole_run *run, struct merge *merge, cons
     struct err err;
     engine_finish(run->engine, &facts);
     whole_check_books(engine_model(run->engine));
+    whole_check_clients(engine_model(run->engine));
     for (size_t i = 0; i < run->sink_count; i++)
         (void)sink_finish(&run->sinks[i], &report, &err);
 }

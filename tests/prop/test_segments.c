@@ -107,7 +107,7 @@ struct run {
 
 static void run_start(struct run *run, const struct recorder *wants) {
     *run = (struct run){.heard = *wants};
-    run->decoder = decoder_new((struct siphash_key){1, 2}, recorder_event, &run->heard);
+    run->decoder = decoder_new((struct siphash_key){1, 2}, EVENTS_ALL, recorder_event, &run->heard);
     assert_non_null(run->decoder);
 }
 
@@ -383,7 +383,7 @@ static void same_messages_in_every_shape(void **state) {
 static void run_packets(struct run *run, const struct packets *packets, size_t count,
                         struct siphash_key key, bool whole) {
     *run = (struct run){.heard = {.placed = true, .quiet = true}};
-    run->decoder = decoder_new(key, recorder_event, &run->heard);
+    run->decoder = decoder_new(key, EVENTS_ALL, recorder_event, &run->heard);
     assert_non_null(run->decoder);
     for (size_t i = 0; i < count; i++)
         decoder_packet(run->decoder, &packets->list[i]);

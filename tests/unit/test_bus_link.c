@@ -38,7 +38,7 @@ static void on_event(void *context, const struct event *event) {
 
 static void start(void) {
     decoder_free(decoder);
-    decoder = decoder_new((struct siphash_key){1, 2}, on_event, &heard);
+    decoder = decoder_new((struct siphash_key){1, 2}, EVENTS_ALL, on_event, &heard);
     assert_non_null(decoder);
     lan = (struct lan){.deliver = deliver};
     talk = talk_between(&lan, 1, 40000, 2, 16379);

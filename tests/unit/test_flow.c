@@ -220,7 +220,7 @@ static int start_decoder(void **state) {
                                       "tcp-zero-window anomaly flow-end",
                               .without = "offset",
                               .quiet = true};
-    decoder = decoder_new((struct siphash_key){1, 2}, on_event, &heard);
+    decoder = decoder_new((struct siphash_key){1, 2}, EVENTS_ALL, on_event, &heard);
     lan = (struct lan){.deliver = deliver};
     talk = talk_between(&lan, 1, 40000, 2, 6379);
     return decoder ? 0 : -1;

@@ -285,6 +285,8 @@ static void test_json_wants_no_memory(void **state) {
 
 /* ---- fields ---- */
 
+static struct render_style style; /* the shortest, unless a test says otherwise */
+
 static const struct event_field *field_of(const struct event *event, const char *name) {
     const struct event_field *field = event_rows[event->type].fields();
     while (field->name && strcmp(field->name, name) != 0)
@@ -294,7 +296,7 @@ static const struct event_field *field_of(const struct event *event, const char 
 }
 
 static void assert_field(const struct event *event, const char *name, const char *expected) {
-    render_field(&text, event, field_of(event, name), false);
+    render_field(&text, event, field_of(event, name), &style);
     assert_text(expected);
 }
 
@@ -399,7 +401,7 @@ static void test_every_kind_as_json(void **state) {
     };
     (void)state;
     event.bus_message.light = false;
-    render_json(&json, &event);
+    render_json(&json, &event, &style);
     for (size_t i = 0; i < countof(members); i++)
         if (!strstr(text.data, members[i]))
             fail_msg("%s is not in %s", members[i], text.data);
@@ -412,7 +414,7 @@ static void test_what_is_not_known_is_null(void **state) {
     struct event event = some_message();
     struct json json = {.buf = &text};
     (void)state;
-    render_json(&json, &event);
+    render_json(&json, &event, &style);
     assert_non_null(strstr(text.data, "\"light\":true"));
     assert_non_null(strstr(text.data, "\"config_epoch\":null"));
     assert_non_null(strstr(text.data, "\"slots\":null"));
@@ -424,9 +426,9 @@ static void test_what_says_nothing_is_left_out(void **state) {
     struct event message = {.type = EV_bus_message, .bus_message = {.about_epoch = 9}};
     struct event epoch = {.type = EV_node_epoch, .node_epoch = {.config_epoch = 1}};
     (void)state;
-    render_fields(&text, &message, event_rows[EV_bus_message].fields(), false);
+    render_fields(&text, &message, event_rows[EV_bus_message].fields(), &style);
     assert_text(" about_epoch=9");
-    render_fields(&text, &epoch, event_rows[EV_node_epoch].fields(), false);
+    render_fields(&text, &epoch, event_rows[EV_node_epoch].fields(), &style);
     assert_text(" config_epoch=1 was=0");
 }
 
@@ -436,11 +438,141 @@ static void test_every_event(void **state) {
     for (int type = 0; type < EV_COUNT; type++) {
         struct event event = {.type = (enum event_type)type};
         struct json json = {.buf = &text};
-        render_fields(&text, &event, event_rows[type].fields(), true);
-        render_json(&json, &event);
+        render_fields(&text, &event, event_rows[type].fields(),
+                      &(struct render_style){.whole = true});
+        render_json(&json, &event, &style);
         assert_non_null(strstr(text.data, event_rows[type].name));
     }
     assert_false(text.failed);
+}
+
+/* ---- fields of requests ---- */
+
+static struct command_index *command_names;
+
+static const struct command *command_named(const char *name) {
+    if (!command_names)
+        command_names = command_index_new();
+    return command_find(command_names, bytes_str(name), bytes_str(""));
+}
+
+static struct event some_request(const struct request_args *args) {
+    const struct command *command = command_named((const char *)args->list[0].data);
+    return (struct event){.type = EV_request,
+                          .request = {.command = command,
+                                      .args = args->count,
+                                      .bytes = 40,
+                                      .slot = NOT_KNOWN,
+                                      .keys = {command, args}}};
+}
+
+static void test_fields_of_requests(void **state) {
+    struct event request = {.type = EV_request, .request = {.args = 1, .slot = NOT_KNOWN}};
+    struct event reply = {.type = EV_reply,
+                          .reply = {.command = command_named("get"),
+                                    .type = "error",
+                                    .latency_us = 12,
+                                    .error = bytes_str("MOVED"),
+                                    .request_frame = NOT_KNOWN,
+                                    .called = true}};
+    struct json json = {.buf = &text};
+    (void)state;
+    render_fields(&text, &request, event_rows[EV_request].fields(), &style);
+    assert_text(" command=unknown args=1 bytes=0");
+    render_fields(&text, &reply, event_rows[EV_reply].fields(), &style);
+    assert_text(
+        " command=get type=error latency_us=12 error=MOVED bytes=0 request_bytes=0 called=yes");
+    render_json(&json, &reply, &style);
+    assert_non_null(strstr(text.data, "\"command\":\"get\",\"type\":\"error\",\"latency_us\":12,"
+                                      "\"error\":\"MOVED\",\"bytes\":0,\"request_frame\":null,"
+                                      "\"blocking\":false,\"called\":true}"));
+}
+
+/* A word of the wire that is none, as an argument that an error repeats, is not shown. */
+static void test_words_of_the_wire(void **state) {
+    struct event event = {.type = EV_error};
+    (void)state;
+    assert_field(&event, "error", "");
+    event.error.error = bytes_str("CLUSTERDOWN");
+    assert_field(&event, "error", "CLUSTERDOWN");
+    event.error.error = bytes_str("secret\x1b[2J");
+    assert_field(&event, "error", "other");
+}
+
+static void test_keys_are_not_shown(void **state) {
+    const struct bytes words[] = {bytes_str("get"), bytes_str("CANARY")};
+    const struct request_args args = {words, 2, 2};
+    struct event request = some_request(&args);
+    struct json json = {.buf = &text};
+    (void)state;
+    render_fields(&text, &request, event_rows[EV_request].fields(), &style);
+    render_json(&json, &request, &style);
+    assert_null(strstr(text.data, "CANARY"));
+    assert_null(strstr(text.data, "keys"));
+}
+
+static void test_keys_in_full(void **state) {
+    const struct bytes words[] = {bytes_str("mset"), bytes_str("a b"), bytes_str("VALUE"),
+                                  bytes_str("c\n")};
+    const struct request_args args = {words, 4, 9};
+    struct event request = some_request(&args);
+    struct render_style full = {.keys = SHOW_KEYS};
+    struct json json = {.buf = &text};
+    (void)state;
+    render_field(&text, &request, field_of(&request, "keys"), &full);
+    assert_text("\"a b\",c\\x0a,..."); /* the others were not kept */
+    render_json(&json, &request, &full);
+    assert_non_null(strstr(text.data, "\"keys\":[\"a b\",\"c\\\\x0a\",null]"));
+    assert_null(strstr(text.data, "VALUE"));
+}
+
+static void test_keys_that_stand_apart(void **state) {
+    const struct bytes words[] = {bytes_str("sort"), bytes_str("a"), bytes_str("STORE"),
+                                  bytes_str("b")};
+    const struct request_args args = {words, 4, 4};
+    const struct request_args none = {words, 0, 2};
+    struct event request = some_request(&args);
+    struct render_style full = {.keys = SHOW_KEYS};
+    (void)state;
+    render_field(&text, &request, field_of(&request, "keys"), &full);
+    assert_text("a,b");
+    request.request.keys.args = &none;
+    render_field(&text, &request, field_of(&request, "keys"), &full);
+    assert_text("...");
+    request.request.keys.command = NULL;
+    render_field(&text, &request, field_of(&request, "keys"), &full);
+    assert_text("");
+}
+
+/* The same key has the same pseudonym within a run, and another one in another run. */
+static void test_pseudonyms(void **state) {
+    const struct bytes words[] = {bytes_str("mget"), bytes_str("CANARY"), bytes_str("b"),
+                                  bytes_str("CANARY")};
+    const struct request_args args = {words, 4, 4};
+    struct event request = some_request(&args);
+    struct render_style one = {.keys = SHOW_PSEUDONYMS, .secret = {1, 2}};
+    struct render_style other = {.keys = SHOW_PSEUDONYMS, .secret = {3, 4}};
+    char expected[100];
+    (void)state;
+    (void)snprintf(expected, sizeof expected, "k:%016llx,k:%016llx,k:%016llx",
+                   (unsigned long long)siphash(&one.secret, "CANARY", 6),
+                   (unsigned long long)siphash(&one.secret, "b", 1),
+                   (unsigned long long)siphash(&one.secret, "CANARY", 6));
+    render_field(&text, &request, field_of(&request, "keys"), &one);
+    assert_text(expected);
+    render_field(&text, &request, field_of(&request, "keys"), &other);
+    assert_memory_equal(text.data, "k:", 2);
+    assert_memory_not_equal(text.data, expected, 18);
+    struct json json = {.buf = &text};
+    render_json(&json, &request, &one);
+    assert_null(strstr(text.data, "CANARY"));
+    assert_non_null(strstr(text.data, "\"keys\":[\"k:"));
+}
+
+static int end_commands(void **state) {
+    (void)state;
+    command_index_free(command_names);
+    return 0;
 }
 
 static void test_link_types(void **state) {
@@ -547,6 +679,17 @@ static void test_options(void **state) {
     assert_false(config.quiet || config.json.wanted);
 }
 
+static void test_keys_option(void **state) {
+    static const char *const choices[] = {"none", "pseudonym", "full"};
+    (void)state;
+    assert_true(PARSE("a.pcap"));
+    assert_int_equal(config.keys, SHOW_NO_KEYS);
+    for (size_t i = 0; i < countof(choices); i++) {
+        assert_true(PARSE("--keys", choices[i]));
+        assert_int_equal(config.keys, i);
+    }
+}
+
 /* --json takes a file with = alone: the next word is a FILE to read. */
 static void test_json_option(void **state) {
     (void)state;
@@ -587,6 +730,8 @@ static void test_bad_options(void **state) {
     assert_refused(PARSE("--json="), "--json");
     assert_refused(PARSE("--color", "mauve"), "mauve");
     assert_refused(PARSE("--fail-on", "bad"), "bad");
+    assert_refused(PARSE("--keys", "some"), "some");
+    assert_refused(PARSE("--keys"), "--keys");
     assert_refused(PARSE("--to"), "--to");
     assert_refused(PARSE("--only", ""), "detector");
 }
@@ -629,16 +774,23 @@ int main(void) {
         TEST(test_what_is_not_known_is_null),
         TEST(test_what_says_nothing_is_left_out),
         TEST(test_every_event),
+        TEST(test_fields_of_requests),
+        TEST(test_words_of_the_wire),
+        TEST(test_keys_are_not_shown),
+        TEST(test_keys_in_full),
+        TEST(test_keys_that_stand_apart),
+        TEST(test_pseudonyms),
         TEST(test_link_types),
         TEST(test_sentences),
         TEST(test_timeline_cap),
         TEST(test_columns),
         CONFIG_TEST(test_options),
+        CONFIG_TEST(test_keys_option),
         CONFIG_TEST(test_json_option),
         CONFIG_TEST(test_detector_option),
         CONFIG_TEST(test_bad_options),
         CONFIG_TEST(test_option_of_another_command),
         CONFIG_TEST(test_help_names_every_option),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, end_commands);
 }
