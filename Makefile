@@ -47,7 +47,7 @@ LTO := $(if $(SAN)$(DEBUG),,$(if $(IS_GCC),-flto=auto))
 # clean` forgets it): later changes go unprofiled, functions that changed are not misled by it.
 PROFILE := $(if $(LTO),$(B)/profile)
 COUNTED := $(PROFILE:=/counted)
-PROFILE_USE := $(if $(PROFILE),-fprofile-use -fprofile-partial-training -Wno-missing-profile -Wno-coverage-mismatch)
+PROFILE_USE := $(if $(PROFILE),-fprofile-use -fprofile-partial-training -fprofile-correction -Wno-missing-profile -Wno-coverage-mismatch)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -I$(B) $(WARN) $(if $(DEBUG),-O0 -g3,-O3 -g) $(HARDEN) \
               $(LTO) $(if $(LTO),-ffat-lto-objects) $(SANFLAGS) $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null) $(CPPFLAGS) $(CFLAGS)
 ALL_LDFLAGS := $(if $(LTO),-O3) -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(CFLAGS) $(LDFLAGS)
