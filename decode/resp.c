@@ -87,9 +87,10 @@ static void keep_next_bulk(struct resp_reader *reader, struct resp_value *value,
 static void keep_bulk(struct resp_reader *reader, struct resp_value *value, struct bytes part) {
     struct resp_item *item = &value->items[value->count - 1];
     size_t len = min_size(part.len, reader->keep_left);
+    assert(item->text_len == 0 || reader->kept); /* it was cut, so it is in the block already */
     if (item->text_len == 0)
         item->text = part.data;
-    else /* it was cut, so it is in the block already */
+    else
         memcpy(reader->kept->texts + (item->text - reader->kept->texts) + item->text_len, part.data,
                len);
     item->text_len += (uint16_t)len;

@@ -236,7 +236,8 @@ static size_t take_payload(const struct resp_walk *walk, struct bytes view) {
 
 /* The payload's last bytes so far, at most REPL_MARK. */
 static void remember_tail(struct repl *repl, struct bytes view) {
-    struct bytes last = bytes_after(view, view.len > REPL_MARK ? view.len - REPL_MARK : 0);
+    size_t first = view.len > REPL_MARK ? view.len - REPL_MARK : 0;
+    struct bytes last = bytes_of(view.data + first, view.len - first);
     size_t room = REPL_MARK - last.len, old = min_size(repl->tail_len, room);
     memmove(repl->tail, repl->tail + repl->tail_len - old, old);
     memcpy(repl->tail + old, last.data, last.len);

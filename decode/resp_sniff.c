@@ -30,7 +30,7 @@ static struct sniff sniff_inline(const struct command_index *commands, struct by
 /* "*3 CRLF $": a count, then a length, or in what a server says any type; "*0 CRLF": nothing, and
  * then anything. */
 static struct sniff sniff_array(struct bytes head) {
-    static const char after[] = "\r\n";
+    static const uint8_t after[] = {'\r', '\n'};
     size_t digits = 1 + (head.len > 1 && head.data[1] == '-'), at = digits;
     while (at < head.len && at < digits + 8 && (unsigned)(head.data[at] - '0') < 10)
         at++;

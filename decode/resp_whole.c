@@ -115,7 +115,7 @@ static size_t whole_line(struct bytes view, struct resp_value *value) {
 
 /* Of a reply that is a bulk nothing is kept: its bytes are somebody's data. */
 static inline size_t whole_bulk(struct bytes view, struct resp_value *value) {
-    uint32_t len;
+    uint32_t len = 0;
     if (view.len >= 5 && memcmp(view.data + 1, "-1\r\n", 4) == 0) { /* null */
         begin(value, '$', -1);
         value->bytes = 5;
