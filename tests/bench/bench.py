@@ -3,16 +3,18 @@
 
 CPU time (user and system, one core) is measured against another program that runs in turn with it
 on the same file: A B A B ... The ratio of each pair is taken, and of all ratios the median. A
-libpcap loop that does nothing is the measure for a capture, `zstd -dc` for a compressed one.
+libpcap loop that does nothing is the measure for a capture, `zstd -dc` for a compressed one; tshark
+for a short one.
 
 The captures are made once, into build/bench/, from pcaps/ and by a redis-benchmark of our own
-(make_bus.py, make_client.py; about 2 GB). Exit status 1: something is over its bar.
+(make_*.py; about 4 GB). Exit status 1: something is over its bar.
 """
 
 import collections
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,8 @@ import sys
 sys.dont_write_bytecode = True
 import make_bus  # noqa: E402
 import make_client  # noqa: E402
+import make_flood  # noqa: E402
+import make_text as make_text_module  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUSTAP = os.environ.get("BUSTAP", str(ROOT / "build/bustap"))
@@ -29,9 +33,14 @@ HEALTHY = ROOT / "pcaps/healthy-redis-7.0.15.pcap.zst"
 
 MB = 10**6
 ROUNDS = 15
-BAR = 0.6        # of a libpcap loop that does nothing
-BAR_ZSTD = 1.2   # of zstd -dc
-BAR_PEAK = 32.0  # MB
+BAR = 0.6          # of a libpcap loop that does nothing: the bus
+BAR_CLIENT = 1.0   # likewise: client traffic, decoded
+BAR_ZSTD = 1.2     # of zstd -dc
+BAR_TSHARK = 0.01  # of tshark -Y resp
+BAR_PEAK = 32.0    # MB
+BAR_PEAK_CLIENT = 64.0
+CONNECTIONS = 1_000_000
+SLICE = 40_000  # packets
 PEAK_NOISE = 0.5  # MB by which two runs on the same file differ
 
 # ---- the captures: how each is made, from what ----
@@ -45,8 +54,22 @@ def make_client_of(kind, size):
     return lambda target: make_client.make(kind, target, size)
 
 
-def make_zstd(target):
-    subprocess.run(["zstd", "-3", "-q", "-f", capture("bus-short"), "-o", target], check=True)
+def make_zstd_of(name):
+    return lambda target: subprocess.run(["zstd", "-3", "-q", "-f", capture(name), "-o", target],
+                                         check=True)
+
+
+def make_text(target):
+    make_text_module.make(capture("client-mixed"), target, 250 * MB)
+
+
+def make_slice(target):
+    """The beginning, which tshark can read in a minute."""
+    with open(capture("client-small"), "rb") as old, open(target, "wb") as new:
+        new.write(old.read(24))
+        for _ in range(SLICE):
+            head = old.read(16)
+            new.write(head + old.read(int.from_bytes(head[8:12], "little")))
 
 
 Capture = collections.namedtuple("Capture", "what file make sources missing")
@@ -56,16 +79,25 @@ CAPTURE = {
                    (make_bus.__file__, HEALTHY), ALWAYS),
     "bus-short": Capture("the same, a quarter of it", "bus-short.pcap", make_bus_of(150 * MB, 1),
                          (make_bus.__file__, HEALTHY), ALWAYS),
-    "bus-zstd": Capture("that, compressed", "bus-short.pcap.zst", make_zstd,
+    "bus-zstd": Capture("that, compressed", "bus-short.pcap.zst", make_zstd_of("bus-short"),
                         (make_bus.__file__, HEALTHY), ALWAYS),
     "bus-large": Capture("bus of 42 nodes, 1470 links", "bus-large.pcap",
                          make_bus_of(600 * MB, 7), (make_bus.__file__, HEALTHY), ALWAYS),
     "client-mixed": Capture("clients, values of 100 to 4096 bytes", "client-mixed.pcap",
-                            make_client_of("mixed", 500 * MB), (make_client.__file__,),
+                            make_client_of("mixed", 1000 * MB), (make_client.__file__,),
                             make_client.missing),
     "client-small": Capture("clients, small packets", "client-small.pcap",
                             make_client_of("small", 2_100_000), (make_client.__file__,),
                             make_client.missing),
+    "client-text": Capture("the mixed one with values as text", "client-text.pcap", make_text,
+                           (make_client.__file__, make_text_module.__file__), make_client.missing),
+    "client-zstd": Capture("that, compressed", "client-text.pcap.zst", make_zstd_of("client-text"),
+                           (make_client.__file__, make_text_module.__file__), make_client.missing),
+    "client-slice": Capture("beginning of the small packets", "client-slice.pcap", make_slice,
+                            (make_client.__file__,), make_client.missing),
+    "flood": Capture("a million connections, a million keys", "flood.pcap",
+                     lambda target: make_flood.make(target, CONNECTIONS), (make_flood.__file__,),
+                     ALWAYS),
 }
 
 
@@ -148,11 +180,12 @@ def speed_row(name):
         return True
     path = capture(name)
     zstd = path.endswith(".zst")
-    bar = BAR_ZSTD if zstd else BAR
+    client = name.startswith("client")
+    bar = BAR_ZSTD if zstd else BAR_CLIENT if client else BAR
     other = ["zstd", "-dcq"] if zstd else [str(PROGRAMS / "null_loop")]
     pairs = compare(path, [BUSTAP, "analyze"], other)
     median = statistics.median(pairs.ratios)
-    ok = median <= bar and pairs.peak_mb <= BAR_PEAK
+    ok = median <= bar and pairs.peak_mb <= (BAR_PEAK_CLIENT if client else BAR_PEAK)
     print(COLUMNS.format(
         name, packets_of(path), round(os.path.getsize(path) / MB), round(pairs.theirs / 1000),
         round(pairs.ours / 1000), *(f"{r:.2f}" for r in (pairs.ratios[0], median,
@@ -171,8 +204,36 @@ def memory_row(name):
     return ok
 
 
+def flood_row(name):
+    """Tables full of connections that never end."""
+    peak = cost(BUSTAP, "analyze", capture("flood")).peak_mb
+    ok = peak <= BAR_PEAK_CLIENT
+    print(f"{name:<13} peak of {CONNECTIONS} connections and keys: {peak:.1f} MB"
+          f" (at most {BAR_PEAK_CLIENT:.0f})   {'ok' if ok else 'OVER'}", flush=True)
+    return ok
+
+
+def tshark_row(name):
+    """Against the only other program that reads RESP streams."""
+    why_not = None if shutil.which("tshark") else "needs tshark"
+    why_not = why_not or CAPTURE["client-slice"].missing()
+    if why_not:
+        print(f"{name:<13} skipped: {why_not}")
+        return True
+    path = capture("client-slice")
+    ours = statistics.median(cost(BUSTAP, "analyze", path).cpu_us for _ in range(ROUNDS))
+    ports = [f"tcp.port=={port},resp" for port in make_client.PORTS]
+    theirs = cost("tshark", *[w for p in ports for w in ("-d", p)], "-Y", "resp", "-r", path).cpu_us
+    ok = ours / theirs <= BAR_TSHARK
+    print(f"{name:<13} {ours / 1000:.0f} ms, tshark -Y resp {theirs / 1000:.0f} ms: "
+          f"{theirs / ours:.0f} times less (at least {1 / BAR_TSHARK:.0f})   "
+          f"{'ok' if ok else 'OVER'}", flush=True)
+    return ok
+
+
 ROWS = {"bus": speed_row, "bus-large": speed_row, "client-mixed": speed_row,
-        "client-small": speed_row, "bus-zstd": speed_row, "memory": memory_row}
+        "client-small": speed_row, "client-text": speed_row, "bus-zstd": speed_row,
+        "client-zstd": speed_row, "memory": memory_row, "flood": flood_row, "tshark": tshark_row}
 
 
 def load():
@@ -185,7 +246,7 @@ def main(names):
     print("Any other load on this machine makes these figures worthless. "
           f"Load average before: {load()}.")
     print(f"Median of {ROUNDS} pairs; ms of CPU; ratio to the other: null_loop (libpcap), for "
-          "bus-zstd `zstd -dc`.")
+          "the compressed ones `zstd -dc`.")
     print(COLUMNS.format("capture", "packets", "MB", "other ms", "bustap ms", "min", "median",
                          "max", "bar", "peak MB", ""), flush=True)
     over = [name for name in names or ROWS if not ROWS[name](name)]
