@@ -1,8 +1,8 @@
-"""Writes the seeds and dictionaries of the fuzz targets that read packets and messages.
+"""Writes the seeds and dictionaries of the fuzz targets that read packets, messages and RESP.
 
     python3 tests/fuzz/make_seeds.py        in the root; needs zstd for the captures
 
-Seeds are built by tests/lib/wire.py, or cut from the captures of pcaps/; each below 8 KiB. Those of
+Seeds are built by tests/lib/wire.py and resp.py, or cut from the captures of pcaps/; each below 8 KiB. Those of
 fuzz_file are made elsewhere. The dictionary of the bus follows from decode/bus.def.
 """
 
@@ -15,7 +15,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from lib import captures, resegment, wire  # noqa: E402
+from lib import captures, resegment, resp, wire  # noqa: E402
 
 FUZZ = ROOT / "tests" / "fuzz"
 LIMIT = 8 * 1024
@@ -122,6 +122,122 @@ def bus_seeds():
     put("bus", "garbage", b"\3" + chunk(0, ping + b"RCmbRCm garbage") + chunk(0, ping))
 
 
+# ------------------------------------------------------------------------------------ RESP
+
+REPLID = "0123456789abcdef" * 2 + "01234567"
+MARK = b"m" * 40
+STREAM = resp.request("SELECT 0") + resp.request("SET k v") + resp.request("PING")
+FULLRESYNC = resp.simple(f"FULLRESYNC {REPLID} 100")
+ACK = resp.request("REPLCONF ACK 123")
+
+
+def conversations():
+    """Name, and who says what: (0, the client's bytes) or (1, the server's)."""
+    def talk(*trades):
+        for what, *replies in trades:
+            yield 0, resp.request(what)
+            if replies:
+                yield 1, b"".join(map(resp.value, replies))
+
+    ok, queued, bulk, push = resp.OK, resp.QUEUED, resp.bulk, resp.push
+    yield "set-get", talk(("SET k v", ok), ("GET k", "v"), ("GET k", None), ("GET none", resp.NIL),
+                          ("INCR n", 7), ("MGET a b", resp.array("1", resp.NIL)))
+    yield "pipeline", talk((resp.request("SET {t}a 1") + resp.request("GET {t}a"), ok, "1"))
+    yield "resp3", talk(("HELLO 3", resp.HELLO3),
+                        ("HGETALL h", resp.map_("a", resp.double("1.5"), "b", resp.boolean(True))),
+                        ("SMEMBERS s", resp.attribute("ttl", 9) + resp.set_("a", resp.null())),
+                        ("GET k", resp.streamed_string("ab", "cde")),
+                        ("LRANGE l 0 -1", resp.streamed(b"*", 1, resp.big_number("12"))),
+                        ("INFO", push("invalidate", resp.array("k")), resp.verbatim("info")),
+                        ("GET x", resp.bulk_error("ERR no")))
+    yield "pubsub", talk(("SUBSCRIBE a b", resp.array("subscribe", "a", 1),
+                          resp.array("subscribe", "b", 2), resp.array("message", "a", "hello")),
+                         ("UNSUBSCRIBE", resp.array("unsubscribe", "a", 1),
+                          resp.array("unsubscribe", "b", 0)),
+                         ("SSUBSCRIBE s", push("ssubscribe", "s", 1), push("smessage", "s", "x")),
+                         ("SUNSUBSCRIBE s", push("sunsubscribe", "s", 0)))
+    yield "multi", talk(("MULTI", ok), ("SET k v", queued), ("LPOP k", queued),
+                        ("EXEC", resp.array(ok, resp.error("WRONGTYPE no list"))),
+                        ("MULTI", ok), ("GET k", queued), ("DISCARD", ok), ("RESET", resp.simple("RESET")))
+    yield "client-reply", talk(("CLIENT REPLY SKIP",), ("SET a 1",), ("GET a", "1"),
+                               ("CLIENT REPLY OFF",), ("SET a 2",), ("CLIENT REPLY ON", ok))
+    yield "errors", talk(("GET k", resp.error("MOVED 3999 10.0.0.1:6379")),
+                         ("ASKING", ok), ("GET k", resp.error("ASK 3999 fd00::1:6379")),
+                         ("NOSUCH", resp.error("ERR unknown command 'NOSUCH'")),
+                         ("GET", resp.error("ERR wrong number of arguments")),
+                         (b"*1\r\n:3\r\n", resp.error("ERR Protocol error: expected '$'")))
+    yield "inline", talk((resp.inline('SET "a b" \'c\' "\\x41\\n"'), ok), (resp.inline("PING"), resp.PONG),
+                         (b"\r\nget a\n", "1"))
+    yield "blocking", talk(("BLPOP a b 0", resp.array("a", "1")),
+                           ("XREAD BLOCK 0 STREAMS a $", resp.NIL_ARRAY), ("QUIT", ok))
+    yield "monitor", talk(("MONITOR", ok, resp.simple('1700000000.123456 [0 127.0.0.1:5] "GET" "k"')),
+                          ("SHUTDOWN",))
+    replica = [("PING", resp.PONG), ("REPLCONF capa eof", ok)]
+    yield "psync-eof", talk(*replica, ("PSYNC ? -1", FULLRESYNC, b"\n$EOF:" + MARK + b"\r\npayload" +
+                                       MARK + STREAM), (ACK,), (b"", STREAM))
+    yield "psync-len", talk(*replica, ("PSYNC ? -1", FULLRESYNC, b"$7\r\npayload" + STREAM), (ACK,))
+    yield "psync-continue", talk((f"PSYNC {REPLID} 101", resp.simple(f"CONTINUE {REPLID}"), STREAM), (ACK,))
+    yield "psync-rdb-channel", talk(("PSYNC ? -1", resp.simple("RDBCHANNELSYNC 7"), STREAM), (ACK,))
+    yield "psync-end-offset", talk(("SYNC", f"$ENDOFF:100 {REPLID} 0 7\r\n".encode(), b"$3\r\nabc", STREAM))
+    yield "sync", talk(("SYNC", b"$7\r\npayload", STREAM))
+    yield "syncslots-redis", talk((f"CLUSTER SYNCSLOTS SYNC {REPLID} 0 99", resp.simple("RDBCHANNELSYNCSLOTS"),
+                                   STREAM), ("CLUSTER SYNCSLOTS ACK 1 2",), (b"", STREAM))
+    yield "syncslots-valkey", talk((f"CLUSTER SYNCSLOTS ESTABLISH SOURCE {A.id} NAME x SLOTSRANGE 0 9",
+                                    ok), (STREAM, resp.request("CLUSTER SYNCSLOTS ACK")))
+
+
+def client_seeds():
+    for name, talk in conversations():
+        heard = [chunk(0x40 | side, data) for side, data in talk if data]
+        lost = heard[:1] + [b"\x46" + heard[1][1:]] + heard[2:]               # the second chunk
+        cut = [chunk(c[0] & 0xBF, c[3:10]) + chunk(c[0], c[10:]) for c in heard]
+        orphan = [bytes([c[0] | 0x80]) + c[1:] for c in heard[::-1]]
+        for suffix, options, chunks in (("", 0x13, heard), ("-sniffed", 0x23, cut), ("-joined", 0x20, heard),
+                                        ("-lost", 0x03, lost), ("-quiet", 0x4F, heard),
+                                        ("-reversed", 0x03, orphan)):
+            put("client", name + suffix, bytes([options]) + b"".join(chunks))
+
+
+def resp_seeds():
+    deep = b"*1\r\n" * 24 + b":1\r\n"
+    odd = {"deep": deep, "too-deep": b"*1\r\n" + deep, "many": resp.array(*range(50)), "null": b"*-1\r\n$-1\r\n",
+           "long": resp.bulk("x" * 700) + resp.array("y" * 700, "z"), "line": resp.simple("x" * 600)}
+    for name, data in odd.items():
+        put("resp", "reply-" + name, b"\0\1\2\3\4" + data)
+    for name, data in {"long": resp.command("SET", "k" * 600, "v" * 600, *["w" * 300] * 10),
+                       "many": resp.command(*map(str, range(60))), "nothing": b"*0\r\n*-1\r\n"}.items():
+        put("resp", "request-" + name, b"\1\1\2\3\4" + data)
+    for name, talk in conversations():
+        sides = [b"", b""]
+        for side, data in talk:
+            sides[side] += data
+        put("resp", "requests-" + name, b"\1\6\0\2\x20" + sides[0])
+        put("resp", "replies-" + name, b"\0\6\0\2\x20" + sides[1])
+
+
+def command_seeds():
+    lines = ["GET k{tag}", "MSET a 1 b 2", "SORT l BY w LIMIT 0 1 STORE d", "EVAL x 2 a b c", "ZUNIONSTORE d 2 a b",
+             "GEORADIUS k 1 2 3 m STORE d STOREDIST e", "XREADGROUP GROUP g c BLOCK 0 STREAMS a b 1 2",
+             "MIGRATE h 1 KEYS 0 9 AUTH p KEYS a b", "STRALGO LCS KEYS a b", "BITFIELD k SET u8 0 1",
+             "HGETEX k FIELDS 2 a b", "GETEX k EX 1", "CLIENT REPLY OFF", "REPLCONF ACK 1", "SHUTDOWN ABORT",
+             "CLUSTER SYNCSLOTS SYNC 1 2", "BLPOP a b 0", "BLMPOP 0 2 a b LEFT", "SSUBSCRIBE a b", "XINFO STREAM k"]
+    for number, line in enumerate(lines):
+        args = b"".join(bytes([len(w)]) + w.encode() for w in line.split())
+        put("command", f"{number:02d}-" + line.split()[0].lower(), b"\0\0\0" + args)
+        put("command", f"{number:02d}-cut", struct.pack(">HB", number * 11, 2) + args)
+
+
+def client_captures():
+    for name, talk in conversations():
+        capture = wire.Capture()
+        link = capture.conversation(resp.CLIENT, resp.SERVER, mss=16000)
+        link.open()
+        for side, data in talk:
+            link.send(("client", "server")[side], data)
+        link.close()
+        yield name, capture.pcap()
+
+
 # ------------------------------------------------------------------------------------ captures
 
 def made_captures():
@@ -157,6 +273,8 @@ def real_slices():
 def engine_seeds():
     for name, data in made_captures():
         put("engine", "made-" + name, data)
+    for name, data in client_captures():
+        put("engine", "client-" + name, data)
     for name, data in real_slices():
         put("engine", "real-" + name, data)
 
@@ -184,9 +302,34 @@ def net_words():
     return words + [b"\x45\0", b"\x60\0\0\0", b"\x01\x01\x08\x0a", b"\x50\x10"]
 
 
+def resp_words():
+    rows = (ROOT / "decode" / "resp.c").read_text()
+    heads = [line.encode() for line in re.findall(r"\['(.)'\] = \{LINE_", rows)]
+    return [head + size for head in heads for size in (b"1\r\n", b"-1\r\n", b"?\r\n")] + [
+        b"\r\n", b"*0\r\n", b"*3\r\n$3\r\n", b"$5\r\n", b"$16\r\n", b"$600\r\n", b";0\r\n", b".\r\n", b"+OK\r\n"]
+
+
+def command_words():
+    rows = (ROOT / "decode" / "commands.def").read_text()
+    names = [word for name in re.findall(r'^COMMAND\("([^"]+)"', rows, re.M) for word in name.split("|")]
+    options = re.findall(r'OPTION\("(\w+)"|, "(\w+)", REPLY', (ROOT / "decode" / "command_args.c").read_text())
+    return [word.encode() for word in names + [a or b for a, b in options] + ["store", "storedist", "keys", "fields"]]
+
+
+def client_words():
+    heads = [resp.command(word) for word in (
+        b"GET", b"SYNC", b"MULTI", b"EXEC", b"PING", b"MONITOR", b"RESET", b"UNSUBSCRIBE", b"SHUTDOWN", b"QUIT")]
+    requests = [resp.request(line) for line in ("PSYNC ? -1", "REPLCONF ACK 1", "CLIENT REPLY SKIP", "SUBSCRIBE a",
+                                                "CLUSTER SYNCSLOTS SYNC 1 2")]
+    return heads + requests + [FULLRESYNC, b"+CONTINUE\r\n", b"+RDBCHANNELSYNC\r\n", b"$EOF:" + MARK + b"\r\n",
+                               MARK, b"$ENDOFF:1 ", b"+QUEUED\r\n", b"-MOVED 1 a:1\r\n", b"-ERR unknown command",
+                               b"-ERR Protocol error", resp.array("subscribe", "a", 1), resp.push("message", "a", "b")]
+
+
 def dictionaries():
     magics = [bytes.fromhex(m) for m in ("d4c3b2a1", "4d3cb2a1", "a1b2c3d4", "0a0d0d0a", "28b52ffd")]
-    for name, words in {"bus": bus_words(), "net": net_words(),
+    for name, words in {"bus": bus_words(), "net": net_words(), "resp": resp_words(),
+                        "command": command_words(), "client": resp_words() + client_words(),
                         "engine": bus_words() + net_words() + magics}.items():
         (FUZZ / f"{name}.dict").write_text("# from tests/fuzz/make_seeds.py\n" +
                                            "".join(map(escaped, dict.fromkeys(words))))
@@ -196,5 +339,8 @@ if __name__ == "__main__":
     net_seeds()
     stream_seeds()
     bus_seeds()
+    resp_seeds()
+    client_seeds()
+    command_seeds()
     engine_seeds()
     dictionaries()
