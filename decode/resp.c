@@ -31,10 +31,13 @@ static void drop_kept(struct resp_reader *reader, struct resp_tools *tools) {
     reader->kept = NULL;
 }
 
-void resp_reset(struct resp_reader *reader, struct resp_tools *tools) {
-    bool requests = reader->requests;
+void resp_turn(struct resp_reader *reader, struct resp_tools *tools, bool requests) {
     drop_kept(reader, tools);
     resp_init(reader, requests);
+}
+
+void resp_reset(struct resp_reader *reader, struct resp_tools *tools) {
+    resp_turn(reader, tools, reader->requests);
 }
 
 /* ---- what is kept ---- */

@@ -85,6 +85,9 @@ void resp_init(struct resp_reader *reader, bool requests);
 /* Forgets the value in hand; the next byte begins one. */
 void resp_reset(struct resp_reader *reader, struct resp_tools *tools);
 
+/* The same, and what follows is requests, or replies. */
+void resp_turn(struct resp_reader *reader, struct resp_tools *tools, bool requests);
+
 /* Is the reader between two values? */
 static inline bool resp_is_between(const struct resp_reader *reader) {
     return reader->state == 0 && reader->depth == 0 && !reader->kept;

@@ -102,7 +102,7 @@ static void become_replication(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     link->client = (uint8_t)walk->direction;
     link->undecided = link->deaf = false;
-    resp_init(&link->readers[walk->direction], true);
+    resp_turn(&link->readers[walk->direction], walk->out->resp, true);
     repl_joined(walk);
 }
 

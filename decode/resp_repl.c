@@ -75,7 +75,7 @@ static void begin(const struct resp_walk *walk, enum repl_phase phase) {
     bool known = repl->offset_known;
     *repl = (struct repl){.phase = phase, .offset = offset, .offset_known = known};
     walk->link->mode = MODE_REPLICATION;
-    resp_init(&walk->link->readers[walk->direction], true);
+    resp_turn(&walk->link->readers[walk->direction], walk->out->resp, true);
 }
 
 static void set_offset(const struct resp_walk *walk, bool known, uint64_t offset) {
@@ -130,9 +130,12 @@ static const struct {
 
 void repl_answered(const struct resp_walk *walk, struct bytes line) {
     struct bytes word = take_word(&line);
-    for (size_t i = 0; i < countof(answers); i++)
-        if (bytes_equal(word, bytes_str(answers[i].word)))
-            answers[i].on(walk, line);
+    for (size_t i = 0; i < countof(answers); i++) {
+        if (!bytes_equal(word, bytes_str(answers[i].word)))
+            continue;
+        answers[i].on(walk, line);
+        return; /* the line may be gone with the reader's value */
+    }
 }
 
 /* Valkey's source sends the slots to a server that says OK; Redis' destination asks for them, and
@@ -143,7 +146,7 @@ void repl_migration_accepted(const struct resp_walk *walk, struct bytes line) {
         source.direction = walk->link->client;
     tell(&source, "migration", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
     walk->link->mode = MODE_MIGRATION;
-    resp_init(&walk->link->readers[walk->direction], true);
+    resp_turn(&walk->link->readers[walk->direction], walk->out->resp, true);
 }
 
 void repl_begin_payload(const struct resp_walk *walk) {
@@ -200,7 +203,7 @@ static void on_payload_line(const struct resp_walk *walk, struct bytes line) {
     } else { /* an error, or nothing that we know: it is no payload after all */
         tell(walk, "refused", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
         walk->link->mode = MODE_TALK;
-        resp_init(&walk->link->readers[walk->direction], false);
+        resp_turn(&walk->link->readers[walk->direction], walk->out->resp, false);
     }
 }
 
