@@ -157,7 +157,7 @@ static void disconnect(struct connection *c) {
     flow->close = c->options & CLOSED ? FLOW_FIN : FLOW_OPEN;
     for (unsigned direction = 0; direction < 2 && flow->proto; direction++)
         flow->proto->end(&c->out, flow, direction);
-    if (flow->proto)
+    if (flow->proto && flow->proto->close)
         flow->proto->close(&c->out, flow);
     assert(c->options & QUIET_REQUESTS || c->tally.requests == c->tally.ended);
     assert(c->pool.used == 0 && c->acks.used == 0);
