@@ -107,6 +107,7 @@ struct connection {
     struct pool pool, acks;
     struct flow flow;
     struct tally tally;
+    uint8_t client_ports[CLIENT_PORTS];
 };
 
 static struct connection *connect(uint8_t options) {
@@ -114,8 +115,11 @@ static struct connection *connect(uint8_t options) {
     assert(c);
     c->pool.max = CAP_HELD;
     c->acks.max = CAP_ACKS;
-    c->out = (struct emitter){
-        .emit = on_event, .context = &c->tally, .pool = &c->pool, .acks = &c->acks};
+    c->out = (struct emitter){.emit = on_event,
+                              .context = &c->tally,
+                              .pool = &c->pool,
+                              .acks = &c->acks,
+                              .client_ports = c->client_ports};
     c->flow.connector = options & 1 ? 0 : FLOW_CONNECTOR_UNKNOWN;
     for (int i = 0; i < 2; i++) {
         c->flow.sides[i].stream.from_start = options & 2;
