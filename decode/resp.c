@@ -163,6 +163,7 @@ static void resume(struct resp_reader *reader, struct resp_tools *tools) {
 /* An item is complete. True: so is the value. */
 static bool end_item(struct resp_reader *reader) {
     reader->state = AT_TYPE;
+    reader->attributed = false;
     while (reader->depth > 0) {
         uint32_t *left = &reader->left[reader->depth - 1];
         if (*left >= CHUNKED || --*left > 0)
@@ -170,6 +171,7 @@ static bool end_item(struct resp_reader *reader) {
         reader->depth--;
         if (reader->attributes >> reader->depth & 1) {
             reader->attributes &= ~(UINT32_C(1) << reader->depth);
+            reader->attributed = reader->depth == 0;
             return false; /* the value that it belongs to follows */
         }
     }
@@ -279,6 +281,7 @@ static enum step on_aggregate(struct resp_reader *reader, struct resp_tools *too
         (void)add_item(reader, value_of(reader, tools), count);
     if (count <= 0) {
         reader->state = AT_TYPE;
+        reader->attributed = reader->type == '|' && reader->depth == 0;
         return reader->type == '|' ? STEP_ON : item_ended(reader);
     }
     return push_level(reader, streamed ? STREAMED : (uint32_t)count << pairs);

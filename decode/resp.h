@@ -65,9 +65,10 @@ struct resp_reader {
     uint8_t state; /* enum, private */
     uint8_t type;  /* of the line or bulk in hand */
     uint8_t depth;
-    bool requests; /* it reads requests */
-    bool line_cr;  /* the line in hand has a CR as its last byte so far */
-    bool lone;     /* the bulk in hand is the whole value: nothing is kept of it but lone_number */
+    bool requests;   /* it reads requests */
+    bool attributed; /* an attribute has ended; the value that it belongs to has not begun */
+    bool line_cr;    /* the line in hand has a CR as its last byte so far */
+    bool lone; /* the bulk in hand is the whole value: nothing is kept of it but lone_number */
     uint16_t keep_left; /* bytes of the bulk in hand still to be kept, in the last item */
     uint32_t line_len;  /* of a line cut by a view's end: bytes so far */
     uint64_t bulk_left;
@@ -90,7 +91,7 @@ void resp_turn(struct resp_reader *reader, struct resp_tools *tools, bool reques
 
 /* Is the reader between two values? */
 static inline bool resp_is_between(const struct resp_reader *reader) {
-    return reader->state == 0 && reader->depth == 0 && !reader->kept;
+    return reader->state == 0 && reader->depth == 0 && !reader->kept && !reader->attributed;
 }
 
 /* See above. After RESP_DONE resp_done says that the value has been looked at. */

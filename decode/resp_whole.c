@@ -78,7 +78,7 @@ static inline bool is_short(struct bytes view, uint32_t count) {
 
 size_t resp_whole_request(struct bytes view, struct resp_value *ret_value) {
     const uint8_t *at = view.data, *end = view.data + view.len;
-    uint32_t count, len;
+    uint32_t count, len, texts = 0;
     if (view.len < 4 || *at != '*' || !(at = take_number(at + 1, end, &count)))
         return 0;
     bool all = is_short(view, count);
@@ -92,10 +92,13 @@ size_t resp_whole_request(struct bytes view, struct resp_value *ret_value) {
             *item++ = (struct resp_item){len, next - len - 2, (uint16_t)len, '$', 1};
         else
             add_argument(ret_value, next - len - 2, len);
+        texts += len;
         at = next;
     }
-    if (LIKELY(all))
+    if (LIKELY(all)) {
         ret_value->count = count + 1;
+        ret_value->text_used = texts;
+    }
     ret_value->bytes = (uint64_t)(at - view.data);
     return (size_t)ret_value->bytes;
 }
