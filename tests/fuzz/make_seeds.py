@@ -2,8 +2,8 @@
 
     python3 tests/fuzz/make_seeds.py        in the root; needs zstd for the captures
 
-Seeds are built by tests/lib/wire.py and resp.py, or cut from the captures of pcaps/; each below 8 KiB. Those of
-fuzz_file are made elsewhere. The dictionary of the bus follows from decode/bus.def.
+Seeds are built by tests/lib/wire.py and resp.py, or cut from the captures of pcaps/; each below
+8 KiB. Those of fuzz_file are made elsewhere. The dictionary of the bus follows from decode/bus.def.
 """
 
 import pathlib
@@ -158,7 +158,8 @@ def conversations():
                          ("SUNSUBSCRIBE s", push("sunsubscribe", "s", 0)))
     yield "multi", talk(("MULTI", ok), ("SET k v", queued), ("LPOP k", queued),
                         ("EXEC", resp.array(ok, resp.error("WRONGTYPE no list"))),
-                        ("MULTI", ok), ("GET k", queued), ("DISCARD", ok), ("RESET", resp.simple("RESET")))
+                        ("MULTI", ok), ("GET k", queued), ("DISCARD", ok),
+                        ("RESET", resp.simple("RESET")))
     yield "client-reply", talk(("CLIENT REPLY SKIP",), ("SET a 1",), ("GET a", "1"),
                                ("CLIENT REPLY OFF",), ("SET a 2",), ("CLIENT REPLY ON", ok))
     yield "errors", talk(("GET k", resp.error("MOVED 3999 10.0.0.1:6379")),
@@ -166,24 +167,29 @@ def conversations():
                          ("NOSUCH", resp.error("ERR unknown command 'NOSUCH'")),
                          ("GET", resp.error("ERR wrong number of arguments")),
                          (b"*1\r\n:3\r\n", resp.error("ERR Protocol error: expected '$'")))
-    yield "inline", talk((resp.inline('SET "a b" \'c\' "\\x41\\n"'), ok), (resp.inline("PING"), resp.PONG),
+    yield "inline", talk((resp.inline('SET "a b" \'c\' "\\x41\\n"'), ok),
+                         (resp.inline("PING"), resp.PONG),
                          (b"\r\nget a\n", "1"))
     yield "blocking", talk(("BLPOP a b 0", resp.array("a", "1")),
                            ("XREAD BLOCK 0 STREAMS a $", resp.NIL_ARRAY), ("QUIT", ok))
-    yield "monitor", talk(("MONITOR", ok, resp.simple('1700000000.123456 [0 127.0.0.1:5] "GET" "k"')),
+    yield "monitor", talk(("MONITOR", ok,
+                           resp.simple('1700000000.123456 [0 127.0.0.1:5] "GET" "k"')),
                           ("SHUTDOWN",))
     replica = [("PING", resp.PONG), ("REPLCONF capa eof", ok)]
     yield "psync-eof", talk(*replica, ("PSYNC ? -1", FULLRESYNC, b"\n$EOF:" + MARK + b"\r\npayload" +
                                        MARK + STREAM), (ACK,), (b"", STREAM))
     yield "psync-len", talk(*replica, ("PSYNC ? -1", FULLRESYNC, b"$7\r\npayload" + STREAM), (ACK,))
-    yield "psync-continue", talk((f"PSYNC {REPLID} 101", resp.simple(f"CONTINUE {REPLID}"), STREAM), (ACK,))
+    yield "psync-continue", talk((f"PSYNC {REPLID} 101", resp.simple(f"CONTINUE {REPLID}"), STREAM),
+                                 (ACK,))
     yield "psync-rdb-channel", talk(("PSYNC ? -1", resp.simple("RDBCHANNELSYNC 7"), STREAM), (ACK,))
-    yield "psync-end-offset", talk(("SYNC", f"$ENDOFF:100 {REPLID} 0 7\r\n".encode(), b"$3\r\nabc", STREAM))
+    yield "psync-end-offset", talk(("SYNC", f"$ENDOFF:100 {REPLID} 0 7\r\n".encode(), b"$3\r\nabc",
+                                    STREAM))
     yield "sync", talk(("SYNC", b"$7\r\npayload", STREAM))
-    yield "syncslots-redis", talk((f"CLUSTER SYNCSLOTS SYNC {REPLID} 0 99", resp.simple("RDBCHANNELSYNCSLOTS"),
-                                   STREAM), ("CLUSTER SYNCSLOTS ACK 1 2",), (b"", STREAM))
-    yield "syncslots-valkey", talk((f"CLUSTER SYNCSLOTS ESTABLISH SOURCE {A.id} NAME x SLOTSRANGE 0 9",
-                                    ok), (STREAM, resp.request("CLUSTER SYNCSLOTS ACK")))
+    yield "syncslots-redis", talk((f"CLUSTER SYNCSLOTS SYNC {REPLID} 0 99",
+                                   resp.simple("RDBCHANNELSYNCSLOTS"), STREAM),
+                                   ("CLUSTER SYNCSLOTS ACK 1 2",), (b"", STREAM))
+    establish = f"CLUSTER SYNCSLOTS ESTABLISH SOURCE {A.id} NAME x SLOTSRANGE 0 9"
+    yield "syncslots-valkey", talk((establish, ok), (STREAM, resp.request("CLUSTER SYNCSLOTS ACK")))
 
 
 def client_seeds():
@@ -192,20 +198,22 @@ def client_seeds():
         lost = heard[:1] + [b"\x46" + heard[1][1:]] + heard[2:]               # the second chunk
         cut = [chunk(c[0] & 0xBF, c[3:10]) + chunk(c[0], c[10:]) for c in heard]
         orphan = [bytes([c[0] | 0x80]) + c[1:] for c in heard[::-1]]
-        for suffix, options, chunks in (("", 0x13, heard), ("-sniffed", 0x23, cut), ("-joined", 0x20, heard),
-                                        ("-lost", 0x03, lost), ("-quiet", 0x4F, heard),
-                                        ("-reversed", 0x03, orphan)):
+        ways = (("", 0x13, heard), ("-sniffed", 0x23, cut), ("-joined", 0x20, heard),
+                ("-lost", 0x03, lost), ("-quiet", 0x4F, heard), ("-reversed", 0x03, orphan))
+        for suffix, options, chunks in ways:                  # options: as in fuzz_client.c
             put("client", name + suffix, bytes([options]) + b"".join(chunks))
 
 
 def resp_seeds():
     deep = b"*1\r\n" * 24 + b":1\r\n"
-    odd = {"deep": deep, "too-deep": b"*1\r\n" + deep, "many": resp.array(*range(50)), "null": b"*-1\r\n$-1\r\n",
-           "long": resp.bulk("x" * 700) + resp.array("y" * 700, "z"), "line": resp.simple("x" * 600)}
+    odd = {"deep": deep, "too-deep": b"*1\r\n" + deep, "many": resp.array(*range(50)),
+           "null": b"*-1\r\n$-1\r\n", "long": resp.bulk("x" * 700) + resp.array("y" * 700, "z"),
+           "line": resp.simple("x" * 600)}
     for name, data in odd.items():
         put("resp", "reply-" + name, b"\0\1\2\3\4" + data)
     for name, data in {"long": resp.command("SET", "k" * 600, "v" * 600, *["w" * 300] * 10),
-                       "many": resp.command(*map(str, range(60))), "nothing": b"*0\r\n*-1\r\n"}.items():
+                       "many": resp.command(*map(str, range(60))),
+                       "nothing": b"*0\r\n*-1\r\n"}.items():
         put("resp", "request-" + name, b"\1\1\2\3\4" + data)
     for name, talk in conversations():
         sides = [b"", b""]
@@ -216,11 +224,15 @@ def resp_seeds():
 
 
 def command_seeds():
-    lines = ["GET k{tag}", "MSET a 1 b 2", "SORT l BY w LIMIT 0 1 STORE d", "EVAL x 2 a b c", "ZUNIONSTORE d 2 a b",
-             "GEORADIUS k 1 2 3 m STORE d STOREDIST e", "XREADGROUP GROUP g c BLOCK 0 STREAMS a b 1 2",
+    lines = ["GET k{tag}", "MSET a 1 b 2", "SORT l BY w LIMIT 0 1 STORE d", "EVAL x 2 a b c",
+             "ZUNIONSTORE d 2 a b",
+             "GEORADIUS k 1 2 3 m STORE d STOREDIST e",
+             "XREADGROUP GROUP g c BLOCK 0 STREAMS a b 1 2",
              "MIGRATE h 1 KEYS 0 9 AUTH p KEYS a b", "STRALGO LCS KEYS a b", "BITFIELD k SET u8 0 1",
-             "HGETEX k FIELDS 2 a b", "GETEX k EX 1", "CLIENT REPLY OFF", "REPLCONF ACK 1", "SHUTDOWN ABORT",
-             "CLUSTER SYNCSLOTS SYNC 1 2", "BLPOP a b 0", "BLMPOP 0 2 a b LEFT", "SSUBSCRIBE a b", "XINFO STREAM k"]
+             "HGETEX k FIELDS 2 a b", "GETEX k EX 1", "CLIENT REPLY OFF", "REPLCONF ACK 1",
+             "SHUTDOWN ABORT",
+             "CLUSTER SYNCSLOTS SYNC 1 2", "BLPOP a b 0", "BLMPOP 0 2 a b LEFT", "SSUBSCRIBE a b",
+             "XINFO STREAM k"]
     for number, line in enumerate(lines):
         args = b"".join(bytes([len(w)]) + w.encode() for w in line.split())
         put("command", f"{number:02d}-" + line.split()[0].lower(), b"\0\0\0" + args)
@@ -306,31 +318,40 @@ def resp_words():
     rows = (ROOT / "decode" / "resp.c").read_text()
     heads = [line.encode() for line in re.findall(r"\['(.)'\] = \{LINE_", rows)]
     return [head + size for head in heads for size in (b"1\r\n", b"-1\r\n", b"?\r\n")] + [
-        b"\r\n", b"*0\r\n", b"*3\r\n$3\r\n", b"$5\r\n", b"$16\r\n", b"$600\r\n", b";0\r\n", b".\r\n", b"+OK\r\n"]
+        b"\r\n", b"*0\r\n", b"*3\r\n$3\r\n", b"$5\r\n", b"$16\r\n", b"$600\r\n", b";0\r\n",
+        b".\r\n", b"+OK\r\n"]
 
 
 def command_words():
     rows = (ROOT / "decode" / "commands.def").read_text()
-    names = [word for name in re.findall(r'^COMMAND\("([^"]+)"', rows, re.M) for word in name.split("|")]
-    options = re.findall(r'OPTION\("(\w+)"|, "(\w+)", REPLY', (ROOT / "decode" / "command_args.c").read_text())
-    return [word.encode() for word in names + [a or b for a, b in options] + ["store", "storedist", "keys", "fields"]]
+    names = re.findall(r'^COMMAND\("([^"]+)"', rows, re.M)
+    words = [word for name in names for word in name.split("|")]
+    code = (ROOT / "decode" / "command_args.c").read_text()
+    options = [a or b for a, b in re.findall(r'OPTION\("(\w+)"|, "(\w+)", REPLY', code)]
+    options += ["store", "storedist", "keys", "fields"]
+    return [word.encode() for word in words + options]
 
 
 def client_words():
     heads = [resp.command(word) for word in (
-        b"GET", b"SYNC", b"MULTI", b"EXEC", b"PING", b"MONITOR", b"RESET", b"UNSUBSCRIBE", b"SHUTDOWN", b"QUIT")]
-    requests = [resp.request(line) for line in ("PSYNC ? -1", "REPLCONF ACK 1", "CLIENT REPLY SKIP", "SUBSCRIBE a",
+        b"GET", b"SYNC", b"MULTI", b"EXEC", b"PING", b"MONITOR", b"RESET", b"UNSUBSCRIBE",
+        b"SHUTDOWN", b"QUIT")]
+    requests = [resp.request(line) for line in ("PSYNC ? -1", "REPLCONF ACK 1", "CLIENT REPLY SKIP",
+                                                "SUBSCRIBE a",
                                                 "CLUSTER SYNCSLOTS SYNC 1 2")]
-    return heads + requests + [FULLRESYNC, b"+CONTINUE\r\n", b"+RDBCHANNELSYNC\r\n", b"$EOF:" + MARK + b"\r\n",
-                               MARK, b"$ENDOFF:1 ", b"+QUEUED\r\n", b"-MOVED 1 a:1\r\n", b"-ERR unknown command",
-                               b"-ERR Protocol error", resp.array("subscribe", "a", 1), resp.push("message", "a", "b")]
+    return heads + requests + [FULLRESYNC, b"+CONTINUE\r\n", b"+RDBCHANNELSYNC\r\n",
+                               b"$EOF:" + MARK + b"\r\n",
+                               MARK, b"$ENDOFF:1 ", b"+QUEUED\r\n", b"-MOVED 1 a:1\r\n",
+                               b"-ERR unknown command",
+                               b"-ERR Protocol error", resp.array("subscribe", "a", 1),
+                               resp.push("message", "a", "b")]
 
 
 def dictionaries():
     magics = [bytes.fromhex(m) for m in ("d4c3b2a1", "4d3cb2a1", "a1b2c3d4", "0a0d0d0a", "28b52ffd")]
     for name, words in {"bus": bus_words(), "net": net_words(), "resp": resp_words(),
                         "command": command_words(), "client": resp_words() + client_words(),
-                        "engine": bus_words() + net_words() + magics}.items():
+                        "engine": bus_words() + net_words() + client_words() + magics}.items():
         (FUZZ / f"{name}.dict").write_text("# from tests/fuzz/make_seeds.py\n" +
                                            "".join(map(escaped, dict.fromkeys(words))))
 
