@@ -483,9 +483,10 @@ static void test_fields_of_requests(void **state) {
     assert_text(
         " command=get type=error latency_us=12 error=MOVED bytes=0 request_bytes=0 called=yes");
     render_json(&json, &reply, &style);
-    assert_non_null(strstr(text.data, "\"command\":\"get\",\"type\":\"error\",\"latency_us\":12,"
-                                      "\"error\":\"MOVED\",\"bytes\":0,\"request_frame\":null,"
-                                      "\"blocking\":false,\"called\":true}"));
+    assert_non_null(strstr(
+        text.data, "\"command\":\"get\",\"type\":\"error\",\"latency_us\":12,"
+                   "\"error\":\"MOVED\",\"bytes\":0,\"request_frame\":null,\"request_bytes\":0,"
+                   "\"blocking\":false,\"called\":true}"));
 }
 
 /* A word of the wire that is none, as an argument that an error repeats, is not shown. */

@@ -546,7 +546,11 @@ static void as_deep_as_it_goes(void **state) {
     }
 }
 
-/* Lengths and counts that nobody has: the reader waits for what was announced, without memory. */
+static_assert(CAP_RESP_COUNT == 1073741824,
+              "below; one more is among bad_replies and bad_requests");
+
+/* Lengths, and counts up to CAP_RESP_COUNT, that nobody has: the reader waits for what was
+ * announced, without memory. */
 static void hostile_lengths(void **state) {
     (void)state;
     static const char *const heads[] = {
