@@ -40,7 +40,7 @@ BAR_TSHARK = 0.01  # of tshark -Y resp
 BAR_PEAK = 32.0    # MB
 BAR_PEAK_CLIENT = 64.0
 CONNECTIONS = 1_000_000
-SLICE = 40_000  # packets
+SLICE = 200_000  # packets
 PEAK_NOISE = 0.5  # MB by which two runs on the same file differ
 
 # ---- the captures: how each is made, from what ----
