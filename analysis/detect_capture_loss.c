@@ -1,18 +1,19 @@
 /* detect_capture_loss.c - we did not see everything: holes in streams, the kernel's drops, packets
  * cut by the snaplen. Every other conclusion of the run is the weaker for it. */
 #include <inttypes.h>
-#include <stdio.h>
 
 #include "analysis/detector.h"
-#include "base/buf.h"
 
 /* Suricata's operators are told to keep drops under one in a hundred; past that, warn. */
-enum { WARN_ONE_IN = 100 };
+enum { WARN_ONE_IN = 100, PROOFS = 4 };
 
 struct loss {
     nstime first, last;
-    struct evidence evidence[FINDING_EVIDENCE];
-    size_t evidence_count;
+    struct {
+        struct place place;
+        bool lost; /* else cut short */
+    } proofs[PROOFS];
+    size_t proof_count;
     bool any;
 };
 
@@ -23,11 +24,10 @@ static void on_event(const struct detection *detection, void *state, const struc
         loss->first = event->time;
     loss->any = true;
     loss->last = event->time;
-    if (loss->evidence_count < FINDING_EVIDENCE)
-        loss->evidence[loss->evidence_count++] = (struct evidence){
-            event->frame, event->source, event->time,
-            strcmp(event->tcp_gap.why, "lost") == 0 ? "first packet after missing bytes"
-                                                    : "packet of the bus that is cut short"};
+    if (loss->proof_count == PROOFS)
+        return;
+    loss->proofs[loss->proof_count].place = place_of(event);
+    loss->proofs[loss->proof_count++].lost = strcmp(event->tcp_gap.why, "lost") == 0;
 }
 
 /* One byte in a hundred of the bus is enough to miss the message that matters. */
@@ -42,25 +42,31 @@ static enum severity severity_of(const struct model_books *books, const struct r
 }
 
 /* What was lost, one sentence for each way. */
-static void explain(const struct model_books *books, const struct run_facts *facts, char *text,
-                    size_t room) {
-    struct buf buf = {.max = room - 1};
+static void explain(struct finding *finding, const struct model_books *books,
+                    const struct run_facts *facts) {
     if (books->gaps)
-        buf_printf(&buf,
-                   "%" PRIu64 " holes of together %" PRIu64 " bytes in TCP streams were "
-                   "acknowledged by their receivers but are not in the capture. ",
-                   books->gaps, books->gap_bytes);
+        finding_explain(finding,
+                        "%" PRIu64 " holes of together %" PRIu64 " bytes in TCP streams were "
+                        "acknowledged by their receivers but are not in the capture.",
+                        books->gaps, books->gap_bytes);
     if (facts->kernel_drops)
-        buf_printf(&buf, "The capture itself says that %" PRIu64 " packets were dropped. ",
-                   facts->kernel_drops);
+        finding_explain(finding, "The capture itself says that %" PRIu64 " packets were dropped.",
+                        facts->kernel_drops);
     if (facts->truncated_packets)
-        buf_printf(&buf, "%" PRIu64 " packets were cut short (snaplen). ",
-                   facts->truncated_packets);
+        finding_explain(finding, "%" PRIu64 " packets were cut short (snaplen).",
+                        facts->truncated_packets);
     if (books->bus_missing_bytes)
-        buf_printf(&buf, "%" PRIu64 " bytes of bus connections are missing.",
-                   books->bus_missing_bytes);
-    (void)snprintf(text, room, "%s", buf.data ? buf.data : "");
-    buf_free(&buf);
+        finding_explain(finding, "%" PRIu64 " bytes of bus connections are missing.",
+                        books->bus_missing_bytes);
+}
+
+static void measure(struct finding *finding, const struct model_books *books,
+                    const struct run_facts *facts) {
+    struct value *metrics = finding_metrics(finding);
+    value_number(metrics, "gaps", books->gaps);
+    value_number(metrics, "gap_bytes", books->gap_bytes);
+    value_number(metrics, "kernel_drops", facts->kernel_drops);
+    value_number(metrics, "truncated_packets", facts->truncated_packets);
 }
 
 static void finish(const struct detection *detection, void *state) {
@@ -69,30 +75,27 @@ static void finish(const struct detection *detection, void *state) {
     const struct run_facts *facts = detection->facts;
     if (!books->gaps && !facts->kernel_drops && !facts->truncated_packets)
         return;
-    struct finding finding = {
-        .type = "capture-loss",
-        .severity = severity_of(books, facts),
-        .confidence = CONFIDENCE_CERTAIN,
-        .start = loss->any ? loss->first : books->first,
-        .end = loss->any ? loss->last : books->last,
-        .verdict = facts->kernel_drops                        ? "kernel-drops"
-                   : facts->truncated_packets && !books->gaps ? "snaplen"
-                                                              : "unknown",
-        .caveats = {"what was lost may have been the message that explains another finding"},
-        .advice = {"capture again with a larger kernel buffer (-B) and without a snaplen (-s 0)"},
-    };
-    (void)snprintf(finding.title, sizeof finding.title,
-                   is_bus_hit(books) ? "The capture misses parts of the cluster bus: what it shows "
-                                       "is not all that happened"
-                                     : "The capture does not show everything");
-    explain(books, facts, finding.explanation, sizeof finding.explanation);
-    finding_metric(&finding, "gaps", books->gaps);
-    finding_metric(&finding, "gap_bytes", books->gap_bytes);
-    finding_metric(&finding, "kernel_drops", facts->kernel_drops);
-    finding_metric(&finding, "truncated_packets", facts->truncated_packets);
-    for (size_t i = 0; i < loss->evidence_count; i++)
-        finding_evidence(&finding, loss->evidence[i]);
-    detection->report(detection->context, &finding);
+    struct finding *finding = finding_new("capture-loss", severity_of(books, facts),
+                                          loss->any ? loss->first : books->first);
+    finding_title(finding, is_bus_hit(books)
+                               ? "The capture misses parts of the cluster bus: what it shows is "
+                                 "not all that happened"
+                               : "The capture does not show everything");
+    explain(finding, books, facts);
+    measure(finding, books, facts);
+    for (size_t i = 0; i < loss->proof_count; i++)
+        finding_evidence(finding, &loss->proofs[i].place, "%s",
+                         loss->proofs[i].lost ? "first packet after missing bytes"
+                                              : "packet of the bus that is cut short");
+    finding_caveat(finding,
+                   "what was lost may have been the message that explains another finding");
+    finding_advise(finding,
+                   "capture again with a larger kernel buffer (-B) and without a snaplen (-s 0)");
+    finding_ends(finding, loss->any ? loss->last : books->last,
+                 facts->kernel_drops                        ? "kernel-drops"
+                 : facts->truncated_packets && !books->gaps ? "snaplen"
+                                                            : "unknown");
+    detection_report(detection, finding);
 }
 
 const struct detector detect_capture_loss = {

@@ -3,12 +3,13 @@
  *
  * A detector sees the events that its mask wants, in order, and the model as it stood then. It
  * keeps its state in the memory that it is given (zeroed) and reports through `report`, at any
- * time; what it reports is copied. */
+ * time. */
 #ifndef BUSTAP_ANALYSIS_DETECTOR_H
 #define BUSTAP_ANALYSIS_DETECTOR_H
 
 #include "analysis/finding.h"
 #include "analysis/model.h"
+#include "analysis/thresholds.h"
 
 struct run_facts { /* what only the reader of the capture knows, given at the end */
     uint64_t kernel_drops, truncated_packets;
@@ -16,10 +17,21 @@ struct run_facts { /* what only the reader of the capture knows, given at the en
 
 struct detection {
     const struct model *model;
+    const struct thresholds *thresholds;
     const struct run_facts *facts; /* NULL before the end */
-    void (*report)(void *context, const struct finding *finding);
+    void (*report)(void *context, struct finding *finding);
     void *context;
 };
+
+/* Hands the finding over; it is not the detector's any more. NULL is a finding for which there was
+ * no memory. */
+static inline void detection_report(const struct detection *detection, struct finding *finding) {
+    detection->report(detection->context, finding);
+}
+
+static inline uint64_t threshold(const struct detection *detection, enum threshold which) {
+    return detection->thresholds->of[which];
+}
 
 struct detector {
     const char *name; /* of the finding type, and for --only and --skip */
@@ -28,6 +40,7 @@ struct detector {
     size_t state;   /* bytes */
     void (*event)(const struct detection *detection, void *state, const struct event *event);
     void (*finish)(const struct detection *detection, void *state); /* NULL: nothing to say then */
+    void (*dispose)(void *state); /* frees what the state owns; NULL: nothing */
 };
 
 extern const struct detector *const detectors[];

@@ -23,7 +23,7 @@ struct engine {
     struct detection detection;
     void *states[countof(detectors)]; /* NULL: left out */
     uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
-    struct finding *findings;
+    struct finding **findings;
     size_t finding_count, finding_room;
     uint64_t findings_left_out;
     nstime now; /* the newest packet's time */
@@ -70,7 +70,7 @@ static bool room_for_finding(struct engine *engine) {
         return false;
     size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
     room = min_size(room, CAP_FINDINGS);
-    struct finding *findings = realloc(engine->findings, room * sizeof *findings);
+    struct finding **findings = realloc(engine->findings, room * sizeof(struct finding *));
     if (!findings)
         return false;
     engine->findings = findings;
@@ -78,16 +78,19 @@ static bool room_for_finding(struct engine *engine) {
     return true;
 }
 
-static void on_finding(void *context, const struct finding *finding) {
+static void on_finding(void *context, struct finding *finding) {
     struct engine *engine = context;
-    if (room_for_finding(engine))
-        engine->findings[engine->finding_count++] = *finding;
-    else
-        engine->findings_left_out++;
+    finding_seal(finding);
+    if (finding && room_for_finding(engine)) {
+        engine->findings[engine->finding_count++] = finding;
+        return;
+    }
+    engine->findings_left_out++;
+    finding_free(finding);
 }
 
 static int by_severity(const void *a, const void *b) {
-    const struct finding *x = a, *y = b;
+    const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
     if (x->severity != y->severity)
         return x->severity > y->severity ? -1 : 1;
     if (x->start != y->start)
@@ -132,8 +135,10 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
             engine->options.wants &= ~(UINT64_C(1) << type);
     }
     engine->model = model_new(options->key, on_conclusion, engine);
-    engine->detection =
-        (struct detection){.model = engine->model, .report = on_finding, .context = engine};
+    engine->detection = (struct detection){.model = engine->model,
+                                           .thresholds = &engine->options.thresholds,
+                                           .report = on_finding,
+                                           .context = engine};
     if (start_detectors(engine))
         engine->decoder = decoder_new(options->key, all_wants(engine), on_observed, engine);
     if (!engine->decoder || !engine->model) {
@@ -144,13 +149,21 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
     return engine;
 }
 
+static void dispose(const struct detector *detector, void *state) {
+    if (state && detector->dispose)
+        detector->dispose(state);
+    free(state);
+}
+
 void engine_free(struct engine *engine) {
     if (!engine)
         return;
     decoder_free(engine->decoder); /* before the model, which hears of the flows' end */
     model_free(engine->model);
     for (size_t i = 0; i < detector_count; i++)
-        free(engine->states[i]);
+        dispose(detectors[i], engine->states[i]);
+    for (size_t i = 0; i < engine->finding_count; i++)
+        finding_free(engine->findings[i]);
     free(engine->findings);
     free(engine);
 }
@@ -174,7 +187,7 @@ void engine_finish(struct engine *engine, const struct run_facts *facts) {
             detectors[i]->finish(&engine->detection, engine->states[i]);
     }
     if (engine->finding_count)
-        qsort(engine->findings, engine->finding_count, sizeof *engine->findings, by_severity);
+        qsort(engine->findings, engine->finding_count, sizeof(struct finding *), by_severity);
 }
 
 const struct model *engine_model(const struct engine *engine) {
@@ -194,5 +207,5 @@ uint64_t engine_findings_left_out(const struct engine *engine) {
 }
 
 const struct finding *engine_finding(const struct engine *engine, size_t index) {
-    return &engine->findings[index];
+    return engine->findings[index];
 }

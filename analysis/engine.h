@@ -16,7 +16,8 @@
 struct engine_options {
     struct siphash_key key;  /* secret and random */
     uint64_t skip_detectors; /* bit i: leave out detectors[i] */
-    uint64_t wants;          /* the events that on_event gets, if they are SHOWN */
+    struct thresholds thresholds;
+    uint64_t wants; /* the events that on_event gets, if they are SHOWN */
     event_fn *on_event;
     void *context;
 };
@@ -37,6 +38,6 @@ struct decoder_stats engine_decoder_stats(const struct engine *engine);
 /* In order of severity, then of start. Complete after engine_finish. */
 size_t engine_finding_count(const struct engine *engine);
 const struct finding *engine_finding(const struct engine *engine, size_t index);
-uint64_t engine_findings_left_out(const struct engine *engine); /* beyond CAP_FINDINGS */
+uint64_t engine_findings_left_out(const struct engine *engine); /* for a cap or want of memory */
 
 #endif

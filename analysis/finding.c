@@ -1,7 +1,9 @@
 /* finding.c - filling in a finding. */
 #include "analysis/finding.h"
 
-#include <assert.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
 
 static const char *const severities[] = {"info", "notice", "warning", "critical"};
 static const char *const confidences[] = {"possible", "likely", "certain"};
@@ -13,12 +15,167 @@ const char *confidence_name(enum confidence confidence) {
     return confidences[confidence];
 }
 
-void finding_metric(struct finding *finding, const char *name, uint64_t value) {
-    assert(finding->metric_count < FINDING_METRICS);
-    finding->metrics[finding->metric_count++] = (struct metric){name, value};
+struct finding *finding_new(const char *type, enum severity severity, nstime start) {
+    struct finding *finding = calloc(1, sizeof *finding);
+    if (!finding)
+        return NULL;
+    finding->type = type;
+    finding->severity = severity;
+    finding->confidence = CONFIDENCE_CERTAIN;
+    finding->start = start;
+    finding->end = TIME_NONE;
+    finding->title = finding->explanation = "";
+    finding->arena.max = CAP_FINDING;
+    finding->nodes = value_root(VALUE_LIST, &finding->arena);
+    finding->clients = value_root(VALUE_LIST, &finding->arena);
+    finding->addrs = value_root(VALUE_LIST, &finding->arena);
+    finding->metrics = value_root(VALUE_OBJECT, &finding->arena);
+    return finding;
 }
 
-void finding_evidence(struct finding *finding, struct evidence evidence) {
-    if (finding->evidence_count < FINDING_EVIDENCE)
-        finding->evidence[finding->evidence_count++] = evidence;
+void finding_free(struct finding *finding) {
+    if (finding)
+        arena_free(&finding->arena);
+    free(finding);
+}
+
+void finding_ends(struct finding *finding, nstime end, const char *verdict) {
+    if (!finding)
+        return;
+    finding->end = end;
+    finding->verdict = verdict;
+}
+
+/* ---- texts ---- */
+
+/* Puts what the format makes of the values behind `...` into *ret_text; NULL: there is no room. */
+#define FORMATTED(finding, format, ret_text)                                               \
+    do {                                                                                   \
+        va_list values;                                                                    \
+        va_start(values, format);                                                          \
+        *(ret_text) = (finding) ? arena_vprintf(&(finding)->arena, format, values) : NULL; \
+        va_end(values);                                                                    \
+    } while (0)
+
+void finding_title(struct finding *finding, const char *format, ...) {
+    char *text;
+    FORMATTED(finding, format, &text);
+    if (text)
+        finding->title = text;
+}
+
+void finding_explain(struct finding *finding, const char *format, ...) {
+    char *text;
+    FORMATTED(finding, format, &text);
+    if (!text)
+        return;
+    size_t before = strlen(finding->explanation), len = strlen(text);
+    char *joined = before ? arena_take(&finding->arena, before + 1 + len + 1) : text;
+    if (!joined)
+        return;
+    if (before) {
+        memcpy(joined, finding->explanation, before);
+        joined[before] = ' ';
+        memcpy(joined + before + 1, text, len);
+    }
+    finding->explanation = joined;
+}
+
+static void add_sentence(struct finding *finding, struct sentence **list, const char *text) {
+    struct sentence *sentence = text ? arena_take(&finding->arena, sizeof *sentence) : NULL;
+    if (!sentence)
+        return;
+    sentence->text = text;
+    while (*list)
+        list = &(*list)->next;
+    *list = sentence;
+}
+
+#define ADDS_SENTENCE(function, list)                                 \
+    void function(struct finding *finding, const char *format, ...) { \
+        char *text;                                                   \
+        FORMATTED(finding, format, &text);                            \
+        if (finding)                                                  \
+            add_sentence(finding, &finding->list, text);              \
+    }
+
+ADDS_SENTENCE(finding_rule_out, ruled_out)
+ADDS_SENTENCE(finding_caveat, caveats)
+ADDS_SENTENCE(finding_advise, advice)
+
+void finding_evidence(struct finding *finding, const struct place *place, const char *format, ...) {
+    char *note;
+    if (!finding || place->time == TIME_NONE)
+        return;
+    if (finding->evidence_count == CAP_EVIDENCE) {
+        finding->evidence_left_out++;
+        return;
+    }
+    FORMATTED(finding, format, &note);
+    struct evidence *evidence = note ? arena_take(&finding->arena, sizeof *evidence) : NULL;
+    if (!evidence)
+        return;
+    *evidence = (struct evidence){.place = *place, .note = note};
+    struct evidence **end = &finding->evidence;
+    while (*end)
+        end = &(*end)->next;
+    *end = evidence;
+    finding->evidence_count++;
+}
+
+/* ---- whom it concerns ---- */
+
+void finding_node(struct finding *finding, const char *node) {
+    if (finding && !value_has_node(&finding->nodes, node))
+        value_node(&finding->nodes, NULL, node);
+}
+
+void finding_client(struct finding *finding, const struct endpoint *client) {
+    if (finding && !value_has_addr(&finding->clients, client))
+        value_addr(&finding->clients, NULL, client);
+}
+
+void finding_addr(struct finding *finding, const struct endpoint *addr) {
+    if (finding && !value_has_addr(&finding->addrs, addr))
+        value_addr(&finding->addrs, NULL, addr);
+}
+
+static uint8_t *slots_of(struct finding *finding) {
+    if (finding && !finding->slots)
+        finding->slots = arena_take(&finding->arena, BUS_SLOT_BYTES);
+    return finding ? finding->slots : NULL;
+}
+
+void finding_slot(struct finding *finding, uint32_t slot) {
+    uint8_t *slots = slots_of(finding);
+    if (slots && slot < BUS_SLOTS)
+        slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+}
+
+void finding_slots(struct finding *finding, const uint8_t *more) {
+    uint8_t *slots = slots_of(finding);
+    for (size_t i = 0; slots && i < BUS_SLOT_BYTES; i++)
+        slots[i] |= more[i];
+}
+
+struct value *finding_metrics(struct finding *finding) {
+    return finding ? &finding->metrics : NULL;
+}
+
+void finding_doubt(struct finding *finding, enum confidence confidence) {
+    if (finding && confidence < finding->confidence)
+        finding->confidence = confidence;
+}
+
+enum { SEAL_ROOM = 512 /* bytes, for the last caveats */ };
+
+void finding_seal(struct finding *finding) {
+    if (!finding)
+        return;
+    bool cut = finding->arena.failed;
+    finding->arena.max += SEAL_ROOM;
+    if (cut)
+        finding_caveat(finding, "there was no room for all that belongs here");
+    if (finding->evidence_left_out)
+        finding_caveat(finding, "%zu more packets prove it", finding->evidence_left_out);
 }

@@ -37,7 +37,9 @@
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \
-    CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")
+    CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")                     \
+    CAP(FINDING, 1 << 20, "bytes of one finding; its lists end there, and a caveat says so")      \
+    CAP(EVIDENCE, 24, "packets named as evidence for one finding; the first ones stay")
 
 #define CAP_ENUM(name, value, help) CAP_##name = (value),
 enum limit { LIMITS(CAP_ENUM) };

@@ -47,6 +47,15 @@ static void list_anomalies(struct columns *columns) {
         row(columns, anomaly_rows[i].name, anomaly_rows[i].help);
 }
 
+static void list_thresholds(struct columns *columns) {
+    for (size_t i = 0; i < THRESHOLD_COUNT; i++) {
+        columns_text(columns, threshold_rows[i].name);
+        columns_u64(columns, threshold_rows[i].preset);
+        columns_text(columns, threshold_rows[i].unit);
+        columns_text(columns, threshold_rows[i].help);
+    }
+}
+
 static void list_limits(struct columns *columns) {
 #define CAP_ROW(name, value, help)    \
     columns_text(columns, #name);     \
@@ -58,6 +67,9 @@ static void list_limits(struct columns *columns) {
 
 static const struct column two[] = {{"NAME", LEFT}, {"MEANING", LEFT}};
 static const struct column three[] = {{"NAME", LEFT}, {"VALUE", RIGHT}, {"WHAT IS LIMITED", LEFT}};
+
+static const struct column four[] = {
+    {"NAME", LEFT}, {"PRESET", RIGHT}, {"UNIT", LEFT}, {"WHAT IT DECIDES", LEFT}};
 
 static const struct list {
     const char *what;
@@ -72,6 +84,7 @@ static const struct list {
     {"sinks", list_sinks, two, countof(two)},
     {"anomalies", list_anomalies, two, countof(two)},
     {"limits", list_limits, three, countof(three)},
+    {"thresholds", list_thresholds, four, countof(four)},
 };
 
 static int print_list(const struct list *list) {
@@ -110,7 +123,7 @@ static int list(const struct config *config) {
 const struct subcommand cmd_list = {
     .name = "list",
     .arguments = "WHAT",
-    .help = "list detectors, events, messages, sources, sinks, anomalies or limits",
+    .help = "list detectors, events, messages, sources, sinks, anomalies, limits or thresholds",
     .more = "WHAT is one of these words.\n",
     .bit = FOR_LIST,
     .run = list,

@@ -39,12 +39,19 @@ static bool read_TIME(void *member, const char *text, struct err *err) {
     return when_parse(text, member, err);
 }
 
-static bool read_COUNT(void *member, const char *text, struct err *err) {
+/* False if it is not a whole number in digits alone. */
+static bool read_number(uint64_t *ret_value, const char *text) {
     uint64_t value = 0;
     const char *at = text;
     for (; *at >= '0' && *at <= '9' && value <= UINT64_MAX / 10 - 1; at++)
         value = value * 10 + (uint64_t)(*at - '0');
-    if (*at || value == 0)
+    *ret_value = value;
+    return at > text && !*at;
+}
+
+static bool read_COUNT(void *member, const char *text, struct err *err) {
+    uint64_t value;
+    if (!read_number(&value, text) || value == 0)
         return err_set(err, "'%.100s' is not a number of packets: write 1 or more", text);
     *(uint64_t *)member = value;
     return true;
@@ -65,7 +72,7 @@ static void name_detectors(char *text, size_t size) {
 }
 
 static bool read_detector(uint64_t *mask, const char *name, size_t len, struct err *err) {
-    char known[300];
+    char known[1000];
     for (size_t i = 0; i < detector_count; i++) {
         if (strlen(detectors[i]->name) == len && memcmp(detectors[i]->name, name, len) == 0) {
             *mask |= UINT64_C(1) << i;
@@ -86,6 +93,21 @@ static bool read_DETECTORS(void *member, const char *text, struct err *err) {
             return true;
         text += len + 1;
     }
+}
+
+static bool read_THRESHOLD(void *member, const char *text, struct err *err) {
+    struct thresholds *thresholds = member;
+    size_t len = strcspn(text, "=");
+    for (size_t i = 0; i < THRESHOLD_COUNT; i++) {
+        const char *name = threshold_rows[i].name;
+        if (strlen(name) != len || memcmp(name, text, len) != 0)
+            continue;
+        if (!text[len] || !read_number(&thresholds->of[i], text + len + 1))
+            return err_set(err, "write %s=NUMBER, in %s", name, threshold_rows[i].unit);
+        return true;
+    }
+    return err_set(err, "there is no threshold '%.*s': bustap list thresholds names them",
+                   (int)min_size(len, 100), text);
 }
 
 static bool read_SEVERITY(void *member, const char *text, struct err *err) {
@@ -124,15 +146,16 @@ static bool read_KEYS(void *member, const char *text, struct err *err) {
     return true;
 }
 
-#define OPTION_KINDS(KIND)                    \
-    KIND(FLAG, TAKES_NOTHING, NULL)           \
-    KIND(FILE, TAKES_VALUE, "FILE")           \
-    KIND(TIME, TAKES_VALUE, "TIME")           \
-    KIND(COUNT, TAKES_VALUE, "COUNT")         \
-    KIND(TARGET, MAY_TAKE_VALUE, "FILE")      \
-    KIND(DETECTORS, TAKES_VALUE, "DETECTORS") \
-    KIND(SEVERITY, TAKES_VALUE, "SEVERITY")   \
-    KIND(COLOUR, TAKES_VALUE, "WHEN")         \
+#define OPTION_KINDS(KIND)                     \
+    KIND(FLAG, TAKES_NOTHING, NULL)            \
+    KIND(FILE, TAKES_VALUE, "FILE")            \
+    KIND(TIME, TAKES_VALUE, "TIME")            \
+    KIND(COUNT, TAKES_VALUE, "COUNT")          \
+    KIND(TARGET, MAY_TAKE_VALUE, "FILE")       \
+    KIND(DETECTORS, TAKES_VALUE, "DETECTORS")  \
+    KIND(THRESHOLD, TAKES_VALUE, "NAME=VALUE") \
+    KIND(SEVERITY, TAKES_VALUE, "SEVERITY")    \
+    KIND(COLOUR, TAKES_VALUE, "WHEN")          \
     KIND(KEYS, TAKES_VALUE, "HOW")
 
 #define KIND(name, takes, value) KIND_##name,
@@ -246,7 +269,7 @@ static bool parse_all(struct parser *p) {
 
 bool config_parse(struct config *config, unsigned command, int argc, char *const *argv,
                   struct err *err) {
-    *config = (struct config){.fail_on = SEVERITY_NEVER};
+    *config = (struct config){.fail_on = SEVERITY_NEVER, .thresholds = thresholds_preset()};
     config->files.list = calloc((size_t)argc + 1, sizeof *config->files.list);
     if (!config->files.list)
         return err_no_memory(err);

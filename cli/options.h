@@ -4,6 +4,7 @@
 #ifndef BUSTAP_CLI_OPTIONS_H
 #define BUSTAP_CLI_OPTIONS_H
 
+#include "analysis/thresholds.h"
 #include "base/err.h"
 #include "report/format.h"
 #include "report/render.h"
@@ -30,7 +31,8 @@ struct config {
     uint64_t count; /* 0: all */
     struct target json;
     uint64_t only, skip; /* bit i: detectors[i]; only 0: all */
-    int fail_on;         /* enum severity, or SEVERITY_NEVER */
+    struct thresholds thresholds;
+    int fail_on; /* enum severity, or SEVERITY_NEVER */
     enum colour colour;
     enum show_keys keys;
     bool quiet, verbose, help, version;

@@ -89,6 +89,7 @@ static bool open_engine(struct run *run, struct err *err) {
     struct engine_options options = {
         .key = run->secrets[0],
         .skip_detectors = config->skip | (config->only ? ~config->only : 0),
+        .thresholds = config->thresholds,
         .wants = run->kind->concludes ? EVENTS_CONCLUSIONS : EVENTS_ALL,
         .on_event = on_event,
         .context = run,

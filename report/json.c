@@ -1,6 +1,8 @@
 /* json.c - the writer. Where a comma is due is all that it has to remember. */
 #include "report/json.h"
+
 #include "report/format.h"
+#include <math.h>
 
 static void new_line(struct json *json) {
     buf_add(json->buf, "\n", 1);
@@ -51,6 +53,15 @@ void json_bool(struct json *json, const char *key, bool value) {
 void json_u64(struct json *json, const char *key, uint64_t value) {
     begin(json, key);
     buf_u64(json->buf, value);
+}
+
+void json_real(struct json *json, const char *key, double value) {
+    if (!isfinite(value)) {
+        json_null(json, key);
+        return;
+    }
+    begin(json, key);
+    buf_printf(json->buf, "%.10g", value);
 }
 
 void json_time(struct json *json, const char *key, nstime time) {

@@ -24,6 +24,7 @@ void json_close(struct json *json, char bracket);
 void json_null(struct json *json, const char *key);
 void json_bool(struct json *json, const char *key, bool value);
 void json_u64(struct json *json, const char *key, uint64_t value);
+void json_real(struct json *json, const char *key, double value); /* not finite: null */
 
 /* Our own words; NULL is null. */
 void json_text(struct json *json, const char *key, const char *text);

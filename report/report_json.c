@@ -315,86 +315,6 @@ static void timeline(struct writer *w) {
     json_u64(json, "timeline_left_out", timeline->left_out);
 }
 
-/* ---- findings ---- */
-
-static void lines(struct json *json, const char *key, const char *const text[FINDING_LINES]) {
-    json_open(json, key, '[');
-    for (size_t i = 0; i < FINDING_LINES && text[i]; i++)
-        json_text(json, NULL, text[i]);
-    json_close(json, ']');
-}
-
-static void evidence(struct json *json, const struct evidence *evidence) {
-    struct buf filter = {.max = 64};
-    json_open(json, NULL, '{');
-    json_u64(json, "frame", evidence->frame);
-    json_u64(json, "source", evidence->source);
-    json_time(json, "time", evidence->time);
-    json_text(json, "note", evidence->note);
-    buf_text(&filter, "frame.number == ");
-    buf_u64(&filter, evidence->frame);
-    json_text(json, "filter", filter.data);
-    buf_free(&filter);
-    json_close(json, '}');
-}
-
-/* Findings name no subjects yet: no detector so far speaks of single nodes or clients. */
-static void subjects(struct json *json) {
-    static const char *const lists[] = {"nodes", "clients", "addrs"};
-    json_open(json, "subjects", '{');
-    for (size_t i = 0; i < countof(lists); i++) {
-        json_open(json, lists[i], '[');
-        json_close(json, ']');
-    }
-    json_text(json, "slots", "");
-    json_close(json, '}');
-}
-
-static void facts(struct json *json, const struct finding *finding) {
-    json_open(json, "ruled_out", '[');
-    json_close(json, ']');
-    subjects(json);
-    json_open(json, "metrics", '{');
-    for (size_t i = 0; i < finding->metric_count; i++)
-        json_u64(json, finding->metrics[i].name, finding->metrics[i].value);
-    json_close(json, '}');
-    json_open(json, "evidence", '[');
-    for (size_t i = 0; i < finding->evidence_count; i++)
-        evidence(json, &finding->evidence[i]);
-    json_close(json, ']');
-    lines(json, "caveats", finding->caveats);
-    lines(json, "advice", finding->advice);
-}
-
-static void finding(struct writer *w, const struct finding *finding, size_t number) {
-    struct json *json = &w->json;
-    struct buf id = {.max = 32};
-    json_open(json, NULL, '{');
-    buf_printf(&id, "f%zu", number);
-    json_text(json, "id", id.data);
-    buf_free(&id);
-    json_text(json, "type", finding->type);
-    json_text(json, "severity", severity_name(finding->severity));
-    json_text(json, "confidence", confidence_name(finding->confidence));
-    json_time(json, "start", finding->start);
-    json_time(json, "end", finding->end);
-    json_text(json, "title", finding->title);
-    json_text(json, "explanation", finding->explanation);
-    json_text(json, "verdict", finding->verdict);
-    facts(json, finding);
-    json_close(json, '}');
-    writer_piece(w);
-}
-
-static void findings(struct writer *w) {
-    const struct engine *engine = w->report->engine;
-    json_open(&w->json, "findings", '[');
-    for (size_t i = 0; i < engine_finding_count(engine); i++)
-        finding(w, engine_finding(engine, i), i + 1);
-    json_close(&w->json, ']');
-    json_u64(&w->json, "findings_left_out", engine_findings_left_out(engine));
-}
-
 /* ---- the whole ---- */
 
 static void whole(struct writer *w) {
@@ -411,7 +331,7 @@ static void whole(struct writer *w) {
     writer_replication(w);
     cluster(w);
     timeline(w);
-    findings(w);
+    writer_findings(w);
     json_close(json, '}');
     buf_text(json->buf, "\n");
 }

@@ -23,5 +23,6 @@ void writer_anomalies(struct json *json, const uint64_t counts[AN_COUNT]);
 
 void writer_clients(struct writer *w);
 void writer_replication(struct writer *w);
+void writer_findings(struct writer *w);
 
 #endif

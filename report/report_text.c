@@ -84,11 +84,6 @@ void page_paragraph(struct page *page, const char *label, const char *text) {
     }
 }
 
-static enum tone tone_of(int severity) {
-    static const enum tone tones[] = {TONE_PLAIN, TONE_PLAIN, TONE_WARNING, TONE_BAD};
-    return tones[severity];
-}
-
 /* ---- the verdict ---- */
 
 /* The first finding of the worst severity. */
@@ -160,42 +155,15 @@ static void verdict(struct page *page) {
     if (!worst || worst->severity < SEVERITY_WARNING) {
         verdict_peace(page, count);
     } else {
-        page_toned(page, tone_of((int)worst->severity), severity_name(worst->severity));
+        page_toned(page, page_severity_tone(worst->severity), severity_name(worst->severity));
         buf_text(page->buf, ": ");
-        page_toned(page, tone_of((int)worst->severity), worst->title);
+        page_toned(page, page_severity_tone(worst->severity), worst->title);
         others(page, count - 1, "more finding");
     }
     buf_text(page->buf, "\n");
     if (page->report->damage)
         page_toned(page, TONE_WARNING,
                    "The input is damaged: this report ends where the damage begins.\n");
-}
-
-/* ---- findings ---- */
-
-static void span(struct buf *buf, nstime start, nstime end) {
-    page_clock(buf, start);
-    if (end == TIME_NONE) {
-        buf_text(buf, " until the end of the capture");
-    } else if (end > start) {
-        buf_text(buf, " to ");
-        page_clock(buf, end);
-        buf_text(buf, ", ");
-        buf_duration(buf, end - start);
-    }
-}
-
-static void metrics(struct page *page, const struct finding *finding) {
-    struct buf text = {.max = 4096};
-    for (size_t i = 0; i < finding->metric_count; i++) {
-        buf_text(&text, i ? ", " : "");
-        buf_text(&text, finding->metrics[i].name);
-        buf_text(&text, " ");
-        buf_u64(&text, finding->metrics[i].value);
-    }
-    if (text.len > 0)
-        page_paragraph(page, "numbers   ", text.data);
-    buf_free(&text);
 }
 
 void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t frame) {
@@ -205,58 +173,6 @@ void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t fr
         buf_text(buf, ":");
     }
     buf_u64(buf, frame);
-}
-
-static void evidence(struct page *page, const struct finding *finding) {
-    for (size_t i = 0; i < finding->evidence_count; i++) {
-        const struct evidence *evidence = &finding->evidence[i];
-        struct buf text = {.max = 4096};
-        page_frame(page, &text, evidence->source, evidence->frame);
-        buf_text(&text, " ");
-        page_clock(&text, evidence->time);
-        buf_text(&text, " ");
-        buf_text(&text, evidence->note ? evidence->note : "");
-        page_paragraph(page, i ? "          " : "evidence  ", buf_str(&text));
-        page->buf->failed |= text.failed;
-        buf_free(&text);
-    }
-}
-
-static void lines(struct page *page, const char *label, const char *const text[FINDING_LINES]) {
-    for (size_t i = 0; i < FINDING_LINES && text[i]; i++)
-        page_paragraph(page, label, text[i]);
-}
-
-static void finding(struct page *page, const struct finding *finding, size_t number) {
-    buf_printf(page->buf, "  f%zu ", number);
-    page_toned(page, tone_of((int)finding->severity), severity_name(finding->severity));
-    buf_text(page->buf, ": ");
-    buf_text(page->buf, finding->title);
-    buf_text(page->buf, " [");
-    buf_text(page->buf, finding->type);
-    buf_text(page->buf, "]\n    when      ");
-    span(page->buf, finding->start, finding->end);
-    buf_text(page->buf, "\n");
-    page_paragraph(page, "what      ", finding->explanation);
-    buf_printf(page->buf, "    verdict   %s (%s)\n",
-               finding->verdict ? finding->verdict : "unknown",
-               confidence_name(finding->confidence));
-    metrics(page, finding);
-    evidence(page, finding);
-    lines(page, "but       ", finding->caveats);
-    lines(page, "do        ", finding->advice);
-}
-
-void page_findings(struct page *page) {
-    const struct engine *engine = page->report->engine;
-    if (engine_finding_count(engine) == 0)
-        return;
-    page_section(page, "Findings");
-    for (size_t i = 0; i < engine_finding_count(engine); i++)
-        finding(page, engine_finding(engine, i), i + 1);
-    if (engine_findings_left_out(engine))
-        buf_printf(page->buf, "  ... and %llu more that were not kept\n",
-                   (unsigned long long)engine_findings_left_out(engine));
 }
 
 /* ---- the whole ---- */

@@ -22,6 +22,8 @@ enum tone { TONE_PLAIN, TONE_HEADING, TONE_GOOD, TONE_WARNING, TONE_BAD };
 /* Text in a colour, where colours are wanted. */
 void page_toned(struct page *page, enum tone tone, const char *text);
 
+enum tone page_severity_tone(enum severity severity);
+
 /* An empty line and a heading. */
 void page_section(struct page *page, const char *title);
 

@@ -33,7 +33,7 @@ static void node_cell(struct page *page, struct columns *columns, uint32_t node)
 
 /* ---- the order of nodes ---- */
 
-struct place {
+struct rank {
     struct endpoint shard, addr; /* of its primary, and its own */
     bool replica;
     uint32_t index;
@@ -44,36 +44,36 @@ static int by_endpoint(const struct endpoint *a, const struct endpoint *b) {
     return by_ip ? by_ip : (int)a->port - (int)b->port;
 }
 
-static int by_place(const void *a, const void *b) {
-    const struct place *x = a, *y = b;
+static int by_rank(const void *a, const void *b) {
+    const struct rank *x = a, *y = b;
     int by_shard = by_endpoint(&x->shard, &y->shard), by_addr = by_endpoint(&x->addr, &y->addr);
     if (by_shard || x->replica != y->replica)
         return by_shard ? by_shard : (int)x->replica - (int)y->replica;
     return by_addr ? by_addr : (x->index > y->index) - (x->index < y->index);
 }
 
-static struct place place_of(const struct model *model, uint32_t index) {
+static struct rank rank_of(const struct model *model, uint32_t index) {
     const struct node *node = model_node(model, index);
     bool of_other = node->replica && node->primary != NODE_NONE;
     const struct node *shard = of_other ? model_node(model, node->primary) : node;
-    return (struct place){shard->addr, node->addr, node->replica, index};
+    return (struct rank){shard->addr, node->addr, node->replica, index};
 }
 
 uint32_t *page_order(const struct model *model) {
     uint32_t count = (uint32_t)model_node_count(model);
-    struct place *places = calloc(count + 1, sizeof *places);
+    struct rank *ranks = calloc(count + 1, sizeof *ranks);
     uint32_t *order = calloc(count + 1, sizeof *order);
-    if (places && order) {
+    if (ranks && order) {
         for (uint32_t i = 0; i < count; i++)
-            places[i] = place_of(model, i);
-        qsort(places, count, sizeof *places, by_place);
+            ranks[i] = rank_of(model, i);
+        qsort(ranks, count, sizeof *ranks, by_rank);
         for (uint32_t i = 0; i < count; i++)
-            order[i] = places[i].index;
+            order[i] = ranks[i].index;
     } else {
         free(order);
         order = NULL;
     }
-    free(places);
+    free(ranks);
     return order;
 }
 

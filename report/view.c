@@ -1,6 +1,7 @@
 /* view.c - sums and stretches over the finished model. */
 #include "report/view.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "report/format.h"
@@ -71,6 +72,27 @@ int view_worst(const struct engine *engine) {
         worst = severity > worst ? severity : worst;
     }
     return worst;
+}
+
+size_t view_finding_number(const struct engine *engine, const struct finding *finding) {
+    for (size_t i = 0; finding && i < engine_finding_count(engine); i++)
+        if (engine_finding(engine, i) == finding)
+            return i + 1;
+    return 0;
+}
+
+void view_filter(struct buf *buf, const struct place *place) {
+    if (!place->ends_known) {
+        buf_printf(buf, "frame.number == %" PRIu64, place->frame);
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct endpoint *end = &place->ends[i];
+        char ip[ENDPOINT_TEXT];
+        endpoint_ip_text(end, ip);
+        buf_printf(buf, "%s%s.addr == %s && tcp.port == %u", i ? " && " : "",
+                   endpoint_is_ipv4(end) ? "ip" : "ipv6", ip, end->port);
+    }
 }
 
 uint64_t view_messages(const message_counts counts) {

@@ -31,6 +31,12 @@ uint16_t view_flags(const struct model *model, uint32_t node);
 /* The worst severity of all findings; -1: there are none. */
 int view_worst(const struct engine *engine);
 
+/* Its number in the report, from 1 on; 0 for NULL. */
+size_t view_finding_number(const struct engine *engine, const struct finding *finding);
+
+/* A display filter of Wireshark for the connection; for the packet, where there is none. */
+void view_filter(struct buf *buf, const struct place *place);
+
 uint64_t view_messages(const message_counts counts); /* of all types */
 
 /* The node that has this address; NODE_NONE: none that is known. */

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/pool.h"
@@ -132,6 +133,40 @@ static void views_of_views(void **state) {
     assert_int_equal(bytes_first(view, 9).len, 3);
     assert_true(bytes_equal(bytes_of(NULL, 0), bytes_of("", 0)));
     assert_false(bytes_equal(view, bytes_of("abd", 3)));
+}
+
+/* ---- arena ---- */
+
+/* What is taken is zeroed, apart from the rest, and good for any type. */
+static void arena_gives_memory(void **state) {
+    (void)state;
+    struct arena arena = {.max = 1 << 20};
+    char *texts[1000];
+    for (int i = 0; i < 1000; i++) {
+        texts[i] = arena_text(&arena, "abcdefghijklmnop", (size_t)i % 17);
+        assert_int_equal((uintptr_t)texts[i] % _Alignof(max_align_t), 0);
+    }
+    char *large = arena_take(&arena, 100000);
+    for (int i = 0; i < 100000; i++)
+        assert_int_equal(large[i], 0);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(strlen(texts[i]), i % 17);
+    assert_false(arena.failed);
+    arena_free(&arena);
+    assert_int_equal(arena.used, 0);
+}
+
+/* Nothing past the maximum; what fits after that is still given. */
+static void arena_keeps_its_maximum(void **state) {
+    (void)state;
+    struct arena arena = {.max = 64};
+    assert_non_null(arena_take(&arena, 40));
+    assert_null(arena_take(&arena, 40));
+    assert_true(arena.failed);
+    assert_non_null(arena_take(&arena, 8));
+    assert_null(arena_take(&arena, SIZE_MAX));
+    assert_null(arena_take(&arena, SIZE_MAX - 4));
+    arena_free(&arena);
 }
 
 /* ---- buf ---- */
@@ -297,6 +332,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(table_does_not_grow_under_churn),
         cmocka_unit_test(an_empty_table_finds_nothing),
         cmocka_unit_test(views_of_views),
+        cmocka_unit_test(arena_gives_memory),
+        cmocka_unit_test(arena_keeps_its_maximum),
         cmocka_unit_test(buf_keeps_its_maximum),
         cmocka_unit_test(buf_without_room),
         cmocka_unit_test(buf_grows),

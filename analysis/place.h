@@ -1,0 +1,30 @@
+/* place.h - where in the capture a fact was seen: the packet, and the connection it is of. */
+#ifndef BUSTAP_ANALYSIS_PLACE_H
+#define BUSTAP_ANALYSIS_PLACE_H
+
+#include "decode/event.h"
+#include "decode/flow.h"
+
+struct place {
+    nstime time; /* TIME_NONE: nowhere */
+    uint64_t frame;
+    uint16_t source;
+    bool ends_known;
+    struct endpoint ends[2]; /* the first one sent it */
+};
+
+static inline struct place place_of(const struct event *event) {
+    struct place place = {.time = event->time, .frame = event->frame, .source = event->source};
+    if (event->flow) {
+        place.ends_known = true;
+        place.ends[0] = event->flow->ends[event->direction];
+        place.ends[1] = event->flow->ends[!event->direction];
+    }
+    return place;
+}
+
+static inline struct place place_none(void) {
+    return (struct place){.time = TIME_NONE};
+}
+
+#endif

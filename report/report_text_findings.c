@@ -1,0 +1,235 @@
+/* report_text_findings.c - the findings as a person reads them: first each incident as a story,
+ * cause before effect, then every finding with its proof and what to do. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "report/format.h"
+#include "report/render.h"
+#include "report/report_text.h"
+
+enum { LINE_MAX_TEXT = 4096, ITEMS_SHOWN = 12 /* of a list among the numbers */ };
+
+enum tone page_severity_tone(enum severity severity) {
+    static const enum tone tones[] = {TONE_PLAIN, TONE_PLAIN, TONE_WARNING, TONE_BAD};
+    return tones[severity];
+}
+
+/* ---- values ---- */
+
+static void put_value(struct page *page, struct buf *buf, const struct value *value);
+
+static void put_items(struct page *page, struct buf *buf, const struct value *container) {
+    size_t shown = page->options->style.whole ? SIZE_MAX : ITEMS_SHOWN, at = 0;
+    buf_text(buf, container->kind == VALUE_LIST ? "[" : "{");
+    for (const struct value *item = container->first; item && at < shown; item = item->next) {
+        buf_text(buf, at++ ? ", " : "");
+        if (item->name)
+            buf_printf(buf, "%s ", item->name);
+        put_value(page, buf, item);
+    }
+    if (at < container->count)
+        buf_printf(buf, ", ... %zu more", container->count - at);
+    buf_text(buf, container->kind == VALUE_LIST ? "]" : "}");
+}
+
+static void put_node(struct page *page, struct buf *buf, const char *id) {
+    for (size_t i = 0; i < model_node_count(page->model); i++)
+        if (memcmp(model_node(page->model, i)->id, id, BUS_NODE_ID) == 0) {
+            page_node(page, buf, (uint32_t)i);
+            return;
+        }
+    render_node_short(buf, id);
+}
+
+static void put_addr(struct buf *buf, const struct endpoint *addr) {
+    char text[ENDPOINT_TEXT];
+    endpoint_text(addr, text);
+    buf_text(buf, text);
+}
+
+static void put_value(struct page *page, struct buf *buf, const struct value *value) {
+    switch (value->kind) {
+    case VALUE_NUMBER:
+        buf_u64(buf, value->number);
+        break;
+    case VALUE_REAL:
+        buf_printf(buf, "%.3f", value->real);
+        break;
+    case VALUE_BOOL:
+        buf_text(buf, value->truth ? "yes" : "no");
+        break;
+    case VALUE_TEXT:
+        buf_add(buf, value->text.data, value->text.len);
+        break;
+    case VALUE_WIRE:
+        buf_wire_text(buf, value->text, value->text.len);
+        break;
+    case VALUE_NODE:
+        put_node(page, buf, value->node);
+        break;
+    case VALUE_ADDR:
+        put_addr(buf, &value->addr);
+        break;
+    case VALUE_SLOTS:
+        buf_slots(buf, value->slots);
+        break;
+    case VALUE_TIME:
+        page_clock(buf, value->time);
+        break;
+    case VALUE_LIST:
+    case VALUE_OBJECT:
+        put_items(page, buf, value);
+        break;
+    }
+}
+
+/* ---- the parts of a finding ---- */
+
+static void span(struct buf *buf, nstime start, nstime end) {
+    page_clock(buf, start);
+    if (end == TIME_NONE) {
+        buf_text(buf, " until the end of the capture");
+    } else if (end > start) {
+        buf_text(buf, " to ");
+        page_clock(buf, end);
+        buf_text(buf, ", ");
+        buf_duration(buf, end - start);
+    }
+}
+
+static void paragraph_of(struct page *page, const char *label, struct buf *text) {
+    page_paragraph(page, label, buf_str(text));
+    page->buf->failed |= text->failed;
+    buf_free(text);
+}
+
+static void metrics(struct page *page, const struct finding *finding) {
+    struct buf text = {.max = CAP_FINDING};
+    for (const struct value *metric = finding->metrics.first; metric; metric = metric->next) {
+        buf_printf(&text, "%s%s ", text.len > 0 ? ", " : "", metric->name);
+        put_value(page, &text, metric);
+    }
+    if (text.len > 0)
+        paragraph_of(page, "numbers   ", &text);
+    else
+        buf_free(&text);
+}
+
+static void evidence(struct page *page, const struct finding *finding) {
+    const char *label = "evidence  ";
+    for (const struct evidence *e = finding->evidence; e; e = e->next) {
+        struct buf text = {.max = LINE_MAX_TEXT};
+        page_frame(page, &text, e->place.source, e->place.frame);
+        buf_text(&text, " ");
+        page_clock(&text, e->place.time);
+        buf_text(&text, " ");
+        buf_text(&text, e->note);
+        paragraph_of(page, label, &text);
+        label = "          ";
+    }
+}
+
+/* The conversation of the first packet: what to look at in Wireshark. */
+static void filter(struct page *page, const struct finding *finding) {
+    struct buf text = {.max = LINE_MAX_TEXT};
+    if (!finding->evidence || !finding->evidence->place.ends_known)
+        return;
+    view_filter(&text, &finding->evidence->place);
+    paragraph_of(page, "filter    ", &text);
+}
+
+static void sentences(struct page *page, const char *label, const struct sentence *sentence) {
+    for (; sentence; sentence = sentence->next)
+        page_paragraph(page, label, sentence->text);
+}
+
+static void put_finding(struct page *page, const struct finding *finding, size_t number) {
+    buf_printf(page->buf, "  f%zu ", number);
+    page_toned(page, page_severity_tone(finding->severity), severity_name(finding->severity));
+    buf_text(page->buf, ": ");
+    buf_text(page->buf, finding->title);
+    buf_text(page->buf, " [");
+    buf_text(page->buf, finding->type);
+    buf_text(page->buf, "]\n    when      ");
+    span(page->buf, finding->start, finding->end);
+    buf_text(page->buf, "\n");
+    page_paragraph(page, "what      ", finding->explanation);
+    buf_printf(page->buf, "    verdict   %s (%s)\n",
+               finding->verdict ? finding->verdict : "unknown",
+               confidence_name(finding->confidence));
+    sentences(page, "not       ", finding->ruled_out);
+    metrics(page, finding);
+    evidence(page, finding);
+    filter(page, finding);
+    sentences(page, "but       ", finding->caveats);
+    sentences(page, "do        ", finding->advice);
+}
+
+/* ---- incidents ---- */
+
+/* What follows from nothing else comes first, then the order of time. */
+static int in_story(const void *a, const void *b) {
+    const struct finding *x = *(const struct finding *const *)a;
+    const struct finding *y = *(const struct finding *const *)b;
+    if (!x->cause != !y->cause)
+        return x->cause ? 1 : -1;
+    return (x->start > y->start) - (x->start < y->start);
+}
+
+static void story_line(struct page *page, const struct finding *finding, nstime start) {
+    struct buf after = {.max = 64};
+    buf_duration(&after, finding->start - start);
+    buf_printf(page->buf, "    +%-10s f%-3zu ", buf_str(&after),
+               view_finding_number(page->report->engine, finding));
+    page_toned(page, page_severity_tone(finding->severity), finding->title);
+    buf_text(page->buf, "\n");
+    page->buf->failed |= after.failed;
+    buf_free(&after);
+}
+
+static void put_incident(struct page *page, size_t incident, const struct finding **members,
+                         size_t count) {
+    nstime start = members[0]->start;
+    for (size_t i = 0; i < count; i++)
+        start = members[i]->start < start ? members[i]->start : start;
+    qsort(members, count, sizeof(const struct finding *), in_story);
+    buf_printf(page->buf, "  Incident %zu, from ", incident);
+    page_clock(page->buf, start);
+    buf_text(page->buf, " on\n");
+    for (size_t i = 0; i < count; i++)
+        story_line(page, members[i], start);
+}
+
+static void incidents(struct page *page) {
+    const struct engine *engine = page->report->engine;
+    size_t total = engine_finding_count(engine), listed = 0;
+    const struct finding **members = malloc(total * sizeof(const struct finding *));
+    page->buf->failed |= !members;
+    for (size_t incident = 1; members && listed < total; incident++) {
+        size_t count = 0;
+        for (size_t i = 0; i < total; i++)
+            if (engine_finding(engine, i)->incident == incident)
+                members[count++] = engine_finding(engine, i);
+        if (count == 0)
+            break;
+        put_incident(page, incident, members, count);
+        listed += count;
+    }
+    free(members);
+}
+
+/* ---- the section ---- */
+
+void page_findings(struct page *page) {
+    const struct engine *engine = page->report->engine;
+    if (engine_finding_count(engine) == 0)
+        return;
+    page_section(page, "Findings");
+    incidents(page);
+    for (size_t i = 0; i < engine_finding_count(engine); i++)
+        put_finding(page, engine_finding(engine, i), i + 1);
+    if (engine_findings_left_out(engine))
+        buf_printf(page->buf, "  ... and %" PRIu64 " more that were not kept\n",
+                   engine_findings_left_out(engine));
+}
