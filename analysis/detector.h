@@ -1,7 +1,8 @@
 /* detector.h - what draws conclusions. Each detector is one const struct in a file of its own,
  * detect_x.c, and one row of detectors.def.
  *
- * A detector sees the events that its mask wants, in order, and the model as it stood then. It
+ * A detector sees the events that its mask wants, in order, and the model as it stood then; its
+ * tick comes with the first packet of each second that has packets. It
  * keeps its state in the memory that it is given (zeroed) and reports through `report`, at any
  * time. */
 #ifndef BUSTAP_ANALYSIS_DETECTOR_H
@@ -39,6 +40,7 @@ struct detector {
     uint64_t wants; /* EVENT_BITs */
     size_t state;   /* bytes */
     void (*event)(const struct detection *detection, void *state, const struct event *event);
+    void (*tick)(const struct detection *detection, void *state, nstime now); /* NULL: no need */
     void (*finish)(const struct detection *detection, void *state); /* NULL: nothing to say then */
     void (*dispose)(void *state); /* frees what the state owns; NULL: nothing */
 };

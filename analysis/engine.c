@@ -26,7 +26,8 @@ struct engine {
     struct finding **findings;
     size_t finding_count, finding_room;
     uint64_t findings_left_out;
-    nstime now; /* the newest packet's time */
+    nstime now;       /* the newest packet's time */
+    nstime next_tick; /* of the detectors; from this time on */
 };
 
 /* Times beyond this make no sense and would overflow differences; year 2116. */
@@ -168,9 +169,18 @@ void engine_free(struct engine *engine) {
     free(engine);
 }
 
+static void tick(struct engine *engine) {
+    for (size_t i = 0; i < detector_count; i++)
+        if (engine->states[i] && detectors[i]->tick)
+            detectors[i]->tick(&engine->detection, engine->states[i], engine->now);
+    engine->next_tick = engine->now - engine->now % NS_PER_SEC + NS_PER_SEC;
+}
+
 void engine_packet(struct engine *engine, const struct packet *packet) {
     if (LIKELY(packet->time >= 0 && packet->time <= TIME_MAX)) {
         engine->now = packet->time;
+        if (UNLIKELY(engine->now >= engine->next_tick))
+            tick(engine);
         decoder_packet(engine->decoder, packet);
         return;
     }

@@ -7,6 +7,7 @@
 #ifndef BUSTAP_ANALYSIS_MODEL_H
 #define BUSTAP_ANALYSIS_MODEL_H
 
+#include "analysis/place.h"
 #include "base/siphash.h"
 #include "decode/event.h"
 #include "decode/flow.h"
@@ -35,6 +36,9 @@ struct node {
     nstime last_heard;            /* TIME_NONE: never */
     message_counts sent, received;
     uint64_t bytes_sent;
+    uint64_t clock_samples;     /* messages that tell when it last heard a PONG, by its clock */
+    nstime clock_ahead;         /* the greatest of these minus the capture's clock then */
+    struct place clock_place;   /* where that was */
     uint64_t gossip_seen;       /* entries in messages from it or to it, which do not name it */
     uint64_t unmentioned_since; /* other entries, when it was last gossiped about */
 };
@@ -76,8 +80,13 @@ size_t model_node_count(const struct model *model);
 const struct node *model_node(const struct model *model, size_t index); /* by first appearance */
 uint32_t model_find_node(struct model *model, const char *id);          /* NODE_NONE: unknown */
 
+uint32_t model_index_of(const struct model *model, const char *id); /* the same, slower */
+
 size_t model_link_count(const struct model *model);
 const struct link *model_link(const struct model *model, size_t index); /* by first appearance */
+
+/* How people know it: its address, else the beginning of its id. */
+void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]);
 
 /* PFAIL and FAIL bits that most primaries (those with slots) gossip about the node. */
 uint16_t model_failure(const struct model *model, size_t index);

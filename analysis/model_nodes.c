@@ -1,4 +1,5 @@
 /* model_nodes.c - the nodes: what each says of itself in its headers, and of others in gossip. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "analysis/model_private.h"
@@ -32,12 +33,26 @@ uint32_t model_find_node(struct model *model, const char *id) {
     return found;
 }
 
+uint32_t model_index_of(const struct model *model, const char *id) {
+    return table_find(&model->node_index, hash_of(model, id), has_id, model, id);
+}
+
 size_t model_node_count(const struct model *model) {
     return model->node_count;
 }
 
 const struct node *model_node(const struct model *model, size_t index) {
     return &model->nodes[index]->node;
+}
+
+void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]) {
+    const struct node *node = index == NODE_NONE ? NULL : model_node(model, index);
+    if (!node)
+        (void)snprintf(text, ENDPOINT_TEXT, "a node that is not known");
+    else if (node->addr_known)
+        endpoint_text(&node->addr, text);
+    else
+        (void)snprintf(text, ENDPOINT_TEXT, "%.8s", node->id);
 }
 
 struct node_private *model_node_at(const struct model *model, uint32_t index) {
@@ -133,10 +148,13 @@ static void set_address(struct model *model, uint32_t speaker, struct node_priva
 /* A sender's address: as it announces it, else the one that its packets come from. */
 static void learn_own_address(struct model *model, uint32_t index,
                               const struct ev_bus_message *message) {
-    struct endpoint addr = {.port = (uint16_t)message->port};
+    struct endpoint seen = {.port = (uint16_t)message->port};
     const struct event *cause = model->cause;
-    if (message->ip.len == 0 || !endpoint_parse(message->ip, addr.port, &addr))
-        memcpy(addr.ip, cause->flow->ends[cause->direction].ip, sizeof addr.ip);
+    memcpy(seen.ip, cause->flow->ends[cause->direction].ip, sizeof seen.ip);
+    struct endpoint addr = seen;
+    if (message->ip.len > 0)
+        (void)endpoint_parse(message->ip, addr.port, &addr);
+    model_address_own(model, index, &addr, &seen);
     set_address(model, index, model->nodes[index], &addr, (uint16_t)message->bus_port);
 }
 
@@ -362,9 +380,18 @@ static uint64_t other_entries(const struct model *model, const struct node *node
     return model->books.gossip_entries - node->gossip_seen;
 }
 
+/* The newest PONG that it tells of came a moment ago by its clock: a second or two, mostly. */
+static void learn_clock(struct model *model, struct node *node, uint32_t newest_pong) {
+    nstime ahead = (nstime)newest_pong * NS_PER_SEC - model->cause->time;
+    if (node->clock_samples++ == 0 || ahead > node->clock_ahead) {
+        node->clock_ahead = ahead;
+        node->clock_place = place_of(model->cause);
+    }
+}
+
 static void learn_gossip(struct model *model, struct message_ends ends,
                          const struct bus_gossip *gossip) {
-    uint32_t speaker = ends.sender;
+    uint32_t speaker = ends.sender, newest_pong = 0;
     model->books.gossip_entries += gossip->count;
     model->nodes[speaker]->node.gossip_seen += gossip->count;
     if (ends.receiver != NODE_NONE) /* newer servers do not tell a node about itself */
@@ -380,8 +407,13 @@ static void learn_gossip(struct model *model, struct message_ends ends,
         node->node.unmentioned_since = other_entries(model, &node->node);
         if (UNLIKELY(!node->node.heard))
             learn_from_gossip(model, speaker, node, &entry);
+        model_address_gossiped(model, speaker, subject, &entry);
         set_view(model, speaker, subject, entry.flags);
+        if (entry.pong_received > newest_pong)
+            newest_pong = entry.pong_received;
     }
+    if (newest_pong)
+        learn_clock(model, &model->nodes[speaker]->node, newest_pong);
 }
 
 /* ---- messages that are events in themselves ---- */

@@ -3,8 +3,20 @@
 #define BUSTAP_ANALYSIS_MODEL_PRIVATE_H
 
 #include "analysis/model.h"
+#include "analysis/model_addresses.h"
 #include "analysis/model_clients.h"
 #include "base/table.h"
+
+/* What is said to be a node's address, and what was said last, to know it again. */
+struct node_addresses {
+    struct told_address told[ADDRESSES_TOLD];
+    size_t count;
+    struct told_address *own, *source; /* as its last header and packet have it; NULL: none */
+    struct told_address *gossiped;     /* as the last gossip entry about it has it; NULL: none */
+    uint16_t gossip_port;
+    uint8_t gossip_len;
+    uint8_t gossip_ip[BUS_IP_TEXT];
+};
 
 /* What the model keeps of a node beside the public part. */
 struct node_private {
@@ -12,6 +24,7 @@ struct node_private {
     uint8_t *slots;   /* owned; node.slots points here once heard */
     uint16_t *views;  /* [subject]: flags that this node last gossiped about it */
     uint32_t view_count;
+    struct node_addresses addresses;
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */
@@ -106,6 +119,12 @@ uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip);
 /* What a message says of its sender and of the nodes that it gossips about. */
 void model_message(struct model *model, struct message_ends ends,
                    const struct ev_bus_message *message);
+
+/* model_addresses.c: its own header and packet have these addresses; gossip has that one. */
+void model_address_own(struct model *model, uint32_t index, const struct endpoint *announced,
+                       const struct endpoint *seen);
+void model_address_gossiped(struct model *model, uint32_t speaker, uint32_t subject,
+                            const struct bus_gossip_entry *entry);
 
 /* model_links.c: connections and ordered pairs. */
 struct message_ends model_link_message(struct model *model, const struct event *event);

@@ -101,6 +101,7 @@ class Scene:
         self.views = {}                                             # [observer][subject]: flags
         self.heard = {}                                             # [observer][reporter]: subjects
         self.silent, self.refusing, self.gone, self.cuts = set(), set(), set(), set()
+        self.clocks = {}                                            # seconds ahead of the capture
         for i in range(primaries):
             first, last = 16384 * i // primaries, 16384 * (i + 1) // primaries - 1
             self.add(f"p{i + 1}", slots=[(first, last)], epoch=i + 1)
@@ -212,6 +213,12 @@ class Scene:
             **{key: of.fields[key] for key in ("slots", "config_epoch", "current_epoch")})
         self.tell(name, wire.pong(self.nodes[name]))
 
+    def reborn(self, name, number):
+        """The process comes back at its address as another node, which knows nobody's slots."""
+        old = self.nodes[name]
+        self.nodes[name] = wire.Node(number, ip=old.ip, epoch=0, current_epoch=0)
+        self.back(name)
+
     def set(self, name, **fields):
         """Header fields of a node from now on: state=1, slots=..., config_epoch=..."""
         self.nodes[name].fields.update(fields)
@@ -228,8 +235,10 @@ class Scene:
         return name not in self.silent and name not in self.gone
 
     def gossip(self, name):
-        return [wire.entry(node, flags=(wire.REPLICA if node.fields["replica_of"]
-                                        else wire.PRIMARY) | self.views[name].get(other, 0))
+        clock = int(wire.START / 1e9 + self.now + self.clocks.get(name, 0))
+        return [wire.entry(node, pong_received=clock - 1, ping_sent=0,
+                           flags=(wire.REPLICA if node.fields["replica_of"] else wire.PRIMARY)
+                           | self.views[name].get(other, 0))
                 for other, node in self.nodes.items() if other != name]
 
     def heartbeat(self, kind, name):

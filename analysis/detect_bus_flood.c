@@ -1,0 +1,171 @@
+/* detect_bus_flood.c - the bus carries too much: a node that sends more messages a second than
+ * operators let pass, over ten seconds. Says what they are (mostly PUBLISH, which goes to every
+ * node), what that did to PONGs, and what twice the nodes would make of it. */
+#include "analysis/detector.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { WINDOW = 10 /* seconds */ };
+
+/* One node's counters at the last ticks, a ring, and its worst window. */
+struct pace {
+    message_counts counts[WINDOW + 1];
+    uint64_t bytes[WINDOW + 1];
+    nstime times[WINDOW + 1];
+    uint32_t ticks;
+    uint64_t peak; /* messages/s; 0: never at the threshold */
+    message_counts peak_counts;
+    uint64_t peak_bytes;
+    nstime first, last, peak_span; /* windows at the threshold; the length of the worst */
+};
+
+struct flood {
+    struct pace **paces; /* by node */
+    size_t count;
+};
+
+static uint64_t total(const message_counts counts) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        sum += counts[i];
+    return sum;
+}
+
+static void keep_peak(struct pace *pace, size_t oldest, size_t newest, uint64_t rate) {
+    nstime span = pace->times[newest] - pace->times[oldest];
+    if (pace->peak == 0)
+        pace->first = pace->times[oldest];
+    pace->last = pace->times[newest];
+    if (rate <= pace->peak)
+        return;
+    pace->peak = rate;
+    pace->peak_span = span;
+    pace->peak_bytes = pace->bytes[newest] - pace->bytes[oldest];
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        pace->peak_counts[i] = pace->counts[newest][i] - pace->counts[oldest][i];
+}
+
+/* Takes the counters of this tick and looks back over the window. */
+static void look(struct pace *pace, const struct node *node, nstime now, uint64_t least) {
+    size_t newest = pace->ticks++ % (WINDOW + 1);
+    memcpy(pace->counts[newest], node->sent, sizeof node->sent);
+    pace->bytes[newest] = node->bytes_sent;
+    pace->times[newest] = now;
+    if (pace->ticks <= WINDOW)
+        return;
+    size_t oldest = pace->ticks % (WINDOW + 1);
+    nstime span = now - pace->times[oldest];
+    uint64_t sent = total(pace->counts[newest]) - total(pace->counts[oldest]);
+    uint64_t rate = span > 0 ? sent * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
+    if (rate >= least)
+        keep_peak(pace, oldest, newest, rate);
+}
+
+static bool room_for(struct flood *flood, size_t count) {
+    if (count <= flood->count)
+        return true;
+    struct pace **paces = realloc(flood->paces, count * sizeof(struct pace *));
+    if (!paces)
+        return false;
+    memset(paces + flood->count, 0, (count - flood->count) * sizeof(struct pace *));
+    flood->paces = paces;
+    flood->count = count;
+    return true;
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct flood *flood = state;
+    size_t count = model_node_count(detection->model);
+    if (!room_for(flood, count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (!flood->paces[i])
+            flood->paces[i] = calloc(1, sizeof *flood->paces[i]);
+        if (flood->paces[i])
+            look(flood->paces[i], model_node(detection->model, i), now,
+                 threshold(detection, THRESHOLD_bus_flood_messages));
+    }
+}
+
+static uint64_t per_second(uint64_t count, nstime span) {
+    return span > 0 ? count * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
+}
+
+/* A PUBLISH goes to every other node; so does, over a while, everything else of a node. */
+static uint64_t at_twice_the_nodes(uint64_t rate, size_t nodes) {
+    return nodes > 1 ? rate * (2 * nodes - 1) / (nodes - 1) : rate;
+}
+
+/* The longest that a PONG of the node was waited for. */
+static nstime worst_pong(const struct model *model, size_t index) {
+    nstime worst = 0;
+    for (size_t i = 0; i < model_link_count(model); i++) {
+        const struct link *link = model_link(model, i);
+        if (link->to == index && link->rtt.count && link->rtt.max > worst)
+            worst = link->rtt.max;
+    }
+    return worst;
+}
+
+static void measure(struct finding *finding, const struct model *model, size_t index,
+                    const struct pace *pace) {
+    struct value *metrics = finding_metrics(finding);
+    value_node(metrics, "node", model_node(model, index)->id);
+    value_number(metrics, "messages_per_s", pace->peak);
+    value_number(metrics, "bytes_per_s", per_second(pace->peak_bytes, pace->peak_span));
+    struct value *by_type = value_object(metrics, "by_type");
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        if (pace->peak_counts[i])
+            value_number(by_type, bus_type_rows[i].name,
+                         per_second(pace->peak_counts[i], pace->peak_span));
+    value_number(metrics, "longest_pong_us", (uint64_t)(worst_pong(model, index) / NS_PER_US));
+    value_number(metrics, "messages_per_s_at_twice_the_nodes",
+                 at_twice_the_nodes(pace->peak, model_node_count(model)));
+}
+
+static void tell(const struct detection *detection, size_t index, const struct pace *pace) {
+    const struct model *model = detection->model;
+    uint64_t published = pace->peak_counts[BUS_PUBLISH] + pace->peak_counts[BUS_PUBLISHSHARD];
+    uint64_t share = published * 100 / total(pace->peak_counts);
+    char name[ENDPOINT_TEXT];
+    model_node_text(model, index, name);
+    struct finding *finding = finding_new("bus-flood", SEVERITY_WARNING, pace->first);
+    finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
+    finding_explain(finding,
+                    "Over ten seconds, %" PRIu64 " %% of them PUBLISH. A PUBLISH is sent to every "
+                    "other node, and PINGs and PONGs wait behind it in the same connection; the "
+                    "longest wait for a PONG of this node was %.1f ms.",
+                    share, (double)worst_pong(model, index) / (double)NS_PER_MS);
+    finding_advise(finding, share > 50 ? "use sharded pub/sub (SPUBLISH, SSUBSCRIBE), which stays "
+                                         "within a shard, or a cluster of its own for pub/sub"
+                                       : "look at by_type for what it sends; many nodes with a "
+                                         "short cluster-node-timeout ping a lot");
+    finding_node(finding, model_node(model, index)->id);
+    measure(finding, model, index, pace);
+    finding_ends(finding, pace->last, share > 50 ? "publish" : "heartbeats");
+    detection_report(detection, finding);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    const struct flood *flood = state;
+    for (size_t i = 0; i < flood->count; i++)
+        if (flood->paces[i] && flood->paces[i]->peak)
+            tell(detection, i, flood->paces[i]);
+}
+
+static void dispose(void *state) {
+    struct flood *flood = state;
+    for (size_t i = 0; i < flood->count; i++)
+        free(flood->paces[i]);
+    free(flood->paces);
+}
+
+const struct detector detect_bus_flood = {
+    .name = "bus-flood",
+    .help = "a node sends more bus messages than the bus is meant for",
+    .state = sizeof(struct flood),
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};

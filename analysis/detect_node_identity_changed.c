@@ -1,0 +1,102 @@
+/* detect_node_identity_changed.c - another node answers at an address that belonged to a node: a
+ * restart without nodes.conf, or CLUSTER RESET HARD. To the others the old node is lost, with its
+ * slots; and what replicates from the address may copy an empty data set. */
+#include "analysis/detector.h"
+
+enum { SEEN_MAX = 32 /* of a run */ };
+
+struct changes {
+    struct {
+        uint32_t old, new;
+        struct place place;
+    } seen[SEEN_MAX];
+    size_t count;
+};
+
+/* Who spoke from this address before; NODE_NONE: nobody. */
+static uint32_t predecessor(const struct model *model, uint32_t index) {
+    const struct node *node = model_node(model, index);
+    for (size_t i = model_node_count(model); i-- > 0;) {
+        const struct node *other = model_node(model, i);
+        if (i != index && other->heard && other->addr_known &&
+            endpoint_equal(&other->addr, &node->addr))
+            return (uint32_t)i;
+    }
+    return NODE_NONE;
+}
+
+static void on_heard(const struct detection *detection, void *state, const struct event *event) {
+    struct changes *changes = state;
+    const struct model *model = detection->model;
+    uint32_t index = model_index_of(model, event->node_heard.node);
+    uint32_t old = index == NODE_NONE ? NODE_NONE : predecessor(model, index);
+    if (old == NODE_NONE || changes->count == SEEN_MAX)
+        return;
+    changes->seen[changes->count].old = old;
+    changes->seen[changes->count].new = index;
+    changes->seen[changes->count++].place = place_of(event);
+}
+
+static bool had_slots(const struct node *node) {
+    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
+        if (node->slots[i])
+            return true;
+    return false;
+}
+
+static void tell(const struct detection *detection, uint32_t old_index, uint32_t new_index,
+                 const struct place *place) {
+    const struct node *old = model_node(detection->model, old_index);
+    const struct node *new = model_node(detection->model, new_index);
+    char name[ENDPOINT_TEXT];
+    bool primary = had_slots(old);
+    model_node_text(detection->model, new_index, name);
+    struct finding *finding = finding_new(
+        "node-identity-changed", primary ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
+    finding_title(finding, "%s came back as another node%s", name,
+                  primary ? ", without its slots" : "");
+    finding_explain(finding,
+                    "Node %.8s spoke from this address; from now on node %.8s does. To the other "
+                    "nodes the old one is gone and the new one is a stranger.",
+                    old->id, new->id);
+    if (primary)
+        finding_explain(finding,
+                        "The old one was a primary with slots. If a replica follows the address, "
+                        "it may copy the new node's empty data set over what it has.");
+    finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
+                            "mounted), or for CLUSTER RESET HARD");
+    finding_advise(finding, primary ? "fail over to a replica that still has the data "
+                                      "(CLUSTER FAILOVER TAKEOVER) before anything resynchronises"
+                                    : "CLUSTER FORGET the old id on every node, then make the new "
+                                      "one a replica again");
+    finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
+    finding_node(finding, old->id);
+    finding_node(finding, new->id);
+    finding_addr(finding, &new->addr);
+    struct value *metrics = finding_metrics(finding);
+    value_addr(metrics, "addr", &new->addr);
+    value_node(metrics, "old_id", old->id);
+    value_node(metrics, "new_id", new->id);
+    finding_ends(finding, place->time, "administrative");
+    detection_report(detection, finding);
+}
+
+/* At the end it is known whether the old node has spoken since, from elsewhere: then it has moved,
+ * and the address is another's now. */
+static void finish(const struct detection *detection, void *state) {
+    const struct changes *changes = state;
+    for (size_t i = 0; i < changes->count; i++) {
+        const struct node *old = model_node(detection->model, changes->seen[i].old);
+        if (old->last_heard < changes->seen[i].place.time)
+            tell(detection, changes->seen[i].old, changes->seen[i].new, &changes->seen[i].place);
+    }
+}
+
+const struct detector detect_node_identity_changed = {
+    .name = "node-identity-changed",
+    .help = "another node answers at a node's address: a restart without nodes.conf, a hard reset",
+    .wants = EVENT_BIT(node_heard),
+    .state = sizeof(struct changes),
+    .event = on_heard,
+    .finish = finish,
+};

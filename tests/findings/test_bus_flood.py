@@ -1,0 +1,37 @@
+"""bus-flood: a node that sends more bus messages a second than operators let pass."""
+
+from lib import findings, scene, wire
+
+
+def publishing(rate, seconds):
+    """p1 publishes `rate` messages a second on one link, beside the heartbeats of three nodes."""
+    play = scene.Scene(replicas=0)
+    play.run(1)
+    message = wire.publish(play.nodes["p1"], b"news", b"x" * 20)
+    for _ in range(seconds * 10):
+        play.run(0.1)
+        play.links["p1", "p2"].send("client", message * (rate // 10))
+    return play
+
+
+def test_fires_on_a_flood_of_publish(store):
+    play = publishing(1200, 12)
+    found = findings.only(findings.of(store(play.pcap())), "bus-flood")
+    assert found.nodes == [play.nodes["p1"].id] == [found.metrics["node"]]
+    assert found.severity == "warning" and found.verdict == "publish"
+    assert 1190 <= found.metrics["messages_per_s"] <= 1220
+    assert 1190 <= found.metrics["by_type"]["publish"] <= 1210
+    assert found.metrics["bytes_per_s"] >= 1190 * 2256
+
+
+def test_near_miss_just_below_the_threshold(store):
+    path = store(publishing(980, 12).pcap())
+    findings.none(findings.of(path), "bus-flood")
+    findings.only(findings.of(path, "--set", "bus-flood-messages=900"), "bus-flood")
+
+
+def test_near_miss_a_burst_is_no_flood(store):
+    """Ten thousand messages in one second, then silence: averaged over ten seconds it passes."""
+    play = publishing(8000, 1)
+    play.run(12)
+    findings.none(findings.of(store(play.pcap())), "bus-flood")

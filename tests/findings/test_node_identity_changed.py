@@ -1,0 +1,51 @@
+"""node-identity-changed: another node answers at an address that was a node's."""
+
+from lib import findings, scene
+
+
+def test_fires_on_a_primary_that_lost_its_nodes_conf(store):
+    play = scene.Scene()
+    play.run(3)
+    old = play.nodes["p1"]
+    play.kill("p1")
+    play.run(1)
+    play.reborn("p1", 77)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert found.severity == "critical"
+    assert found.metrics == {"addr": f"{old.ip}:6379", "old_id": old.id,
+                             "new_id": play.nodes["p1"].id}
+
+
+def test_fires_less_loudly_for_a_replica(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("r1")
+    play.run(1)
+    play.reborn("r1", 77)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert found.severity == "warning"
+
+
+def test_near_miss_a_restart_with_nodes_conf(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(1)
+    play.back("p1")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "node-identity-changed")
+
+
+def test_near_miss_two_nodes_that_swap_addresses(store):
+    """Pods that are scheduled anew may: both nodes live on, each at the other's address."""
+    play = scene.Scene()
+    play.run(3)
+    one, two = play.nodes["r1"], play.nodes["r2"]
+    play.kill("r1", "r2")
+    play.run(1)
+    one.ip, two.ip = two.ip, one.ip
+    play.back("r1", "r2")
+    play.run(5)
+    findings.none(findings.of(store(play.pcap())), "node-identity-changed")
