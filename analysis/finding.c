@@ -1,6 +1,7 @@
 /* finding.c - filling in a finding. */
 #include "analysis/finding.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -64,21 +65,23 @@ void finding_title(struct finding *finding, const char *format, ...) {
         finding->title = text;
 }
 
+static char *join(struct arena *arena, const char *before, const char *after) {
+    size_t size = strlen(before) + 1 + strlen(after) + 1;
+    char *joined = arena_take(arena, size);
+    if (joined)
+        (void)snprintf(joined, size, "%s %s", before, after);
+    return joined;
+}
+
 void finding_explain(struct finding *finding, const char *format, ...) {
     char *text;
     FORMATTED(finding, format, &text);
     if (!text)
         return;
-    size_t before = strlen(finding->explanation), len = strlen(text);
-    char *joined = before ? arena_take(&finding->arena, before + 1 + len + 1) : text;
-    if (!joined)
-        return;
-    if (before) {
-        memcpy(joined, finding->explanation, before);
-        joined[before] = ' ';
-        memcpy(joined + before + 1, text, len);
-    }
-    finding->explanation = joined;
+    bool first = !*finding->explanation;
+    char *joined = first ? text : join(&finding->arena, finding->explanation, text);
+    if (joined)
+        finding->explanation = joined;
 }
 
 static void add_sentence(struct finding *finding, struct sentence **list, const char *text) {
