@@ -11,7 +11,7 @@
 NAME       := bustap
 LAYERS     := base capture decode analysis report cli
 PKGS       := libzstd zlib nettle
-TEST_PKGS  := libpcap cmocka jansson
+TEST_PKGS  := libpcap cmocka jansson hiredis
 
 CC           ?= cc
 CLANG        ?= clang
@@ -71,6 +71,7 @@ PROP     := $(call programs,prop)
 MUTATE   := $(call programs,mutate)
 BENCH    := $(call programs,bench)
 ASK      := $(call programs,commands)
+LOAD     := $(B)/tests/lab/load
 FUZZERS  := $(filter $(B)/tests/fuzz/fuzz_%,$(call programs,fuzz))
 REPLAYS  := $(FUZZERS:$(B)/tests/fuzz/fuzz_%=$(B)/tests/fuzz/replay_%)
 C_FILES  := $(foreach d,$(LAYERS) bpf tests/*,$(wildcard $(d)/*.[ch]))
@@ -143,6 +144,10 @@ $(UNIT) $(PROP) $(MUTATE) $(BENCH) $(ASK): %: %.o $(TESTLIB) $(LIBOBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(if $(LTO),-fno-lto) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) $(TEST_LIBS)
 
+$(LOAD): $(addsuffix .o,$(call programs,lab))
+	$(call say,LD,$@)
+	$(Q)$(CC) $(if $(LTO),-fno-lto) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LIBS)
+
 $(REPLAYS): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(LIBOBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
@@ -153,7 +158,7 @@ $(FUZZERS): %: %.o $(LIBOBJ)
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: check layers unit sanitized prop golden books pytest mutate fuzz-replay
+.PHONY: check layers unit sanitized prop golden books pytest lab-tools mutate fuzz-replay
 CHECKS := layers unit sanitized prop pytest
 check:  ## everything a commit must pass (see CONTRIBUTING.md)
 	@+for step in $(CHECKS); do \
@@ -174,8 +179,10 @@ books: all  ## message counts equal to what the servers themselves counted
 prop: all $(PROP)  ## properties, as: any cutting of the same bytes gives the same events
 	$(call run,$(PROP))
 	$(call pytest,-k prop)
-pytest: all $(ASK)  ## all python tests but those that prop and mutate run
+pytest: all $(ASK) $(LOAD)  ## all python tests but those that prop and mutate run
 	$(call pytest,-k 'not prop and not mutate')
+
+lab-tools: $(LOAD)  ## makes load on the clusters of tests/lab
 
 sanitized:  ## unit tests, mutated captures and fuzz corpora under ASan and UBSan
 	@+$(MAKE) SAN=$(SANITIZERS) unit mutate fuzz-replay
