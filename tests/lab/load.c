@@ -66,11 +66,11 @@ static const struct option_row {
 #define NUMBER(field, min, max, help) \
     { #field, "N", offsetof(struct options, field), min, max, help }
     {"seed", "HOST:PORT", 0, 0, 0, "a node to begin with; may be repeated; IPv6 in brackets"},
-    NUMBER(rate, 1, 1000000, "requests per second, of all connections together (200)"),
+    NUMBER(rate, 1, 1000000, "requests per second, of all connections together"),
     NUMBER(seconds, 1, 3600, "after these it ends (10)"),
     NUMBER(connections, 1, WORKERS_MAX, "clients, each with connections of its own (1)"),
     NUMBER(keys, 0, 100000000, "different keys; diary: 0 is a new key for each write"),
-    NUMBER(size, 0, 64L << 20, "bytes of a value or message (64)"),
+    NUMBER(size, 0, 64L << 20, "bytes of a value or message"),
     NUMBER(slot, -1, SLOTS - 1, "only keys of this slot"),
     NUMBER(depth, 1, 100000, "requests in one pipeline (16)"),
     NUMBER(timeout, 10, 60000, "ms to connect, and for a reply (1000)"),
@@ -101,7 +101,8 @@ static void set_option(struct options *options, const struct option_row *row, co
 static void usage(void) {
     puts("load MODE --seed HOST:PORT [OPTION]...\n\nMODE is");
     for (const struct mode *mode = modes; mode->name; mode++)
-        printf("  %-22s %s\n", mode->name, mode->help);
+        printf("  %-22s %s\n  %22s (--rate %ld --keys %ld --size %ld)\n", mode->name, mode->help,
+               "", mode->rate, mode->keys, mode->size);
     puts("\nOPTION is");
     for (size_t i = 0; i < ROWS; i++) {
         char option[LINE];
@@ -132,7 +133,9 @@ static const struct mode *complete(struct options *options, const char *name) {
         fail("no such mode", name ? name : "none given");
     if (!options->seed_count)
         fail("missing", "--seed");
+    options->rate = options->rate < 0 ? mode->rate : options->rate;
     options->keys = options->keys < 0 ? mode->keys : options->keys;
+    options->size = options->size < 0 ? mode->size : options->size;
     if (mode->keys && !options->keys)
         fail("at least one", "--keys");
     options->name = options->name ? options->name : mode->name;
@@ -172,7 +175,8 @@ static void *work(void *argument) {
 static bool worker_begin(struct worker *worker) {
     size_t size = (size_t)worker->options->size;
     worker->client = client_new(worker->options, &worker->stats, worker->mode->policy);
-    worker->other = client_new(worker->options, &worker->stats, worker->mode->policy);
+    worker->other =
+        client_new(worker->options, &worker->stats, worker->mode->policy & ~(unsigned)SPEAKS_RESP3);
     worker->value = calloc(1, size + WORD_MAX); /* the diary's value may be longer than --size */
     if (worker->value)
         memset(worker->value, '.', size);
@@ -204,11 +208,11 @@ static bool run(struct worker *workers, size_t count, struct stats *ret_sum) {
 
 int main(int argc, char **argv) {
     static struct worker workers[WORKERS_MAX];
-    struct options options = {.rate = 200,
+    struct options options = {.rate = -1,
                               .seconds = 10,
                               .connections = 1,
                               .keys = -1,
-                              .size = 64,
+                              .size = -1,
                               .slot = -1,
                               .depth = 16,
                               .timeout = 1000};

@@ -61,7 +61,6 @@ struct pace {
 
 uint64_t now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t wall_ns(void); /* CLOCK_REALTIME */
-void stats_error(struct stats *stats, const char *text);
 void stats_reply(struct stats *stats, const redisReply *reply, uint64_t latency);
 void stats_add(struct stats *sum, const struct stats *more);
 void stats_print(const struct stats *stats, const char *mode, const char *name, double seconds);
@@ -78,7 +77,7 @@ bool load_over(void);
 /* ---- load_cluster.c ------------------------------------------------------------------------ */
 
 /* What a client does about redirects. All follow them. */
-enum { REFRESHES = 1, SENDS_ASKING = 2, AWARE = REFRESHES | SENDS_ASKING };
+enum { REFRESHES = 1, SENDS_ASKING = 2, AWARE = REFRESHES | SENDS_ASKING, SPEAKS_RESP3 = 4 };
 
 struct peer;
 struct client;
@@ -112,6 +111,10 @@ redisContext *peer_link(struct client *client, struct peer *peer);
 void peer_drop(struct peer *peer);
 /* It broke: drops it, counts `waiting` requests without answer, asks others who owns what. */
 void peer_lost(struct client *client, struct peer *peer, uint64_t waiting);
+/* Puts a request behind those that wait to be written; peer_flush writes them. peer_send is both.
+ */
+bool peer_append(struct client *client, struct peer *peer, int argc, const char **argv);
+bool peer_flush(struct client *client, struct peer *peer);
 bool peer_send(struct client *client, struct peer *peer, int argc, const char **argv);
 redisReply *peer_receive(struct client *client, struct peer *peer);
 /* If the reply is a redirect: counts it, lets the client learn from it, and says where it leads. */
@@ -123,7 +126,8 @@ struct worker {
     const struct options *options;
     const struct mode *mode;
     struct stats stats;
-    struct client *client, *other; /* two views and sets of connections of their own */
+    struct client *client, *other; /* two views and sets of connections; `other` speaks RESP2 */
+    struct peer *subscribed;       /* of `other`: where it is, if anywhere */
     unsigned index;
     uint64_t turn; /* steps made */
     char *value;   /* --size bytes */
@@ -132,7 +136,7 @@ struct worker {
 struct mode {
     const char *name;
     unsigned policy;
-    long keys; /* by default */
+    long rate, keys, size; /* by default */
     /* Does a bit of work; the number of requests it stands for in --rate, 0: nothing left. */
     unsigned (*step)(struct worker *worker);
     const char *help;
@@ -143,7 +147,23 @@ const struct mode *mode_find(const char *name);
 /* The key number `n`, in --slot if that is given. */
 const char *worker_key(const struct worker *worker, uint64_t n, char *ret);
 
+/* Puts the words of request `i` of a batch where told, and says how many. */
+typedef int words_of(const struct worker *worker, long i, char *ret_key, const char **ret_words);
+/* --depth requests at once to one node. */
+unsigned batch(struct worker *worker, struct peer *peer, words_of *words);
+
 unsigned diary_step(struct worker *worker);
 unsigned verify_step(struct worker *worker);
+unsigned pubsub_step(struct worker *worker);
+unsigned spubsub_step(struct worker *worker);
+unsigned flood_step(struct worker *worker);
+unsigned blocking_step(struct worker *worker);
+unsigned multi_step(struct worker *worker);
+unsigned resp3_step(struct worker *worker);
+
+/* load_resp3.c: the next reply, as hiredis would give it; maps are arrays of twice the length, what
+ * RESP2 has no type for is a string. Pushes before it are counted. NULL: the connection has an
+ * error. */
+redisReply *resp3_reply(redisContext *link, uint64_t *pushes);
 
 #endif

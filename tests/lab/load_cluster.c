@@ -94,15 +94,18 @@ static void peer_failed(struct client *client, struct peer *peer) {
     peer_drop(peer);
 }
 
+/* A request whose reply matters only in that there is one. */
+static bool converse(struct client *client, struct peer *peer, int argc, const char **argv) {
+    redisReply *reply = peer_send(client, peer, argc, argv) ? peer_receive(client, peer) : NULL;
+    if (reply)
+        freeReplyObject(reply);
+    return reply != NULL;
+}
+
 static bool introduce(struct client *client, struct peer *peer) {
-    const char *words[] = {"CLIENT", "SETNAME", client->options->name};
-    redisReply *reply = NULL;
-    if (peer_send(client, peer, 3, words))
-        reply = peer_receive(client, peer);
-    if (!reply)
-        return false;
-    freeReplyObject(reply);
-    return true;
+    const char *hello[] = {"HELLO", "3"}, *name[] = {"CLIENT", "SETNAME", client->options->name};
+    return (!(client->policy & SPEAKS_RESP3) || converse(client, peer, 2, hello)) &&
+           converse(client, peer, 3, name);
 }
 
 redisContext *peer_link(struct client *client, struct peer *peer) {
@@ -120,24 +123,37 @@ redisContext *peer_link(struct client *client, struct peer *peer) {
     return introduce(client, peer) ? peer->link : NULL;
 }
 
-bool peer_send(struct client *client, struct peer *peer, int argc, const char **argv) {
-    if (!peer_link(client, peer))
+bool peer_append(struct client *client, struct peer *peer, int argc, const char **argv) {
+    if (!peer_link(client, peer) ||
+        redisAppendCommandArgv(peer->link, argc, argv, NULL) != REDIS_OK)
         return false;
-    int done = 0;
-    int status = redisAppendCommandArgv(peer->link, argc, argv, NULL);
-    while (status == REDIS_OK && !done)
-        status = redisBufferWrite(peer->link, &done);
     client->stats->requests++;
-    if (status == REDIS_OK)
-        return true;
-    peer_failed(client, peer);
-    return false;
+    return true;
+}
+
+bool peer_flush(struct client *client, struct peer *peer) {
+    int done = 0;
+    while (!done) {
+        if (redisBufferWrite(peer->link, &done) != REDIS_OK) {
+            peer_failed(client, peer);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool peer_send(struct client *client, struct peer *peer, int argc, const char **argv) {
+    return peer_append(client, peer, argc, argv) && peer_flush(client, peer);
 }
 
 redisReply *peer_receive(struct client *client, struct peer *peer) {
     void *reply = NULL;
     uint64_t start = now_ns();
-    if (!peer->link || redisGetReply(peer->link, &reply) != REDIS_OK) {
+    if (peer->link && client->policy & SPEAKS_RESP3)
+        reply = resp3_reply(peer->link, &client->stats->pushes);
+    else if (peer->link)
+        redisGetReply(peer->link, &reply);
+    if (!reply) {
         peer_failed(client, peer);
         return NULL;
     }
@@ -148,7 +164,7 @@ redisReply *peer_receive(struct client *client, struct peer *peer) {
 /* ---- who owns what ------------------------------------------------------------------------------
  */
 
-struct peer *client_any(struct client *client) {
+static struct peer *next_peer(struct client *client) {
     return &client->peers[client->turn++ % client->peer_count];
 }
 
@@ -189,9 +205,15 @@ static bool learn_from(struct client *client, struct peer *peer) {
 
 static bool refresh(struct client *client) {
     for (size_t tries = client->peer_count; tries && !load_over(); tries--)
-        if (learn_from(client, client_any(client)))
+        if (learn_from(client, next_peer(client)))
             return true;
     return false;
+}
+
+struct peer *client_any(struct client *client) {
+    if (!client->learnt)
+        client->learnt = refresh(client);
+    return next_peer(client);
 }
 
 struct peer *client_owner(struct client *client, const char *key) {
@@ -252,12 +274,8 @@ static redisReply *ask_peer(struct client *client, struct peer *peer, bool askin
                             const char **argv, bool *ret_sent) {
     const char *word = "ASKING";
     *ret_sent = false;
-    if (asking && client->policy & SENDS_ASKING) {
-        redisReply *reply = peer_send(client, peer, 1, &word) ? peer_receive(client, peer) : NULL;
-        if (!reply)
-            return NULL;
-        freeReplyObject(reply);
-    }
+    if (asking && client->policy & SENDS_ASKING && !converse(client, peer, 1, &word))
+        return NULL;
     *ret_sent =
         peer_link(client, peer) != NULL; /* if writing fails, some of it may be on its way */
     return peer_send(client, peer, argc, argv) ? peer_receive(client, peer) : NULL;

@@ -33,7 +33,7 @@ static void count_word(struct stats *stats, const char *word, uint64_t count) {
     stats->errors[i].count += count;
 }
 
-void stats_error(struct stats *stats, const char *text) {
+static void count_error(struct stats *stats, const char *text) {
     char word[WORD_MAX];
     snprintf(word, sizeof word, "%.*s", (int)strcspn(text, " "), text);
     if (strcmp(word, "MOVED") == 0)
@@ -44,12 +44,19 @@ void stats_error(struct stats *stats, const char *text) {
         count_word(stats, word, 1);
 }
 
+/* Also those within a reply to EXEC. */
+static void count_errors(struct stats *stats, const redisReply *reply) {
+    if (reply->type == REDIS_REPLY_ERROR)
+        count_error(stats, reply->str);
+    for (size_t i = 0; i < reply->elements; i++)
+        count_errors(stats, reply->element[i]);
+}
+
 void stats_reply(struct stats *stats, const redisReply *reply, uint64_t latency) {
     stats->replies++;
     if (latency > stats->latency_max)
         stats->latency_max = latency;
-    if (reply->type == REDIS_REPLY_ERROR)
-        stats_error(stats, reply->str);
+    count_errors(stats, reply);
 }
 
 void stats_add(struct stats *sum, const struct stats *more) {
