@@ -107,10 +107,8 @@ struct peer *client_any(struct client *client);
 void peer_text(const struct peer *peer, char *ret, size_t size);
 /* An open connection, made if there is none; NULL: none can be had. */
 redisContext *peer_link(struct client *client, struct peer *peer);
-/* It broke, or is not wanted any more. */
-void peer_drop(struct peer *peer);
-/* It broke: drops it, counts `waiting` requests without answer, asks others who owns what. */
-void peer_lost(struct client *client, struct peer *peer, uint64_t waiting);
+/* It broke, or is not wanted any more: closes it, asks others who owns what. */
+void peer_lost(struct client *client, struct peer *peer);
 /* Puts a request behind those that wait to be written; peer_flush writes them. peer_send is both.
  */
 bool peer_append(struct client *client, struct peer *peer, int argc, const char **argv);

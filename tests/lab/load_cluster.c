@@ -20,7 +20,8 @@ struct peer {
     char host[HOST_MAX];
     int port;
     redisContext *link;
-    bool met; /* there was a connection before */
+    bool met;         /* there was a connection before */
+    uint64_t waiting; /* requests on it that are not answered yet */
 };
 
 struct client {
@@ -79,10 +80,11 @@ void peer_text(const struct peer *peer, char *ret, size_t size) {
     snprintf(ret, size, v6 ? "[%s]:%d" : "%s:%d", peer->host, peer->port);
 }
 
-void peer_drop(struct peer *peer) {
+static void peer_close(struct peer *peer) {
     if (peer->link)
         redisFree(peer->link);
     peer->link = NULL;
+    peer->waiting = 0;
 }
 
 /* Remembers what broke in the words of the system, and closes it. */
@@ -91,7 +93,8 @@ static void peer_failed(struct client *client, struct peer *peer) {
     bool late = peer->link && peer->link->err == REDIS_ERR_IO && errno == EAGAIN;
     const char *text = !peer->link ? "no memory" : late ? "timed out" : peer->link->errstr;
     snprintf(client->reason, sizeof client->reason, "%s", text);
-    peer_drop(peer);
+    client->stats->no_answer += peer->waiting;
+    peer_close(peer);
 }
 
 /* A request whose reply matters only in that there is one. */
@@ -128,6 +131,7 @@ bool peer_append(struct client *client, struct peer *peer, int argc, const char 
         redisAppendCommandArgv(peer->link, argc, argv, NULL) != REDIS_OK)
         return false;
     client->stats->requests++;
+    peer->waiting++;
     return true;
 }
 
@@ -157,6 +161,7 @@ redisReply *peer_receive(struct client *client, struct peer *peer) {
         peer_failed(client, peer);
         return NULL;
     }
+    peer->waiting -= peer->waiting > 0;
     stats_reply(client->stats, reply, now_ns() - start);
     return reply;
 }
@@ -231,9 +236,9 @@ static void freshen(struct client *client) {
     client->refreshed = now_ns();
 }
 
-void peer_lost(struct client *client, struct peer *peer, uint64_t waiting) {
-    peer_drop(peer);
-    client->stats->no_answer += waiting;
+void peer_lost(struct client *client, struct peer *peer) {
+    client->stats->no_answer += peer->waiting;
+    peer_close(peer);
     freshen(client);
 }
 
@@ -297,7 +302,7 @@ struct answer client_ask(struct client *client, const char *key, int argc, const
     }
     if (!answer.reply) {
         snprintf(answer.why, sizeof answer.why, "%s", client->reason);
-        peer_lost(client, peer, answer.sent);
+        peer_lost(client, peer);
     }
     return answer;
 }
@@ -326,6 +331,6 @@ struct client *client_new(const struct options *options, struct stats *stats, un
 
 void client_free(struct client *client) {
     for (size_t i = 0; client && i < client->peer_count; i++)
-        peer_drop(&client->peers[i]);
+        peer_close(&client->peers[i]);
     free(client);
 }

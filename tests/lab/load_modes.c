@@ -61,7 +61,7 @@ unsigned batch(struct worker *worker, struct peer *peer, words_of *words) {
         }
     }
     if (!ok)
-        peer_lost(client, peer, (uint64_t)(sent - received));
+        peer_lost(client, peer);
     return (unsigned)depth;
 }
 

@@ -19,7 +19,7 @@ static void subscribe(struct worker *worker, const struct kind *kind, const char
     redisReply *reply = peer_send(client, peer, 2, words) ? peer_receive(client, peer) : NULL;
     bool ask;
     if (!reply) {
-        peer_lost(client, peer, 1);
+        peer_lost(client, peer);
         return;
     }
     if (reply->type == REDIS_REPLY_ERROR)
@@ -41,7 +41,7 @@ static void publish(struct worker *worker, const struct kind *kind, const char *
     if (reply)
         freeReplyObject(reply);
     else
-        peer_lost(client, peer, 1);
+        peer_lost(client, peer);
 }
 
 /* A server ends a subscription whose slot it gives away. */
@@ -61,7 +61,7 @@ static void read_messages(struct worker *worker) {
         freeReplyObject(push);
     }
     if (!ok) {
-        peer_lost(worker->other, worker->subscribed, 0);
+        peer_lost(worker->other, worker->subscribed);
         worker->subscribed = NULL;
     }
 }

@@ -105,8 +105,8 @@ static unsigned run(struct worker *worker, const struct script *scripts, size_t 
         bool theirs = *step == '+';
         if (run_step(worker, step, theirs ? worker->other : worker->client, theirs ? other : own))
             continue;
-        peer_lost(worker->client, own, !theirs);
-        peer_lost(worker->other, other, theirs);
+        peer_lost(worker->client, own);
+        peer_lost(worker->other, other);
         break;
     }
     return steps + 1;
