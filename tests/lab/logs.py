@@ -1,10 +1,10 @@
 """What servers write in their logs, as events.
 
-    events = logs.parse(text, "n1")       # [{"time": 1795394970.8, "node": "n1", "event": "pfail", …}]
+    events = logs.parse(text, "n1")      # [{"time": 1795394970.8, "node": "n1", "event": "pfail", …}]
 
-One table for Redis 6.0, 7.0, 8.0 and Valkey 8.1, 9.1: the wording is theirs, and differs. A line that
-says nothing of what we compare is left out; but a line about failures, votes or epochs that no row
-knows becomes an event "unknown", so that a new server's words are not overlooked.
+One table for Redis 6.0, 7.0, 8.0 and Valkey 8.1, 9.1: the wording is theirs, and differs. A line
+that says nothing of what we compare is left out; but a line about failures, votes or epochs that no
+row knows becomes an event "unknown", so that a new server's words are not overlooked.
 
 A row's expression may say <name:type>: the event has a member `name`, with what the type matches.
 Nodes are named by their id; what servers put in parentheses behind it (nothing, an address, a name)
@@ -13,6 +13,7 @@ is passed over. Times are local times of the server: the lab's servers run in UT
 
 import calendar
 import re
+import subprocess
 import time
 
 LINE = re.compile(
@@ -57,7 +58,8 @@ ROWS = [
 
     # Elections, as the candidate tells.
     (r"Start of election delayed for <delay_ms:number> milliseconds \(rank #<rank:number>, "
-     r"(?:primary rank #<primary_rank:number>, )?offset <offset:number>\)\.", "election-delayed", {}),
+     r"(?:primary rank #<primary_rank:number>, )?offset <offset:number>\)\.", "election-delayed",
+     {}),
     (r"(?:Replica|Failed primary) rank updated to #<rank:number>, "
      r"added <delay_ms:number> milliseconds of delay\.", "rank-updated", {}),
     (r"(?:Myself become|This is) the best ranked replica.*", "rank-best", {}),
@@ -89,8 +91,8 @@ ROWS = [
     # Roles: mine, and what I learn of others.
     (rf"Setting myself to primary{SHARD} after failover; my old primary is <old:id>",
      "role", {"role": "primary"}),
-    (rf"Configuration change detected\. Reconfiguring myself as a replica of (?:node )?<of:id>{SHARD}",
-     "role", {"role": "replica"}),
+    (r"Configuration change detected\. Reconfiguring myself as a replica of "
+     rf"(?:node )?<of:id>{SHARD}", "role", {"role": "replica"}),
     (r"I'm a sub-replica! Reconfiguring myself as a replica of (?:grandmaster )?<of:id>.*",
      "role", {"role": "replica"}),
     (rf"Migrating to orphaned (?:master|primary) <of:id>{SHARD}", "role", {"role": "replica"}),
@@ -135,7 +137,8 @@ ROWS = [
 
     # Replication, the replica's side …
     (r"(?:MASTER|PRIMARY) <-> REPLICA sync started", "sync-started", {}),
-    (r"Trying a partial resynchronization \(request <id:word>:<offset:number>\)\.", "psync-asked", {}),
+    (r"Trying a partial resynchronization \(request <id:word>:<offset:number>\)\.", "psync-asked",
+     {}),
     (r"Full resync from (?:master|primary): <id:word>:<offset:number>", "full-sync", {}),
     (r"Successful partial resynchronization with (?:master|primary)\.", "partial-sync", {}),
     (r"(?:MASTER|PRIMARY) <-> REPLICA sync: Finished with success", "sync-ended", {}),
@@ -151,8 +154,8 @@ ROWS = [
     (r"Partial resynchronization not accepted: <reason:rest>", "partial-refused", {}),
     (r"Unable to partial resync with replica <replica:word> for lack of backlog <reason:rest>",
      "partial-refused", {}),
-    (r"Partial resynchronization request from <replica:word> accepted\. Sending <bytes:number> bytes "
-     r"of backlog starting from offset <offset:number>\.", "partial-accepted", {}),
+    (r"Partial resynchronization request from <replica:word> accepted\. "
+     r"Sending <bytes:number> bytes of backlog starting from offset <offset:number>\.", "partial-accepted", {}),
     (r"Synchronization with replica <replica:word> succeeded", "sync-done", {}),
     (r"Connection with replica (?:\S* )?<replica:word> lost\.", "replica-lost", {}),
     (r"Connection with replica client id #\d+ lost\.", "replica-lost", {}),
@@ -167,7 +170,8 @@ ROWS = [
      "slot-moved", {}),
     (rf"Slot range \[<slot:number>, <last:number>\] is migrated from node <of:id>{SHARD} "
      rf"to node <to:id>{SHARD}\.", "slot-moved", {}),
-    (r"Slot <slot:number> is no longer being (?:imported from|migrated to) node .*", "slot-closed", {}),
+    (r"Slot <slot:number> is no longer being (?:imported from|migrated to) node .*", "slot-closed",
+     {}),
     (rf"My last slot was migrated to node <to:id>{SHARD}\. I am now an empty primary\.",
      "slots-all-gone", {}),
     (r"I have keys for (?:unassigned )?slot <slot:number>[,.] .*", "slot-with-keys", {}),
@@ -229,8 +233,8 @@ def line_time(match):
     return second + int(match["ms"]) / 1000
 
 
-def parse(text, node):
-    """The events of a log, in its order."""
+def parse(text, node=None):
+    """The events of a log, in its order; each says that it is `node`'s."""
     events = []
     for line in text.splitlines():
         match = LINE.match(line)
@@ -238,3 +242,11 @@ def parse(text, node):
         if told:
             events.append({"time": line_time(match), "node": node, **told, "text": match["text"]})
     return events
+
+
+def read(path):
+    """The events of NODE.log or NODE.log.zst."""
+    data = path.read_bytes()
+    if path.suffix == ".zst":
+        data = subprocess.run(["zstd", "-dcq"], input=data, check=True, capture_output=True).stdout
+    return parse(data.decode(errors="replace"), path.name.split(".")[0])

@@ -9,7 +9,6 @@ import collections
 import json
 import os
 import pathlib
-import subprocess
 
 import pytest
 
@@ -65,8 +64,10 @@ LINES = [
      "the past.", "election-reset",
      {"epoch": 7, "reason": f"a claim from node {A} () with an equal or higher epoch 8"}),
     # votes
-    ("redis 7.0", f"Failover auth granted to {A} for epoch 7", "vote-granted", {"to": A, "epoch": 7}),
-    ("valkey", f"Failover auth granted to {A} () for epoch 7", "vote-granted", {"to": A, "epoch": 7}),
+    ("redis 7.0", f"Failover auth granted to {A} for epoch 7", "vote-granted",
+     {"to": A, "epoch": 7}),
+    ("valkey", f"Failover auth granted to {A} () for epoch 7", "vote-granted",
+     {"to": A, "epoch": 7}),
     ("redis 7.0", f"Failover auth denied to {A}: already voted for epoch 7", "vote-refused",
      {"to": A, "reason": "already voted for epoch 7"}),
     ("redis 8.0", f"Failover auth denied to {A} (): reqEpoch (6) < curEpoch(7)", "vote-refused",
@@ -79,7 +80,8 @@ LINES = [
     # epochs
     ("redis, valkey", "configEpoch set to 7 after successful failover", "epoch",
      {"epoch": 7, "why": "failover"}),
-    ("redis, valkey", "New configEpoch set to 7", "epoch", {"epoch": 7, "why": "without agreement"}),
+    ("redis, valkey", "New configEpoch set to 7", "epoch",
+     {"epoch": 7, "why": "without agreement"}),
     ("redis 6.0", f"WARNING: configEpoch collision with node {A}. configEpoch set to 7", "epoch",
      {"about": A, "epoch": 7, "why": "collision"}),
     ("valkey", f"configEpoch collision with node {A} (). configEpoch set to 7", "epoch",
@@ -139,8 +141,8 @@ LINES = [
      {"job": "{name: x, slots: 0-9}", "old": "snapshotting", "state": "streaming"}),
 ]
 
-# What the truth's parser calls our events. It knows neither the roles of who became primary nor what
-# was forced.
+# What the truth's parser calls our events. It knows neither the roles of who became primary nor
+# what was forced.
 DRAWERS = {
     "addr_change": {"own-address"}, "clear_fail": {"fail-cleared"},
     "cluster_state": {"cluster-state", "cluster-down"}, "election_scheduled": {"election-delayed"},
@@ -165,11 +167,6 @@ def drawer(event):
     """The truth's name for an event of ours; None if it has none."""
     kind = " ".join(filter(None, (event["event"], event.get("how"), event.get("role"))))
     return next((d for d, kinds in DRAWERS.items() if {event["event"], kind} & kinds), None)
-
-
-def read(path):
-    text = subprocess.run(["zstd", "-dcq", str(path)], check=True, capture_output=True).stdout
-    return logs.parse(text.decode(errors="replace"), path.name.split(".")[0])
 
 
 @pytest.mark.parametrize("servers, line, event, members", LINES, ids=[row[1][:50] for row in LINES])
@@ -213,7 +210,7 @@ def test_same_drawers_as_the_truth(path):
 @pytest.mark.skipif(not LOGS, reason=NO_LOGS)
 @pytest.mark.parametrize("path", LOGS, ids=[f"{p.parts[-3]}-{p.name}" for p in LOGS])
 def test_no_line_is_unknown(path):
-    events = read(path)
+    events = logs.read(path)
     assert events, "a log without events"
     assert [e["text"] for e in events if e["event"] == "unknown"] == []
 
@@ -226,5 +223,5 @@ def test_same_sequence_as_the_truth(path):
     for log in sorted((path.parent / "logs").glob("*.log.zst")):
         expected = [(e["t"], e["event"]) for e in truth["log_events"]
                     if e["node"] == log.name.split(".")[0] and e["event"] in DRAWERS]
-        found = [(e["time"], drawer(e)) for e in read(log) if drawer(e)]
+        found = [(e["time"], drawer(e)) for e in logs.read(log) if drawer(e)]
         assert found == expected, log

@@ -1,0 +1,109 @@
+"""What servers logged and counted, against what bustap says of the same minutes.
+
+The runs in pcaps/ have the servers' words in their truth. Both must agree, in both directions; and
+so that agreement means something, a log that says something else must be noticed.
+"""
+
+import copy
+import functools
+
+import pytest
+
+from lab import balance, compare, logs
+from lib import bustap, captures
+
+BRIDGES = [t for t in captures.TAKES if not t.vantage]
+TAKES = pytest.mark.parametrize("take", BRIDGES, ids=lambda take: take.name)
+FAILOVER = next(t for t in BRIDGES if t.run.startswith("failover"))
+SENT_AT_ONCE = ["fail-announced", "vote-requested", "vote-granted", "manual-failover", "node-epoch",
+                "replication"]
+
+
+
+# The older runs' truth keeps only lines that its own parser knew: none of these kinds.
+UNKNOWN_TO_TRUTH = {"update-sent", "node-role"}
+
+
+def logged(take):
+    """The events of all logs: from the logs themselves if they are here, else from the truth."""
+    found = sorted((take.truth_path.parent / "logs").glob("*.log.zst"))
+    if found:
+        return [event for path in found for event in logs.read(path)]
+    if "logged" in take.truth:
+        return [{**e, "node": node} for node, of_node in take.truth["logged"].items()
+                for e in of_node]
+    return [{**told, "time": e["t"], "node": e["node"], "text": e["msg"]}
+            for e in take.truth["log_events"] if (told := logs.parse_text(e["msg"]))]
+
+
+def explained(take, miss):
+    """Whether we cannot know the line that would explain it."""
+    kept = (take.truth_path.parent / "logs").exists() or "logged" in take.truth
+    return not kept and miss.what["event"] in UNKNOWN_TO_TRUTH
+
+
+@functools.lru_cache(maxsize=None)
+def dumped(take):
+    return bustap.dump(take.path)
+
+
+@functools.lru_cache(maxsize=None)
+def report(take, until=None):
+    window = ["--to", bustap.when(round(until * 10 ** 9))] if until else []
+    return bustap.analyze(take.path, *window)
+
+
+def complaints(take, lines=None, events=None):
+    missing = compare.timeline(logged(take) if lines is None else lines,
+                               dumped(take) if events is None else events, take.truth)
+    return [str(miss) for miss in missing if not explained(take, miss)]
+
+
+@TAKES
+def test_timeline_agrees_with_the_logs(take):
+    assert complaints(take) == []
+
+
+@TAKES
+def test_report_tells_what_dump_tells(take):
+    assert compare.in_report(dumped(take), report(take)) is None
+
+
+@TAKES
+def test_books_balance(take):
+    assert balance.bus(take.truth, functools.partial(report, take), dumped(take)) == []
+
+
+@pytest.mark.parametrize("name", SENT_AT_ONCE)
+def test_a_conclusion_that_is_late_is_noticed(name):
+    """Half a second is too much for what is sent at once."""
+    moved = [{**e, "time": bustap.when(round((compare.seconds(e["time"]) + 0.5) * 10 ** 9))}
+             if e["event"] == name else e for e in dumped(FAILOVER)]
+    assert complaints(FAILOVER, events=moved)
+
+
+@pytest.mark.parametrize("name", [*SENT_AT_ONCE, "node-cleared", "node-role", "node-state"])
+def test_a_conclusion_that_is_missing_is_noticed(name):
+    assert complaints(FAILOVER, events=[e for e in dumped(FAILOVER) if e["event"] != name])
+
+
+@pytest.mark.parametrize("kind", ["fail", "vote-granted", "election-started"])
+def test_a_conclusion_without_a_line_is_noticed(kind):
+    assert complaints(FAILOVER, lines=[e for e in logged(FAILOVER) if e["event"] != kind])
+
+
+@pytest.mark.parametrize("member, value", [("epoch", 99), ("to", "f" * 40), ("node", "n6")])
+def test_a_vote_for_something_else_is_noticed(member, value):
+    lines = logged(FAILOVER)
+    next(e for e in lines if e["event"] == "vote-granted")[member] = value
+    assert complaints(FAILOVER, lines=lines)
+
+
+def test_a_miscount_is_noticed():
+    """One PING more or less in a cluster without trouble."""
+    take = next(t for t in BRIDGES if t.run.startswith("healthy"))
+    for more in (-1, 1):
+        truth = copy.deepcopy(take.truth)
+        truth["snapshots"]["end"]["n2"]["bus_received"]["ping"] += more
+        rows = balance.bus(truth, functools.partial(report, take), dumped(take))
+        assert [(r.node, r.direction, r.type) for r in rows] == [("n2", "received", "ping")]
