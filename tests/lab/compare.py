@@ -2,10 +2,10 @@
 
     wrong = compare.timeline(logged, events, truth)     # logs.parse of all nodes, bustap.dump
 
-Each row of RULES says which conclusion a line of a log must lead to, for the node that wrote it, and
-when. Servers log what they think; a capture shows what they say. What is sent at once must be found
-within 100 ms. What is only told by the next gossip or header comes later, by the time that the row
-gives and for its reason. The other way, what bustap concludes must have a line that explains it.
+Each row of RULES says which conclusion a line of a log must lead to, for the node that wrote it,
+and when. Servers log what they think; a capture shows what they say. What is sent at once must be
+found within 100 ms. What is only told by the next gossip or header comes later, by the time that the
+row gives and for its reason. The other way, what bustap concludes must have a line that explains it.
 Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
 """
 
@@ -34,7 +34,7 @@ class Rule:
     members: dict                         # its members, from the logged event: "$name", or as given
     late: float = 0.0                     # seconds beyond EXACT
     why: str = ""
-    early: float = 0.0                    # seconds beyond EXACT by which it may come before the line
+    early: float = 0.0                    # likewise: it may be before the line
     optional: bool = False                # the line may lead to nothing, but explains
 
 
@@ -51,8 +51,8 @@ RULES = [
     Rule("report", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$by", "about": "$about"}, early=SPREAD,
          why="each node notes it when gossip reaches it, the conclusion is from the first gossip"),
-    Rule("report-withdrawn", {}, ("node-cleared",), {"node": "$by", "about": "$about"}, early=SPREAD,
-         why="likewise"),
+    Rule("report-withdrawn", {}, ("node-cleared",), {"node": "$by", "about": "$about"},
+         early=SPREAD, why="likewise"),
     Rule("fail", {"how": "quorum"}, ("fail-announced",), {"node": "$node", "about": "$about"}),
     Rule("fail", {"how": "message"}, ("fail-announced",), {"node": "$by", "about": "$about"}),
     Rule("fail-cleared", {}, ("node-cleared",), {"node": "$node", "about": "$about"}, GOSSIP,
@@ -61,7 +61,8 @@ RULES = [
     Rule("vote-granted", {}, ("vote-granted",),
          {"node": "$node", "about": "$to", "epoch": "$epoch"}),
     Rule("failover-won", {}, ("node-role",), {"node": "$node", "role": "primary"}),
-    Rule("epoch", {"why": "failover"}, ("node-epoch",), {"node": "$node", "config_epoch": "$epoch"}),
+    Rule("epoch", {"why": "failover"}, ("node-epoch",),
+         {"node": "$node", "config_epoch": "$epoch"}),
     Rule("epoch", {"why": "without agreement"}, ("node-epoch",),
          {"node": "$node", "config_epoch": "$epoch"}, HEADER, "told by the next header"),
     Rule("epoch", {"why": "collision"}, ("node-epoch",),
@@ -184,7 +185,7 @@ class Comparison:
 
 
 def in_report(events, report):
-    """The report's timeline is what `dump` tells of conclusions; the first place where it is not."""
+    """The report's timeline is what `dump` tells of conclusions; the first place where not."""
     conclusions = ("node-", "vote-", "fail-", "cluster-", "manual-", "update-")
     dumped = [(e["time"], e["event"], e["node"]) for e in events
               if e["event"].startswith(conclusions)]

@@ -1,6 +1,6 @@
 """What servers write in their logs, as events.
 
-    events = logs.parse(text, "n1")      # [{"time": 1795394970.8, "node": "n1", "event": "pfail", …}]
+    events = logs.parse(text, "n1")   # [{"time": 1795394970.8, "node": "n1", "event": "pfail", …}]
 
 One table for Redis 6.0, 7.0, 8.0 and Valkey 8.1, 9.1: the wording is theirs, and differs. A line
 that says nothing of what we compare is left out; but a line about failures, votes or epochs that no
@@ -76,12 +76,14 @@ ROWS = [
 
     # Votes, as the voter tells.
     (r"Failover auth granted to <to:id> for epoch <epoch:number>", "vote-granted", {}),
-    (r"Failover auth denied to <to:id> for epoch <epoch:number>: <reason:rest>", "vote-refused", {}),
+    (r"Failover auth denied to <to:id> for epoch <epoch:number>: <reason:rest>",
+     "vote-refused", {}),
     (r"Failover auth denied to <to:id>(?: [^ :]*)?: <reason:rest>", "vote-refused", {}),
 
     # Epochs.
     (r"configEpoch set to <epoch:number> after successful failover", "epoch", {"why": "failover"}),
-    (r"configEpoch set to <epoch:number> via CLUSTER SET-CONFIG-EPOCH", "epoch", {"why": "command"}),
+    (r"configEpoch set to <epoch:number> via CLUSTER SET-CONFIG-EPOCH", "epoch",
+     {"why": "command"}),
     (r"configEpoch set to <epoch:number> via CLUSTER RESET HARD", "epoch", {"why": "reset"}),
     (r"New configEpoch set to <epoch:number>", "epoch", {"why": "without agreement"}),
     (r"[cC]onfigEpoch updated after importing slot <slot:number>", "epoch", {"why": "import"}),
@@ -155,7 +157,8 @@ ROWS = [
     (r"Unable to partial resync with replica <replica:word> for lack of backlog <reason:rest>",
      "partial-refused", {}),
     (r"Partial resynchronization request from <replica:word> accepted\. "
-     r"Sending <bytes:number> bytes of backlog starting from offset <offset:number>\.", "partial-accepted", {}),
+     r"Sending <bytes:number> bytes of backlog starting from offset <offset:number>\.",
+     "partial-accepted", {}),
     (r"Synchronization with replica <replica:word> succeeded", "sync-done", {}),
     (r"Connection with replica (?:\S* )?<replica:word> lost\.", "replica-lost", {}),
     (r"Connection with replica client id #\d+ lost\.", "replica-lost", {}),

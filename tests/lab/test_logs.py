@@ -89,10 +89,10 @@ LINES = [
     ("redis 7.0", "configEpoch updated after importing slot 5", "epoch",
      {"slot": 5, "why": "import"}),
     # roles
-    ("redis 7.0", f"Configuration change detected. Reconfiguring myself as a replica of {A}", "role",
-     {"of": A, "role": "replica"}),
-    ("valkey", f"Configuration change detected. Reconfiguring myself as a replica of node {A} () in "
-     f"shard {B}", "role", {"of": A, "role": "replica"}),
+    ("redis 7.0", f"Configuration change detected. Reconfiguring myself as a replica of {A}",
+     "role", {"of": A, "role": "replica"}),
+    ("valkey", f"Configuration change detected. Reconfiguring myself as a replica of node {A} () "
+     f"in shard {B}", "role", {"of": A, "role": "replica"}),
     ("valkey", f"Setting myself to primary in shard {B} after failover; my old primary is {A} ()",
      "role", {"old": A, "role": "primary"}),
     ("redis 7.0", f"Migrating to orphaned master {A}", "role", {"of": A, "role": "replica"}),
