@@ -4,8 +4,9 @@
 
 Each row of RULES says which conclusion a line of a log must lead to, for the node that wrote it,
 and when. Servers log what they think; a capture shows what they say. What is sent at once must be
-found within 100 ms. What is only told by the next gossip or header comes later, by the time that the
-row gives and for its reason. The other way, what bustap concludes must have a line that explains it.
+found within 100 ms. What is only told by the next gossip or header comes later, by the time that
+the row gives and for its reason. The other way, what bustap concludes must have a line that explains
+it.
 Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
 """
 
