@@ -1,0 +1,192 @@
+"""One run of a scenario: what the scenario is given, and what is kept of it.
+
+    run.start(primaries=3, replicas=3)      hosts, captures, servers, a cluster that is well
+    run.load("diary", rate=100)             a client, on a host of its own
+    run.faults.partition(…)                 faults.py
+    run.cluster.wait_until(…)               cluster.py
+    run.let_pass(5)                         time in which things take their course
+    run.mark("…")                           a note with its time
+
+When the scenario's function has returned, faults are healed, clients end, lost writes are looked
+for, the books are closed, and FOLDER has capture*.pcap.zst, truth.json, logs/NODE.log and
+diary-HOST.jsonl.
+"""
+
+import importlib
+import json
+import pathlib
+import shutil
+import sys
+import time
+
+from . import ROOT, truth
+from .capture import LATE, Capture
+from .cluster import CONTROL, Cluster, node_hosts
+from .faults import Faults
+from .net import Net
+
+LOAD = ROOT / "build" / "tests" / "lab" / "load"
+FIRST_CLIENT = 200                      # 10.77.2.200 is c0
+
+
+class Run:
+    def __init__(self, scenario, server, folder):
+        self.scenario, self.server, self.folder = scenario, server, pathlib.Path(folder)
+        self.work = self.folder / "servers"
+        self.t0 = time.time()
+        self.net, self.cluster, self.faults = None, None, None
+        self.captures, self.loads, self.clients = [], {}, {}
+        self.injected, self.marks, self.snapshots = [], [], {}
+
+    # ---- for scenarios
+
+    def start(self, primaries=3, replicas=3, captures=("", "n1"), create=True, **more):
+        """Makes the cluster; `more` as for Cluster. captures: vantage points (capture.py), or
+        "every" for all nodes and the bridge."""
+        hosts = node_hosts(primaries + replicas)
+        self.net.add(*hosts)
+        self.client(CONTROL)
+        if captures == "every":
+            captures = ("", *(name for name, _ in hosts))
+        for vantage in captures:
+            self.captures.append(Capture(self.net, self.folder, vantage))
+            self.captures[-1].start()
+        self.cluster = Cluster(self.net, self.server, self.work, primaries, replicas, **more)
+        self.cluster.checks.append(self._check_loads)
+        self.faults.cluster = self.cluster
+        self.cluster.start()
+        if create:
+            self.cluster.create()
+            self.mark("cluster created")
+        self.snapshots["start"] = truth.snapshots(self.cluster)
+        return self.cluster
+
+    def client(self, name):
+        """A host for clients; its name."""
+        if name not in self.clients:
+            self.clients[name] = f"10.77.2.{FIRST_CLIENT + len(self.clients)}"
+            self.net.add((name, self.clients[name]))
+        return name
+
+    def load(self, mode="diary", host=None, seeds=None, **options):
+        """Starts build/tests/lab/load on a client host (its own, unless named); the load's name,
+        which is the host's and, beyond the first, a number. It ends with the run, or stop_load."""
+        host = self.client(host or f"c{len(self.clients)}")
+        name = host if host not in self.loads else f"{host}-{len(self.loads)}"
+        nodes = [self.cluster[s] for s in seeds] if seeds else self.cluster.primaries
+        options = {"seconds": 600, "name": name, **options}
+        if mode == "diary":
+            options["diary"] = self.folder / f"diary-{name}.jsonl"
+        words = [w for node in nodes for w in ("--seed", node.addr)]
+        words += [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
+        with open(self.folder / f"load-{name}.json", "wb") as out:
+            process = self.net.popen(host, [*self._program(mode), mode, *words], stdout=out, cwd=ROOT)
+        self.loads[name] = {"mode": mode, "host": host, "process": process, "options": options,
+                            "started": time.time()}
+        return name
+
+    @staticmethod
+    def _program(mode):
+        if LOAD.exists():
+            return [LOAD]
+        if mode != "diary":
+            raise RuntimeError(f"build {LOAD.relative_to(ROOT)} first: make lab-tools")
+        return [sys.executable, "-m", "tests.lab.writer"]
+
+    def await_load(self, name, timeout=60):
+        """Until a load has done all it was started for."""
+        process = self.loads[name]["process"]
+        self.cluster.wait_until(lambda: process.poll() is not None, f"load {name} ends", timeout)
+
+    def stop_load(self, name):
+        process = self.loads[name]["process"]
+        process.terminate()
+        if process.wait(30):
+            raise RuntimeError(f"load {name} failed with status {process.returncode}")
+        self.loads[name].setdefault("ended", time.time())
+
+    def _check_loads(self):
+        for name, load in self.loads.items():
+            if load["process"].poll():
+                raise RuntimeError(f"load {name} failed with status {load['process'].returncode}")
+
+    def mark(self, what, **about):
+        self.marks.append({"t": time.time(), "what": what, **about})
+
+    def let_pass(self, seconds):
+        """Time that is part of what is tested, watched for servers that die."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.cluster.check()
+            time.sleep(min(0.1, max(0, end - time.monotonic())))
+
+    # ---- around scenarios
+
+    def __call__(self, function):
+        """Runs a scenario's function; the folder has the result."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        with Net() as self.net:
+            self.faults = Faults(self.net, self.injected)
+            try:
+                function(self)
+                self._close()
+            finally:
+                if self.cluster:
+                    self.cluster.close()
+                    self._keep_logs()
+        self._write()
+        shutil.rmtree(self.work)
+
+    def _close(self):
+        self.faults.heal_all()
+        for name in self.loads:
+            self.stop_load(name)
+        self.lost = {name: self._verify(name) for name, load in self.loads.items()
+                     if load["mode"] == "diary" and LOAD.exists()}
+        self.cluster.check()
+        self.snapshots["end"] = truth.snapshots(self.cluster, freeze=True)
+        time.sleep(LATE)                # the one sleep: a capture's last block comes late
+        self.captured = {c.vantage or "all": c.finish() for c in self.captures}
+
+    def _verify(self, name):
+        """What of a diary's acknowledged writes is lost."""
+        load = self.loads[name]
+        words = [w for node in self.cluster.running for w in ("--seed", node.addr)]
+        said = self.net.run(CONTROL, LOAD, "verify", *words, "--seconds", 60, "--name",
+                            f"verify-{name}", "--diary", load["options"]["diary"])
+        lines = [json.loads(line) for line in said.splitlines()]
+        return {"lost": [line for line in lines if "verdict" in line],
+                **next(line["verify"] for line in lines if "verify" in line)}
+
+    def _keep_logs(self):
+        logs = self.folder / "logs"
+        logs.mkdir(exist_ok=True)
+        for node in self.cluster.nodes:
+            if node.log.exists():
+                shutil.copy(node.log, logs / f"{node.name}.log")
+
+    def _logged(self):
+        """What the servers logged, as events with times (logs.py)."""
+        try:
+            logs = importlib.import_module(f"{__package__}.logs")
+        except ModuleNotFoundError:
+            return None
+        return {node.name: logs.parse((self.folder / "logs" / f"{node.name}.log").read_text(
+            errors="replace")) for node in self.cluster.nodes}
+
+    def _write(self):
+        loads = {name: {"mode": load["mode"], "host": load["host"], "started": load["started"],
+                        "ended": load["ended"], "said": self._said(name)}
+                 for name, load in self.loads.items()}
+        told = {
+            "scenario": self.scenario, "server": self.server.name, "t0": self.t0, "t1": time.time(),
+            "topology": truth.topology(self.cluster, self.clients), "captures": self.captured,
+            "marks": self.marks, "injected": self.injected, "loads": loads,
+            "lost_writes": self.lost, "snapshots": self.snapshots, "logged": self._logged(),
+        }
+        (self.folder / "truth.json").write_text(json.dumps(told, indent=1, default=str) + "\n")
+
+    def _said(self, name):
+        lines = (self.folder / f"load-{name}.json").read_text().splitlines()
+        return json.loads(lines[-1]) if lines else None
