@@ -329,7 +329,7 @@ class Cluster:
             seen[0] = self.trouble(nodes)
             return not seen[0]
         try:
-            self.wait_until(is_well, "the cluster is well", timeout, every=0.1)
+            self.wait_until(is_well, "the cluster is well", timeout, every=0.2)
         except Exception as error:
             error.args = (f"{error} ({seen[0]})",)
             raise

@@ -143,7 +143,7 @@ class Faults:
         return self._done("frozen", undo, nodes=[node.name for node in nodes])
 
     def kill(self, *names):
-        """SIGKILL; heal() starts them again, but is not called at the end of a run."""
+        """SIGKILL; heal() starts them again. They stay down at the end of a run."""
         for name in names:
             self.cluster[name].kill()
         return Fault(self.journal, "killed", lambda: self._start(names), nodes=list(names))
@@ -155,15 +155,14 @@ class Faults:
         self.start(name, keep_conf=keep_conf)
 
     def start(self, *names, keep_conf=True):
-        """Starts nodes that were killed."""
-        for name in names:
-            self.journal.append({"time": time.time(), "what": "started", "nodes": [name],
-                                 "keep_conf": keep_conf})
-            self.cluster[name].restart(keep_conf)
+        """Starts nodes that are down, with or without their nodes.conf."""
+        self.journal.append({"time": time.time(), "what": "started", "nodes": list(names),
+                             "keep_conf": keep_conf})
+        self._start(names, keep_conf)
 
-    def _start(self, names):
+    def _start(self, names, keep_conf=True):
         for name in names:
-            self.cluster[name].restart()
+            self.cluster[name].restart(keep_conf)
 
     def garbage(self, node, data, sender=CONTROL):
         """A connection to the bus port that says something else than the bus does."""

@@ -113,6 +113,14 @@ class Run:
     def mark(self, what, **about):
         self.marks.append({"t": time.time(), "what": what, **about})
 
+    def rest(self, *names):
+        """All hosts but these and c0."""
+        return {*self.net.hosts} - {*names, CONTROL}
+
+    def all_down(self):
+        """Whether all nodes that run say that the cluster is down."""
+        return all(node.cluster_info()["cluster_state"] == "fail" for node in self.cluster.running)
+
     def let_pass(self, seconds):
         """Time that is part of what is tested, watched for servers that die."""
         end = time.monotonic() + seconds
