@@ -1,14 +1,15 @@
 """A cluster of real servers, each on a host of its own.
 
     cluster = Cluster(net, server, folder, primaries=3, replicas=3, config={"repl-backlog-size": "1mb"},
-                      per_node={"n1": {"cluster-announce-ip": "10.77.0.99"}})
+                      per_node={"n1": {"cluster-announce-ip": "10.77.0.99"}}, clocks={"n2": 30})
     cluster.start()
     cluster.create()
     cluster["n1"].ask("CLUSTER", "INFO")
     cluster.wait_until(lambda: cluster.says("n2", "fail", "n1"), "n2 has marked n1 failed")
 
 Nodes are n1, n2, …: primaries first; replica k belongs to primary k, and again from the first.
-`config` are lines of redis.conf and overrule ours. Whoever asks a node does so from the client host
+`config` are lines of redis.conf and overrule ours; `clocks` are seconds that
+a node's wall clock is ahead. Whoever asks a node does so from the client host
 c0, over the bridge, so that all that the servers count was on the wire. A server that ends without
 being told to is an error that shows its log.
 """
@@ -16,10 +17,10 @@ being told to is an error that shows its log.
 import os
 import pathlib
 import signal
-import socket
 import time
 
 from . import Unavailable, books
+from .clock import Clock
 from .net import command
 from .resp import Client, checked
 from .wait import wait_until
@@ -36,7 +37,8 @@ DEFAULTS = {
 TLS_PORT = 6380
 TLS = {
     "tls-port": TLS_PORT, "tls-cluster": "yes", "tls-replication": "yes", "tls-auth-clients": "no",
-    "tls-cert-file": "server.crt", "tls-key-file": "server.key", "tls-ca-cert-file": "server.crt",
+    "tls-cert-file": "../server.crt", "tls-key-file": "../server.key",
+    "tls-ca-cert-file": "../server.crt",
 }
 
 # Settings that not every version has. name: since
@@ -59,6 +61,7 @@ class Node:
         self.bus = int(config.get("cluster-port", int(base) + 10000))
         self.starts = []
         self.ids = []
+        self.clock = None               # of its own (clock.py)
         self.process = self.client = None
         self.is_down = True             # because it was told to end
         self.is_stopped = False
@@ -87,7 +90,8 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = self.cluster.net.popen(
                 self.name, [*self.cluster.server.argv, self.folder / "redis.conf"],
-                stdout=log, stderr=log, cwd=self.folder)
+                stdout=log, stderr=log, cwd=self.folder,
+                env={**os.environ, **(self.clock.environment if self.clock else {})})
         self.is_down = False
         self.starts.append({"t": began, "pid": self.pid})
 
@@ -141,6 +145,12 @@ class Node:
         text = self.log.read_text(errors="replace").splitlines()
         return "\n".join(f"  {line}" for line in text[-lines:])
 
+    def set_clock(self, seconds):
+        """Its wall clock is ahead by so much. At first before it starts, then at any time."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.clock = self.clock or Clock(self.folder)
+        self.clock.set(seconds)
+
     # ---- asking it
 
     def connection(self, timeout=5):
@@ -183,7 +193,7 @@ class Node:
 
 class Cluster:
     def __init__(self, net, server, folder, primaries=3, replicas=3, config=None, per_node=None,
-                 ipv6=False, tls=False):
+                 ipv6=False, tls=False, clocks=None):
         self.net, self.server, self.folder = net, server, pathlib.Path(folder)
         self.checks = []                # called while waiting; raise if something is wrong
         self.primary_count = primaries
@@ -193,6 +203,8 @@ class Cluster:
             own = {**common, **(per_node or {}).get(name, {})}
             self._check_settings(own)
             self.nodes.append(Node(self, name, net.hosts[name].ip6 if ipv6 else host, own))
+        for name, seconds in (clocks or {}).items():
+            self[name].set_clock(seconds)
         self.node_timeout = int(common["cluster-node-timeout"]) / 1000
         self.tls = tls
 
@@ -247,16 +259,10 @@ class Cluster:
             node.await_answer()
 
     def _make_certificate(self):
-        for node in self.nodes:
-            command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=lab",
-                    "-keyout", str(node.folder / "server.key"),
-                    "-out", str(node.folder / "server.crt")) if node is self.nodes[0] else \
-                self._copy_certificate(node)
-
-    def _copy_certificate(self, node):
-        for name in ("server.key", "server.crt"):
-            (node.folder / name).write_bytes((self.nodes[0].folder / name).read_bytes())
+        """One for all: its own authority."""
+        command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                "-nodes", "-days", "2", "-subj", "/CN=lab",
+                "-keyout", str(self.folder / "server.key"), "-out", str(self.folder / "server.crt"))
 
     def create(self):
         """Introduces the nodes to each other and gives them slots and primaries."""

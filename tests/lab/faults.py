@@ -98,7 +98,7 @@ class Faults:
         """Puts rules into a table of their own; the function that removes it and says what they
         did."""
         self.net.run(name, "nft", "-f", "-",
-                     feed=f"table {table} {{ chain c {{ {hook}\n{rules}}} }}\n")
+                     feed=f"table {table} {{\nchain c {{\n{hook}\n{rules}}}\n}}\n")
 
         def undo():
             said = self.net.run(name, "nft", "list", "table", *table.split())
@@ -163,6 +163,15 @@ class Faults:
     def _start(self, names, keep_conf=True):
         for name in names:
             self.cluster[name].restart(keep_conf)
+
+    def clock(self, name, seconds):
+        """The wall clock of a node jumps to so many seconds ahead; the node must have been started
+        with a clock of its own (clocks=). Clocks that only count on cannot be shifted in a process
+        that runs, and nothing that nodes tell each other depends on them."""
+        node = self.cluster[name]
+        before = node.clock.offset
+        node.set_clock(seconds)
+        return self._done("clock shifted", lambda: node.set_clock(before), node=name, seconds=seconds)
 
     def garbage(self, node, data, sender=CONTROL):
         """A connection to the bus port that says something else than the bus does."""
