@@ -66,9 +66,15 @@ def parse():
     return parser.parse_args()
 
 
+def end_in_order():
+    """SIGTERM unwinds, as SIGINT does, also where a shell has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 def main():
     options = parse()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     try:
         options.do(options)
     except Unavailable as error:

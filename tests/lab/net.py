@@ -36,6 +36,15 @@ TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "tcpdump": "tcpd
 CLONE_NEWNET = 0x40000000
 SIOCETHTOOL, ETHTOOL_STXCSUM, ETHTOOL_SGSO = 0x8946, 0x17, 0x24
 
+# IPv6 would announce itself to multicast groups.
+QUIET = """table netdev quiet {
+chain c {
+type filter hook egress device "eth0" priority 0;
+ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop
+}
+}
+"""
+
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -61,7 +70,7 @@ class Host:
         self.name, self.netns = name, f"{net.prefix}{name}"
         self.ip = address
         low = int(ipaddress.ip_address(address)) & 0xFFFF
-        self.ip6 = f"fd77::{low >> 8:x}:{low & 255:x}"
+        self.ip6 = str(ipaddress.IPv6Address(f"fd77::{low:x}"))
         self.mac = f"02:00:00:77:{low >> 8:02x}:{low & 255:02x}"
 
 
@@ -90,9 +99,10 @@ class Net:
         self.close()
 
     def close(self):
-        _remove(self.prefix)
-        for process in self.processes:
+        for process in self.processes:  # one that has only begun is in no namespace yet
+            process.kill()
             process.wait()
+        _remove(self.prefix)
         (LOCKS / self.prefix).unlink(missing_ok=True)
         os.close(self.lock)
 
@@ -125,6 +135,7 @@ class Net:
             self._introduce(host, self.hosts.values())
 
     def _configure(self, host):
+        self.run(host.name, "nft", "-f", "-", feed=QUIET)
         self._batch(host.netns, "link set lo up", "link set eth0 addrgenmode none",
                     f"address add {host.ip}/16 dev eth0", f"address add {host.ip6}/64 dev eth0 nodad",
                     "link set eth0 up")
@@ -158,13 +169,13 @@ class Net:
     def run(self, name, *argv, feed=None):
         return command(*self.inside(name), *map(str, argv), feed=feed)
 
-    def socket(self, name, family=socket.AF_INET):
-        """A TCP socket that lives in the host's namespace, not connected yet."""
+    def socket(self, name, family=socket.AF_INET, kind=socket.SOCK_STREAM):
+        """A socket that lives in the host's namespace, not connected yet."""
         ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         theirs = os.open(NAMESPACES / self.hosts[name].netns, os.O_RDONLY)
         try:
             _enter(theirs)
-            return socket.socket(family, socket.SOCK_STREAM)
+            return socket.socket(family, kind)
         finally:
             _enter(ours)
             os.close(ours)
