@@ -91,7 +91,7 @@ class Node:
             self.process = self.cluster.net.popen(
                 self.name, [*self.cluster.server.argv, self.folder / "redis.conf"],
                 stdout=log, stderr=log, cwd=self.folder,
-                env={**os.environ, **(self.clock.environment if self.clock else {})})
+                env={**os.environ, "TZ": "UTC", **(self.clock.environment if self.clock else {})})
         self.is_down = False
         self.starts.append({"t": began, "pid": self.pid})
 

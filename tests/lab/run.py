@@ -8,22 +8,21 @@
     run.mark("…")                           a note with its time
 
 When the scenario's function has returned, faults are healed, clients end, lost writes are looked
-for, the books are closed, and FOLDER has capture*.pcap.zst, truth.json, logs/NODE.log and
-diary-HOST.jsonl.
+for, the books are closed, and FOLDER has capture*.pcap.zst, truth.json, logs/NODE.log.zst
+and diary-HOST.jsonl.
 """
 
-import importlib
 import json
 import pathlib
 import shutil
 import sys
 import time
 
-from . import ROOT, truth
+from . import ROOT, logs, truth
 from .capture import LATE, Capture
 from .cluster import CONTROL, Cluster, node_hosts
 from .faults import Faults
-from .net import Net
+from .net import Net, command
 
 LOAD = ROOT / "build" / "tests" / "lab" / "load"
 FIRST_CLIENT = 200                      # 10.77.2.200 is c0
@@ -168,20 +167,16 @@ class Run:
                 **next(line["verify"] for line in lines if "verify" in line)}
 
     def _keep_logs(self):
-        logs = self.folder / "logs"
-        logs.mkdir(exist_ok=True)
+        folder = self.folder / "logs"
+        folder.mkdir(exist_ok=True)
         for node in self.cluster.nodes:
             if node.log.exists():
-                shutil.copy(node.log, logs / f"{node.name}.log")
+                command("zstd", "-q", str(node.log), "-o", str(folder / f"{node.name}.log.zst"))
 
     def _logged(self):
         """What the servers logged, as events with times (logs.py)."""
-        try:
-            logs = importlib.import_module(f"{__package__}.logs")
-        except ModuleNotFoundError:
-            return None
-        return {node.name: logs.parse((self.folder / "logs" / f"{node.name}.log").read_text(
-            errors="replace")) for node in self.cluster.nodes}
+        return {node.name: logs.parse(node.log.read_text(errors="replace"), node.name)
+                for node in self.cluster.nodes}
 
     def _write(self):
         loads = {name: {"mode": load["mode"], "host": load["host"], "started": load["started"],
