@@ -15,10 +15,9 @@ and diary-HOST.jsonl.
 import json
 import pathlib
 import shutil
-import sys
 import time
 
-from . import ROOT, logs, truth
+from . import ROOT, Unavailable, logs, truth
 from .capture import LATE, Capture
 from .cluster import CONTROL, Cluster, node_hosts
 from .faults import Faults
@@ -79,18 +78,10 @@ class Run:
         words = [w for node in nodes for w in ("--seed", node.addr)]
         words += [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
         with open(self.folder / f"load-{name}.json", "wb") as out:
-            process = self.net.popen(host, [*self._program(mode), mode, *words], stdout=out, cwd=ROOT)
+            process = self.net.popen(host, [LOAD, mode, *words], stdout=out)
         self.loads[name] = {"mode": mode, "host": host, "process": process, "options": options,
                             "started": time.time()}
         return name
-
-    @staticmethod
-    def _program(mode):
-        if LOAD.exists():
-            return [LOAD]
-        if mode != "diary":
-            raise RuntimeError(f"build {LOAD.relative_to(ROOT)} first: make lab-tools")
-        return [sys.executable, "-m", "tests.lab.writer"]
 
     def await_load(self, name, timeout=60):
         """Until a load has done all it was started for."""
@@ -131,6 +122,8 @@ class Run:
 
     def __call__(self, function):
         """Runs a scenario's function; the folder has the result."""
+        if not LOAD.exists():
+            raise Unavailable(f"{LOAD.relative_to(ROOT)} is not built (make lab-tools)")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         with Net() as self.net:
@@ -150,7 +143,7 @@ class Run:
         for name in self.loads:
             self.stop_load(name)
         self.lost = {name: self._verify(name) for name, load in self.loads.items()
-                     if load["mode"] == "diary" and LOAD.exists()}
+                     if load["mode"] == "diary"}
         self.cluster.check()
         self.snapshots["end"] = truth.snapshots(self.cluster, freeze=True)
         time.sleep(LATE)                # the one sleep: a capture's last block comes late
