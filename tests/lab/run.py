@@ -156,7 +156,7 @@ class Run:
         said = self.net.run(CONTROL, LOAD, "verify", *words, "--seconds", 60, "--name",
                             f"verify-{name}", "--diary", load["options"]["diary"])
         lines = [json.loads(line) for line in said.splitlines()]
-        return {"lost": [line for line in lines if "verdict" in line],
+        return {"writes": [line for line in lines if "verdict" in line],
                 **next(line["verify"] for line in lines if "verify" in line)}
 
     def _keep_logs(self):
