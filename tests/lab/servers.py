@@ -59,7 +59,7 @@ def _run(*command, what):
         raise Unavailable(f"{what}: {error}") from None
     if done.returncode:
         said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["no reason given"]
-        raise Unavailable(f"{what}: {said[-1]}")
+        raise Unavailable(f"{what}: {said[0]}")
     return done.stdout
 
 
