@@ -1,7 +1,8 @@
 """A cluster of real servers, each on a host of its own.
 
-    cluster = Cluster(net, server, folder, primaries=3, replicas=3, config={"repl-backlog-size": "1mb"},
-                      per_node={"n1": {"cluster-announce-ip": "10.77.0.99"}}, clocks={"n2": 30})
+    cluster = Cluster(net, server, folder, primaries=3, replicas=3,
+                      config={"repl-backlog-size": "1mb"}, clocks={"n2": 30},
+                      per_node={"n1": {"cluster-announce-ip": "10.77.0.99"}})
     cluster.start()
     cluster.create()
     cluster["n1"].ask("CLUSTER", "INFO")
@@ -260,8 +261,8 @@ class Cluster:
 
     def _make_certificate(self):
         """One for all: its own authority."""
-        command("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-                "-nodes", "-days", "2", "-subj", "/CN=lab",
+        command("openssl", "req", "-x509", "-nodes", "-newkey", "ec",
+                "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2", "-subj", "/CN=lab",
                 "-keyout", str(self.folder / "server.key"), "-out", str(self.folder / "server.crt"))
 
     def create(self):
@@ -308,7 +309,7 @@ class Cluster:
                    for node in observers or self.running if node.name != subject)
 
     def trouble(self, nodes=None):
-        """What keeps these nodes, or all that run, from being one healthy cluster; "" if nothing."""
+        """What keeps these nodes, or all that run, from being a sound cluster; "" if nothing."""
         nodes = nodes or self.running
         views = {node.name: node.nodes() for node in nodes}
         for node in nodes:

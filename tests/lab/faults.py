@@ -7,13 +7,14 @@
 
 Each writes what it did, and when, into the run's journal (`injected` in truth.json).
 
-Frames are dropped in one of two places. At the bridge (the default) they lie behind a capture there:
-on the wire and never delivered. At the hosts, as they leave (where="hosts"), they are in no capture:
-silence. The control host c0 is in no set, so the lab can go on asking all.
+Frames are dropped in one of two places. At the bridge (the default) they lie behind a capture
+there: on the wire and never delivered. At the hosts, as they leave (where="hosts"), they are in no
+capture: silence. The control host c0 is in no set, so the lab can go on asking all.
 """
 
 import contextlib
 import itertools
+import re
 import time
 
 from .cluster import CONTROL
@@ -103,8 +104,7 @@ class Faults:
         def undo():
             said = self.net.run(name, "nft", "list", "table", *table.split())
             self.net.run(name, "nft", "delete", "table", *table.split())
-            words = said.split()
-            return {"dropped": sum(int(words[i + 1]) for i, w in enumerate(words) if w == "packets")}
+            return {"dropped": sum(map(int, re.findall(r"packets (\d+)", said)))}
         return undo
 
     def block_port(self, node, port="bus", how="drop"):
@@ -171,7 +171,8 @@ class Faults:
         node = self.cluster[name]
         before = node.clock.offset
         node.set_clock(seconds)
-        return self._done("clock shifted", lambda: node.set_clock(before), node=name, seconds=seconds)
+        return self._done("clock shifted", lambda: node.set_clock(before), node=name,
+                          seconds=seconds)
 
     def garbage(self, node, data, sender=CONTROL):
         """A connection to the bus port that says something else than the bus does."""

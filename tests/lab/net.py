@@ -137,7 +137,8 @@ class Net:
     def _configure(self, host):
         self.run(host.name, "nft", "-f", "-", feed=QUIET)
         self._batch(host.netns, "link set lo up", "link set eth0 addrgenmode none",
-                    f"address add {host.ip}/16 dev eth0", f"address add {host.ip6}/64 dev eth0 nodad",
+                    f"address add {host.ip}/16 dev eth0",
+                    f"address add {host.ip6}/64 dev eth0 nodad",
                     "link set eth0 up")
         with self.socket(host.name) as sock:
             for feature in (ETHTOOL_STXCSUM, ETHTOOL_SGSO):
@@ -161,8 +162,8 @@ class Net:
         return ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--net={NAMESPACES / netns}"]
 
     def popen(self, name, argv, **more):
-        process = subprocess.Popen([*self.inside(name), *map(str, argv)],
-                                   **{"stdin": subprocess.DEVNULL, "start_new_session": True, **more})
+        process = subprocess.Popen([*self.inside(name), *map(str, argv)], start_new_session=True,
+                                   stdin=subprocess.DEVNULL, **more)
         self.processes.append(process)
         return process
 

@@ -76,7 +76,7 @@ class Run:
         if mode == "diary":
             options["diary"] = self.folder / f"diary-{name}.jsonl"
         words = [w for node in nodes for w in ("--seed", node.addr)]
-        words += [w for key, value in options.items() for w in (f"--{key.replace('_', '-')}", value)]
+        words += [w for key, value in options.items() for w in (f"--{key}", value)]
         with open(self.folder / f"load-{name}.json", "wb") as out:
             process = self.net.popen(host, [LOAD, mode, *words], stdout=out)
         self.loads[name] = {"mode": mode, "host": host, "process": process, "options": options,

@@ -22,7 +22,8 @@ SINCE = {"shards": (7, 0), "links": (7, 0)}
 
 
 def _requests(server):
-    return {name: words for name, words in REQUESTS.items() if server.version >= SINCE.get(name, ())}
+    return {name: words for name, words in REQUESTS.items()
+            if server.version >= SINCE.get(name, ())}
 
 
 def snapshot(node, freeze=False):
