@@ -198,10 +198,11 @@ class Cluster:
         self.net, self.server, self.folder = net, server, pathlib.Path(folder)
         self.checks = []                # called while waiting; raise if something is wrong
         self.primary_count = primaries
-        common = {**DEFAULTS, **(TLS if tls else {}), **(config or {})}
+        self.config, self.per_node = config or {}, per_node or {}
+        common = {**DEFAULTS, **(TLS if tls else {}), **self.config}
         self.nodes = []
         for name, host in node_hosts(primaries + replicas):
-            own = {**common, **(per_node or {}).get(name, {})}
+            own = {**common, **self.per_node.get(name, {})}
             self._check_settings(own)
             self.nodes.append(Node(self, name, net.hosts[name].ip6 if ipv6 else host, own))
         for name, seconds in (clocks or {}).items():

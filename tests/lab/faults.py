@@ -150,8 +150,8 @@ class Faults:
 
     def restart(self, name, keep_conf=True):
         """Ends a node in order, and starts it again."""
-        self.cluster[name].shut_down()
         self.journal.append({"time": time.time(), "what": "shut down", "nodes": [name]})
+        self.cluster[name].shut_down()
         self.start(name, keep_conf=keep_conf)
 
     def start(self, *names, keep_conf=True):

@@ -211,7 +211,7 @@ def _switch_off(sock, device, feature):
 def _take(prefix):
     LOCKS.mkdir(exist_ok=True)
     lock = os.open(LOCKS / prefix, os.O_CREAT | os.O_RDWR)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
 

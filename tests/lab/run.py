@@ -178,6 +178,7 @@ class Run:
         told = {
             "scenario": self.scenario, "server": self.server.name, "t0": self.t0, "t1": time.time(),
             "topology": truth.topology(self.cluster, self.clients), "captures": self.captured,
+            "config": self.cluster.config,
             "marks": self.marks, "injected": self.injected, "loads": loads,
             "lost_writes": self.lost, "snapshots": self.snapshots, "logged": self._logged(),
         }

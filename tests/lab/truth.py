@@ -67,6 +67,7 @@ def topology(cluster, clients):
     return {
         "nodes": [{"name": node.name, "ip": node.ip, "port": node.port, "bus": node.bus,
                    "id": node.id, "ids": node.ids, "starts": node.starts,
+                   "config": cluster.per_node.get(node.name, {}),
                    "clock_ahead": node.clock.offset if node.clock else 0,
                    "ended": "stopped" if node.is_stopped else "down" if node.is_down else None}
                   for node in cluster.nodes],
