@@ -7,10 +7,13 @@
 
 Nothing touches the host's own network. Names begin with `buslab-PID-`; whoever runs the lab holds a
 lock of that name, so `sweep` can tell what a run that crashed has left behind, and removes it.
-Everything is removed on exit, with all processes inside. Neighbour entries are permanent: the
-kernel's table is shared by all namespaces, and 40 hosts that look for each other would fill it. So
-no ARP and no neighbour discovery is on the wire. Checksums and segments are made before the wire,
-as a network card would, so that captures look like those of real networks.
+Everything is removed on exit, with all processes inside, and `scratch`, a folder in memory for what
+they write.
+
+Neighbour entries are permanent: the kernel's table is shared by all namespaces, and 40 hosts that
+look for each other would fill it. So no ARP and no neighbour discovery is on the wire. Checksums
+and segments are made before the wire, as a network card would, so that captures look like those of
+real networks.
 """
 
 import ctypes
@@ -29,6 +32,9 @@ from . import Unavailable
 PREFIX = "buslab-"
 LOCKS = pathlib.Path("/run/buslab")
 NAMESPACES = pathlib.Path("/run/netns")
+# Where servers write: they wait for the disk when an epoch changes, and a slow one would be seen as
+# a slow network.
+MEMORY = pathlib.Path("/dev/shm")
 BRIDGE = "br0"
 TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "tcpdump": "tcpdump",
          "zstd": "zstd", "nsenter": "util-linux", "setpriv": "util-linux"}
@@ -80,12 +86,14 @@ class Net:
         self.sweep()
         self.prefix = f"{PREFIX}{os.getpid()}-"
         self.bridge = f"{self.prefix}bridge"
+        self.scratch = MEMORY / self.prefix
         self.hosts = {}
         self.processes = []
         self.lock = _take(self.prefix)
 
     def __enter__(self):
         try:
+            self.scratch.mkdir()
             command("ip", "netns", "add", self.bridge)
             self._batch(self.bridge, "link set lo up",
                         f"link add {BRIDGE} type bridge mcast_snooping 0 stp_state 0",
@@ -227,7 +235,7 @@ def _is_dead(path):
 
 
 def _remove(prefix):
-    """The namespaces whose names begin so, and the processes inside."""
+    """The namespaces whose names begin so, the processes inside, and the folder."""
     names = [path.name for path in NAMESPACES.glob(f"{prefix}*")]
     for name in names:
         for pid in command("ip", "netns", "pids", name).split():
@@ -237,3 +245,4 @@ def _remove(prefix):
                 pass
     for name in names:
         command("ip", "netns", "delete", name)
+    shutil.rmtree(MEMORY / prefix, ignore_errors=True)

@@ -30,7 +30,6 @@ FIRST_CLIENT = 200                      # 10.77.2.200 is c0
 class Run:
     def __init__(self, scenario, server, folder):
         self.scenario, self.server, self.folder = scenario, server, pathlib.Path(folder)
-        self.work = self.folder / "servers"
         self.t0 = time.time()
         self.net, self.cluster, self.faults = None, None, None
         self.captures, self.loads, self.clients = [], {}, {}
@@ -49,7 +48,7 @@ class Run:
         for vantage in captures:
             self.captures.append(Capture(self.net, self.folder, vantage))
             self.captures[-1].start()
-        self.cluster = Cluster(self.net, self.server, self.work, primaries, replicas, **more)
+        self.cluster = Cluster(self.net, self.server, self.net.scratch, primaries, replicas, **more)
         self.cluster.checks.append(self._check_loads)
         self.faults.cluster = self.cluster
         self.cluster.start()
@@ -135,8 +134,7 @@ class Run:
                 if self.cluster:
                     self.cluster.close()
                     self._keep_logs()
-        self._write()
-        shutil.rmtree(self.work)
+            self._write()
 
     def _close(self):
         self.faults.heal_all()

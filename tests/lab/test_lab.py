@@ -169,6 +169,7 @@ def test_nothing_remains_after_an_exception():
         assert namespaces(os.getpid())
         raise ZeroDivisionError
     assert process.returncode == -signal.SIGKILL
+    assert not lan.scratch.exists()
     assert not namespaces(os.getpid())
     assert not list(net.LOCKS.glob(f"{net.PREFIX}{os.getpid()}-*"))
 
