@@ -74,7 +74,7 @@ ASK      := $(call programs,commands)
 LOAD     := $(B)/tests/lab/load
 FUZZERS  := $(filter $(B)/tests/fuzz/fuzz_%,$(call programs,fuzz))
 REPLAYS  := $(FUZZERS:$(B)/tests/fuzz/fuzz_%=$(B)/tests/fuzz/replay_%)
-C_FILES  := $(foreach d,$(LAYERS) bpf tests/*,$(wildcard $(d)/*.[ch]))
+C_FILES  := $(foreach d,$(LAYERS) bpf tests/* tests/lab/preload,$(wildcard $(d)/*.[ch]))
 
 # ---- how things are said, and how rules share -----------------------------------------------------
 

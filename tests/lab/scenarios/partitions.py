@@ -7,7 +7,7 @@ from . import scenario
 @scenario("a primary and a client are cut off from all others, then healed")
 def partition_primary(run):
     cluster = run.start()
-    run.load("diary", host="c1", seeds=["n1"], rate=100)
+    run.load("diary", host="c1", seeds=["n1"], rate=100, slot=0)    # n1 acknowledges for a while
     run.load("diary", host="c2", seeds=["n2"], rate=50)
     run.let_pass(2)
     with run.faults.partition({"n1", "c1"}, run.rest("n1", "c1")):
