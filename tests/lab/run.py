@@ -148,10 +148,11 @@ class Run:
         self.captured = {c.vantage or "all": c.finish() for c in self.captures}
 
     def _verify(self, name):
-        """What of a diary's acknowledged writes is lost."""
+        """What of a diary's acknowledged writes is lost. Slots without owner cannot be read: it does not
+        wait long for them."""
         load = self.loads[name]
         words = [w for node in self.cluster.running for w in ("--seed", node.addr)]
-        said = self.net.run(CONTROL, LOAD, "verify", *words, "--seconds", 60, "--name",
+        said = self.net.run(CONTROL, LOAD, "verify", *words, "--seconds", 15, "--name",
                             f"verify-{name}", "--diary", load["options"]["diary"])
         lines = [json.loads(line) for line in said.splitlines()]
         return {"writes": [line for line in lines if "verdict" in line],
