@@ -148,8 +148,8 @@ class Run:
         self.captured = {c.vantage or "all": c.finish() for c in self.captures}
 
     def _verify(self, name):
-        """What of a diary's acknowledged writes is lost. Slots without owner cannot be read: it does
-        not wait long for them."""
+        """What of a diary's acknowledged writes is lost. Slots without owner cannot be read: it
+        does not wait long for them."""
         load = self.loads[name]
         words = [w for node in self.cluster.running for w in ("--seed", node.addr)]
         said = self.net.run(CONTROL, LOAD, "verify", *words, "--seconds", 15, "--name",
