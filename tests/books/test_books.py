@@ -1,21 +1,16 @@
 """The program's counts against the books the servers keep themselves.
 
-Each run of a real cluster ended with one INFO and one CLUSTER INFO per node (asked at t0, answered
-at t1) after which the node was stopped (t_frozen). So for every node, message type and direction
-
-    messages on the wire up to t0  <=  what CLUSTER INFO said  <=  messages up to t_frozen
-
-and as a rule the three are the same number. Sent is what the node put on the wire, received what
-its TCP acknowledged to the last byte. Where the books must differ, EXCEPTIONS says by how much and
-why; anything else fails.
+For every node, message type and direction the wire has what CLUSTER INFO said (lib/balance.py says
+how the two are read). Where the books must differ, the tables below say by how much and why; anything else
+fails.
 """
 
 import collections
-import functools
 
 import pytest
 
-from lib import bustap, captures
+from lib import balance, bustap, captures
+from lib.balance import report
 
 # A server counts a message as sent when it queues it. On a link that never connects the message is
 # lost with the link and was never on the wire. (run, node, type): (how many, why)
@@ -42,8 +37,6 @@ CUT_MESSAGES = {
 # Runs in which frames were dropped behind the bridge: the bridge saw more than n1 did.
 DROPPING = {"partition_minority-redis-7.0.15"}
 
-DELAYED_ACK = 0.050           # seconds by which an acknowledgement may trail what the server read
-
 TAKES = pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
 HEALTHY = [t for t in captures.TAKES if t.run.startswith("healthy")]
 
@@ -51,26 +44,6 @@ HEALTHY = [t for t in captures.TAKES if t.run.startswith("healthy")]
 def runs(vantage):
     """The runs that have a capture from there."""
     return sorted({t.run for t in captures.TAKES if t.vantage == vantage})
-
-
-@functools.lru_cache(maxsize=None)
-def report(take, until=None):
-    """The report on a capture, or on its part up to a time in seconds."""
-    window = ["--to", bustap.when(round(until * 10 ** 9))] if until else []
-    return bustap.analyze(take.path, *window)
-
-
-def counted(take, node, direction, until):
-    row = bustap.node_row(report(take, until), node["id"])
-    return collections.Counter(row[direction])
-
-
-def since_restart(take, node, direction, until):
-    """A restarted server starts its books again: what came before its last start does not count."""
-    counts = counted(take, node, direction, until)
-    if len(node["starts"]) > 1:
-        counts -= counted(take, node, direction, node["starts"][-1]["t"])
-    return counts
 
 
 def view(take, asked):
@@ -107,20 +80,11 @@ def test_there_are_captures():
 @TAKES
 def test_messages_equal_cluster_info(take):
     """Per node, direction and type: the wire has what CLUSTER INFO counted."""
-    wrong = []
-    for node in take.nodes:
-        books = take.snapshot(node)
-        for direction, counts in (("sent", books["bus_sent"]), ("received", books["bus_received"])):
-            low = since_restart(take, node, direction, books["t0"])
-            high = since_restart(take, node, direction, books["t_frozen"] + DELAYED_ACK)
-            for type_ in sorted({*low, *high, *counts}):
-                lost, why = NEVER_LEFT.get((take.run, node["name"], type_), (0, ""))
-                expected = counts.get(type_, 0) - (lost if direction == "sent" else 0)
-                if not low[type_] <= expected <= high[type_]:
-                    wrong.append((node["name"], direction, type_, counts.get(type_, 0), lost or "",
-                                  low[type_], high[type_]))
-    assert not wrong, f"{take.path}: books and wire differ" + table(
-        wrong, ("node", "direction", "type", "books", "never left", "wire at t0", "when frozen"))
+    def missing(row):
+        lost, _ = NEVER_LEFT.get((take.run, row.node, row.name), (0, ""))
+        return lost if row.kind == "sent" else 0
+    wrong = [row for row in balance.messages(take) if not row.balances(missing(row))]
+    assert not wrong, f"{take.path}: books and wire differ" + balance.listing(wrong)
 
 
 @TAKES

@@ -1,35 +1,20 @@
 """Client traffic and replication against the books the servers keep themselves.
 
-As in test_books.py each node's INFO was asked at t0 and the node stopped at t_frozen, so for every
-command, error and offset
-
-    on the wire up to t0  <=  what INFO said  <=  on the wire up to t_frozen
-
-A server counts a command as called when it runs it, or as rejected when it refuses it; both are
-replies on the wire. It counts what comes down its primary's replication stream, too: those are no
-client's requests, so they stand apart in the report and are added here. Where the books must differ
-the tables say by how much and why.
+For every command, error and offset the wire has what INFO said (lib/balance.py says how the two are
+read). A server counts a command as called when it runs it, or as rejected when it refuses it; both
+are replies on the wire. It counts what comes down its primary's replication stream, too: those are no
+client's requests, so they stand apart in the report and are added. Where the books must differ the
+tables say by how much and why.
 """
-
-import collections
-import functools
 
 import pytest
 
-from lib import bustap, captures
+from lib import balance, captures
+from lib.balance import host, report
 
 TAKES = pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
 BRIDGES = pytest.mark.parametrize("take", [t for t in captures.TAKES if not t.vantage],
                                   ids=lambda take: take.name)
-
-# Commands that a server counted and nobody sent. (part of the server's name, command): why
-NOT_ON_THE_WIRE = {
-    ("valkey-9", "config|get"): "Valkey 9 asks itself for two or three settings when it starts",
-}
-
-# Valkey replicates SETSLOT before it carries it out: the client is blocked meanwhile, and the
-# command, run again once the replicas have it, is counted twice.
-COUNTED_TWICE = {("valkey", "cluster|setslot")}
 
 # Commands of a replication stream that were on the wire and never arrived. (capture, node, command)
 CUT_OFF = "the stream of the primary beyond the partition: the bridge drops behind the capture"
@@ -39,84 +24,22 @@ REPLCONF_CUT_OFF = {("partition_minority-redis-7.0.15", "n1", "replconf"): (1, A
 LOST = {**NEVER_ARRIVED, **REPLCONF_CUT_OFF}
 
 
-@functools.lru_cache(maxsize=None)
-def report(take, until=None):
-    window = ["--to", bustap.when(round(until * 10 ** 9))] if until else []
-    return bustap.analyze(take.path, *window)
-
-
-def host(address):
-    return address.rpartition(":")[0].strip("[]")
-
-
-def counts(take, node, until, member):
-    """A node's commands or errors up to a time, what its primary's stream brought included."""
-    found = collections.Counter()
-    for server in report(take, until)["clients"]["servers"]:
-        if host(server["addr"]) == node["ip"]:
-            found.update(server[member])
-    if member == "commands":
-        for link in report(take, until)["replication"]:
-            if host(link["replica"]) == node["ip"]:
-                found.update(link["commands"])
-            if host(link["primary"]) == node["ip"]:
-                found.update(link.get("commands_back", {}))
-    return found
-
-
-def since_restart(take, node, until, member):
-    """A restarted server starts its books again."""
-    found = counts(take, node, until, member)
-    if len(node["starts"]) > 1:
-        found -= counts(take, node, node["starts"][-1]["t"], member)
-    return found
-
-
-def called(stats):
-    return stats["calls"] + stats.get("rejected_calls", 0)
-
-
-def is_known(take, command):
-    return any(server in take.truth["server"] and command == name for server, name in NOT_ON_THE_WIRE)
-
-
-def times(take, node, command):
-    twice = any(server in take.truth["server"] and command == name for server, name in COUNTED_TWICE)
-    return 2 if twice and take.snapshot(node)["replication"]["role"] == "master" else 1
-
-
-def differing(take, node, member, books):
-    """Rows (node, name, books, wire at t0, wire when frozen) of what does not fit."""
-    snapshot = take.snapshot(node)
-    low = since_restart(take, node, snapshot["t0"], member)
-    high = since_restart(take, node, snapshot["t_frozen"], member)
-    for name in sorted({*low, *high, *books}):
-        lost, _ = LOST.get((take.name, node["name"], name), (0, ""))
-        known = books.get(name, 0) / times(take, node, name) + lost
-        if not low[name] <= known <= high[name] and not is_known(take, name):
-            yield node["name"], name, books.get(name, 0), low[name], high[name]
-
-
-def fail_with(take, rows):
-    lines = "\n".join("  " + "  ".join(map(str, row)) for row in rows)
-    assert not rows, f"{take.path}: node, name, books, wire at t0, wire when frozen\n{lines}"
+def check(take, rows):
+    def missing(row):
+        lost, _ = LOST.get((take.name, row.node, row.name), (0, ""))
+        return -lost
+    wrong = [row for row in rows if not row.balances(missing(row))]
+    assert not wrong, f"{take.path}: books and wire differ" + balance.listing(wrong)
 
 
 @TAKES
 def test_commands_equal_commandstats(take):
-    rows = []
-    for node in take.nodes:
-        books = {name: called(s) for name, s in take.snapshot(node)["commandstats"].items()}
-        rows += differing(take, node, "commands", books)
-    fail_with(take, rows)
+    check(take, balance.commands(take))
 
 
 @TAKES
 def test_errors_equal_errorstats(take):
-    rows = []
-    for node in take.nodes:
-        rows += differing(take, node, "errors", take.snapshot(node)["errorstats"])
-    fail_with(take, rows)
+    check(take, balance.errors(take))
 
 
 def sent_offset(take, node, until):

@@ -1,7 +1,8 @@
-"""python3 -m tests.lab list | servers | run SCENARIO --server NAME --out DIR [--keep]
+"""python3 -m tests.lab list | servers | corpus [NAME...] | run SCENARIO --server NAME --out DIR [--keep]
 
     list      the scenarios, and what happens in them
     servers   the servers that can be had here (downloads what is not there yet), and why not others
+    corpus    the scenarios that pcaps/ keeps, all or those named: run, and kept there (corpus.py)
     run       one scenario; DIR/SCENARIO-SERVER has captures, logs, diaries and truth.json
 
 Exit status: 0 done, 1 it went wrong, 2 not possible here (the reason is given).
@@ -14,7 +15,7 @@ import signal
 import sys
 import traceback
 
-from . import BUILD, Unavailable, net, scenarios, servers
+from . import BUILD, Unavailable, corpus, net, scenarios, servers
 from .run import Run
 
 
@@ -29,6 +30,11 @@ def servers_(_):
         print(f"{name:12} {server.name}")
     for name, why in missing.items():
         print(f"{name:12} missing: {why}")
+
+
+def corpus_(options):
+    net.need_tools()
+    corpus.make(options.names)
 
 
 def run_(options):
@@ -57,6 +63,9 @@ def parse():
     commands = parser.add_subparsers(required=True)
     commands.add_parser("list").set_defaults(do=list_)
     commands.add_parser("servers").set_defaults(do=servers_)
+    kept = commands.add_parser("corpus")
+    kept.add_argument("names", nargs="*")
+    kept.set_defaults(do=corpus_)
     run = commands.add_parser("run")
     run.add_argument("scenario")
     run.add_argument("--server", default="redis-7.0")

@@ -46,13 +46,18 @@ class Take:
                               capture_output=True).stdout
 
 
+def in_folder(folder):
+    """The takes of one run that has a folder of its own."""
+    for path in sorted(folder.glob("capture*.pcap.zst")):
+        vantage = path.name[len("capture-"):-len(".pcap.zst")]
+        yield Take(folder.name, vantage, path, folder / "truth.json")
+
+
 def _find():
     outside = os.environ.get("BUSTAP_CAPTURES")
     if outside:
         for truth in sorted(pathlib.Path(outside).glob("*/truth.json")):
-            for path in sorted(truth.parent.glob("capture*.pcap.zst")):
-                vantage = path.name[len("capture-"):-len(".pcap.zst")]
-                yield Take(truth.parent.name, vantage, path, truth)
+            yield from in_folder(truth.parent)
         return
     folder = bustap.ROOT / "pcaps"
     for path in sorted(folder.glob("*.pcap.zst")):

@@ -1,0 +1,86 @@
+"""Replicas that take over, are asked to, or cannot."""
+
+from . import scenario
+
+
+def taken_over(run, name, timeout=20):
+    run.cluster.wait_until(run.cluster[name].is_primary, f"{name} has taken over", timeout)
+    run.mark(f"{name} has taken over")
+
+
+@scenario("CLUSTER FAILOVER: n4 takes over from n1, which hands over", name="manual_failover")
+@scenario("CLUSTER FAILOVER FORCE: n4 takes over without asking n1", name="forced_failover",
+          how="FORCE")
+@scenario("CLUSTER FAILOVER TAKEOVER: n4 takes over without asking anybody", name="takeover",
+          how="TAKEOVER")
+def failover(run, how=None):
+    cluster = run.start()
+    run.load("diary", rate=100)
+    run.let_pass(2)
+    cluster["n4"].ask("CLUSTER", "FAILOVER", *([how] if how else []))
+    run.mark("CLUSTER FAILOVER", node="n4", how=how)
+    taken_over(run, "n4")
+    cluster.await_ok()
+    run.let_pass(2)
+
+
+@scenario("two of three shards are cut off; n4 takes over there without votes; two owners, then one")
+def takeover_in_partition(run):
+    cluster = run.start()
+    run.load("diary", host="c1", seeds=["n1"], rate=100)
+    run.load("diary", host="c2", seeds=["n2"], rate=50)
+    run.let_pass(2)
+    island = {"n4", "n5", "c2"}
+    with run.faults.partition(island, run.rest(*island)):
+        run.let_pass(1)
+        cluster["n4"].ask("CLUSTER", "FAILOVER", "TAKEOVER")
+        run.mark("CLUSTER FAILOVER TAKEOVER", node="n4")
+        taken_over(run, "n4")
+        run.let_pass(4)
+    cluster.await_ok()
+    run.let_pass(2)
+
+
+@scenario("two of three primaries die: no replica can get a majority of votes")
+def no_quorum(run):
+    cluster = run.start()
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    with run.faults.kill("n1", "n2"):
+        cluster.wait_until(run.all_down, "all nodes say that the cluster is down")
+        run.let_pass(4 * cluster.node_timeout)
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
+@scenario("n4's link to its primary was cut for so long that n4 may not be elected any more")
+def replica_too_old(run):
+    cluster = run.start(config={"cluster-replica-validity-factor": 1, "repl-timeout": 5,
+                                "repl-ping-replica-period": 1})
+    run.load("diary", rate=50)
+    run.let_pass(1)
+    block = run.faults.block_port("n1", "client")
+    cluster["n4"].ask("CLIENT", "KILL", "TYPE", "master")
+    run.let_pass(3 * cluster.node_timeout)
+    with run.faults.kill("n1"):
+        cluster.wait_until(lambda: cluster.all_say("fail", "n1"), "all say that n1 has failed")
+        run.let_pass(4 * cluster.node_timeout)
+        block.heal()
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
+@scenario("two primaries are given the same configuration epoch; one of them takes a new one")
+def epoch_collision(run):
+    """TAKEOVER on both sides of a partition: each takes the next epoch, the same."""
+    cluster = run.start(primaries=4, replicas=4)
+    run.let_pass(2)
+    left, right = {"n1", "n2", "n7", "n8"}, {"n3", "n4", "n5", "n6"}
+    with run.faults.partition(left, right):
+        run.let_pass(0.5)
+        for name in ("n7", "n5"):
+            cluster[name].ask("CLUSTER", "FAILOVER", "TAKEOVER")
+            taken_over(run, name)
+        run.let_pass(2)
+    cluster.await_ok()
+    run.let_pass(3)

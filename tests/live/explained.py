@@ -1,0 +1,63 @@
+"""When the servers' books and the wire may differ in a live run, and by how much.
+
+Where nothing was broken they are equal, to the message. A fault can make messages that are counted
+and never on the wire, or on the wire and never counted; each RULE is a fact about servers that was
+looked up, holds only where the run's journal has such a fault, and only in its direction.
+"""
+
+from lib import balance
+
+# What the journal (`injected`) calls a fault that ends connections or loses what is on them.
+BREAKS = {"partition", "one-way loss", "random loss", "port blocked", "link limited", "frozen",
+          "killed", "shut down"}
+
+
+def is_broken(truth):
+    return any(fault["what"] in BREAKS for fault in truth["injected"])
+
+
+def node_of(take, row):
+    return next(n for n in take.truth["topology"]["nodes"] if n["name"] == row.node)
+
+
+# A server counts a bus message as sent when it queues it; what waits on a link that dies never leaves.
+def never_left(take, row):
+    return row.kind == "sent" and \
+        row.high < row.books <= row.high + balance.dead_links(take, node_of(take, row))
+
+
+# TCP has acknowledged what lies unread in a socket when the server closes it: on FAIL of a link, on
+# its timeout, when it is killed, when the output buffer of a replica has its limit.
+def never_read(take, row):
+    if row.kind == "received":
+        return row.low - balance.dead_links(take, node_of(take, row)) <= row.books < row.low
+    return row.kind == "commands" and row.name in STREAMED and row.books < row.low
+
+
+# What comes down a replication link, and what the replica says back on it.
+STREAMED = {"set", "replconf", "del", "ping", "multi", "exec", "publish", "spublish"}
+
+RULES = {never_left: is_broken, never_read: is_broken}
+
+
+def unexplained(take, rows):
+    """Rows that do not balance and that no rule covers."""
+    for row in rows:
+        if not row.balances() and not any(holds(take.truth) and rule(take, row)
+                                          for rule, holds in RULES.items()):
+            yield row
+
+
+def is_opaque(take):
+    """With TLS on the bus nothing of it can be counted."""
+    return take.truth["scenario"] == "tls_bus"
+
+
+def bus(take):
+    return [] if is_opaque(take) else list(unexplained(take, balance.messages(take)))
+
+
+def clients(take):
+    modern = not take.truth["server"].startswith(balance.NO_SUBCOMMANDS)
+    kinds = (balance.commands, balance.errors) if modern else ()
+    return [row for kind in kinds for row in unexplained(take, kind(take))]

@@ -1,0 +1,98 @@
+"""Real clusters, broken on purpose, against their own books and logs.
+
+    make live                                    every scenario on every server
+    LIVE=short pytest tests/live                 the few that `make check` runs
+    LIVE=partition_primary:valkey pytest …       scenario:server, by substrings
+
+Each run's folder (captures, logs, truth.json) is kept under build/lab/out if the test fails.
+Without root, or without a server, a test is skipped and says why.
+"""
+
+import collections
+import os
+import shutil
+
+import pytest
+
+import explained
+from lab import BUILD, Unavailable, compare, net, scenarios, servers
+from lab.run import Run
+from lib import balance, bustap, captures
+
+SHORT = (("kill_primary", "redis-7.0"), ("partition_primary", "valkey-8.1"),
+         ("every_client", "valkey-9.1"), ("reshard", "redis-8.0"))
+
+# Too long, or too large, for every day.
+LONG = {"healthy_long"}
+
+
+def wanted():
+    """(scenario, server) of this run."""
+    mode = os.environ.get("LIVE", "short")
+    everything = [(s, server) for s in sorted(scenarios.load_all()) for server in servers.KNOWN]
+    if mode == "short":
+        return list(SHORT)
+    if mode == "all":
+        return [pair for pair in everything if pair[0] not in LONG] + \
+            [(s, "valkey-9.1") for s in sorted(LONG)]
+    scenario, _, server = mode.partition(":")
+    return [(s, v) for s, v in everything if scenario in s and server in v]
+
+
+@pytest.fixture(scope="session")
+def needs():
+    """What the lab needs of the machine."""
+    try:
+        net.need_tools()
+    except Unavailable as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def played(request, needs):
+    """One run, its captures as takes. Its folder goes if the test passes."""
+    scenario, name = request.param
+    try:
+        server = servers.find(name)
+        folder = BUILD / "out" / f"{scenario}-{server.name}"
+        Run(scenario, server, folder)(scenarios.load_all()[scenario][0])
+    except Unavailable as error:
+        pytest.skip(str(error))
+    yield list(captures.in_folder(folder))
+    if not request.session.testsfailed:
+        shutil.rmtree(folder)
+
+
+PLAYED = pytest.mark.parametrize("played", wanted(), indirect=True,
+                                 ids=lambda pair: "-".join(pair))
+
+
+@PLAYED
+def test_live(played):
+    """Bytes, books and times, in one test: a run takes longer than all that is asked of it."""
+    for take in played:
+        check_bytes(take)
+        wrong = [*explained.bus(take), *explained.clients(take)]
+        assert not wrong, f"{take.path}: books and wire differ" + balance.listing(wrong)
+    bridge = next(take for take in played if not take.vantage)
+    if not explained.is_opaque(bridge):
+        check_timeline(bridge)
+
+
+def check_bytes(take):
+    """All that was captured is decoded, but for what a fault cut off."""
+    report = balance.report(take)
+    if not explained.is_broken(take.truth):
+        assert report["bus"]["undecoded_bytes"] == report["clients"]["undecoded_bytes"] == 0
+        assert report["clients"]["unmatched_replies"] == 0
+        assert not report["bus"]["anomalies"]
+    sent = collections.Counter()
+    for row in report["bus"]["by_node"]:
+        sent.update(row["sent"])
+    assert sent == report["bus"]["messages"], "each message has one sender"
+
+
+def check_timeline(take):
+    wrong = compare.timeline(take.truth["logged"], bustap.dump(take.path), take.truth)
+    assert not wrong, f"{take.path}: logs and conclusions differ\n  " + \
+        "\n  ".join(map(str, wrong[:20]))
