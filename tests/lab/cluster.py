@@ -266,17 +266,19 @@ class Cluster:
                 "-pkeyopt", "ec_paramgen_curve:prime256v1", "-days", "2", "-subj", "/CN=lab",
                 "-keyout", str(self.folder / "server.key"), "-out", str(self.folder / "server.crt"))
 
-    def create(self):
-        """Introduces the nodes to each other and gives them slots and primaries."""
-        for epoch, node in enumerate(self.nodes, 1):
+    def create(self, leave_out=()):
+        """Introduces the nodes to each other and gives them slots and primaries; but for some."""
+        members = [node for node in self.nodes if node.name not in leave_out]
+        for epoch, node in enumerate(members, 1):
             node.ask("CLUSTER", "SET-CONFIG-EPOCH", epoch)
-        for node in self.nodes[1:]:
-            self.meet(node, self.nodes[0])
+        for node in members[1:]:
+            self.meet(node, members[0])
         for index, node in enumerate(self.primaries):
             self._add_slots(node, *share(index, len(self.primaries)))
-        for node in self.replicas:
-            self.replicate(node, self.primary_of(node))
-        self.await_ok(timeout=60)
+        for node in members:
+            if node in self.replicas:
+                self.replicate(node, self.primary_of(node))
+        self.await_ok(members, timeout=60)
 
     def meet(self, node, other):
         words = ["CLUSTER", "MEET", other.ip, other.meet_port]

@@ -166,9 +166,10 @@ class Run:
                 command("zstd", "-q", str(node.log), "-o", str(folder / f"{node.name}.log.zst"))
 
     def _logged(self):
-        """What the servers logged, as events with times (logs.py)."""
-        return {node.name: logs.parse(node.log.read_text(errors="replace"), node.name)
-                for node in self.cluster.nodes}
+        """What the servers logged, as events in the order of time (logs.py)."""
+        events = [event for node in self.cluster.nodes
+                  for event in logs.parse(node.log.read_text(errors="replace"), node.name)]
+        return sorted(events, key=lambda event: event["time"])
 
     def _write(self):
         loads = {name: {"mode": load["mode"], "host": load["host"], "started": load["started"],
