@@ -5,11 +5,11 @@
 Each row of RULES says which conclusion a line of a log must lead to, for the node that wrote it,
 and when. Servers log what they think; a capture shows what they say. What is sent at once must be
 found within 100 ms. What is only told by the next gossip or header comes later, by the time that
-the row gives and for its reason. The other way, what bustap concludes must have a line that explains
-it.
-Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
+the row gives and for its reason. The other way, what bustap concludes must have a line that tells of
+it. Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
 """
 
+import collections
 import dataclasses
 import datetime
 import re
@@ -17,13 +17,16 @@ import typing
 
 EXACT = 0.1                      # seconds, either way
 
-# A node pings somebody each second (one of five picked at random), and everybody whose last PONG is
-# older than half the node timeout; its PONGs are headers too. So each says something each second.
-HEADER = 1.0
+# A node pings somebody each second, and everybody whose last PONG is older than half the node
+# timeout; its PONGs are headers too. The one is the best of five picked at random, and if all five
+# wait for a PONG, nobody: so once in two seconds.
+HEADER = 2.0
 # Nodes that are suspected are in every gossip section; other nodes by chance, a tenth of all and at
-# least three at a time.
+# least three at a time. For every ten nodes.
 GOSSIP = 5.0
-# Until all nodes have heard by gossip what one of them says.
+# Whoever wins first writes nodes.conf and waits for the disk, then tells.
+SAVED = 0.2
+# Until all nodes have heard by gossip what one of them says, or have a link again to hear it.
 SPREAD = 30.0
 
 
@@ -36,8 +39,15 @@ class Rule:
     late: float = 0.0                     # seconds beyond EXACT
     why: str = ""
     early: float = 0.0                    # likewise: it may be before the line
+    trail: float = 0.0                    # likewise: copies of it may come so much after the first
     optional: bool = False                # the line may lead to nothing, but explains
+    state: bool = False                   # it tells a state, which may be what was told already
+    by_chance: bool = False               # `late` is for every ten nodes
+    to_one: bool = False                  # it goes to one node: without a link to it, nowhere
 
+
+# What bustap calls null because nobody has said yet at which node a new connection ends.
+UNNAMED = {("update-sent", "about"), ("vote-requested", "about"), ("vote-granted", "about")}
 
 # Conclusions that nothing but such a line explains. (A replica becomes one by a command too, a
 # suspicion ends without a line, a full resync is both ends' affair.)
@@ -52,32 +62,38 @@ RULES = [
     Rule("report", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$by", "about": "$about"}, early=SPREAD,
          why="each node notes it when gossip reaches it, the conclusion is from the first gossip"),
-    Rule("report-withdrawn", {}, ("node-cleared",), {"node": "$by", "about": "$about"},
-         early=SPREAD, why="likewise"),
-    Rule("fail", {"how": "quorum"}, ("fail-announced",), {"node": "$node", "about": "$about"}),
+    Rule("fail", {"how": "quorum"}, ("fail-announced",), {"node": "$node", "about": "$about"},
+         trail=SPREAD, why="it is sent to all, and waits for links that are not up"),
+    Rule("other-id", {}, ("fail-announced",), {"node": "$node", "about": "$about"}, optional=True,
+         why="Valkey 9 takes a node for failed if another answers at its address"),
     Rule("fail", {"how": "message"}, ("fail-announced",), {"node": "$by", "about": "$about"}),
     Rule("fail-cleared", {}, ("node-cleared",), {"node": "$node", "about": "$about"}, GOSSIP,
-         "a healthy node is in a gossip section by chance"),
-    Rule("election-started", {}, ("vote-requested",), {"node": "$node", "epoch": "$epoch"}),
+         "a healthy node is in a gossip section by chance", by_chance=True),
+    Rule("election-started", {}, ("vote-requested",), {"node": "$node", "epoch": "$epoch"},
+         trail=SPREAD, why="likewise"),
     Rule("vote-granted", {}, ("vote-granted",),
-         {"node": "$node", "about": "$to", "epoch": "$epoch"}),
-    Rule("failover-won", {}, ("node-role",), {"node": "$node", "role": "primary"}),
+         {"node": "$node", "about": "$to", "epoch": "$epoch"}, trail=SPREAD, to_one=True),
+    Rule("failover-won", {}, ("node-role",), {"node": "$node", "role": "primary"}, SAVED,
+         "saved first"),
     Rule("epoch", {"why": "failover"}, ("node-epoch",),
-         {"node": "$node", "config_epoch": "$epoch"}),
+         {"node": "$node", "config_epoch": "$epoch"}, SAVED, "saved first"),
     Rule("epoch", {"why": "without agreement"}, ("node-epoch",),
          {"node": "$node", "config_epoch": "$epoch"}, HEADER, "told by the next header"),
     Rule("epoch", {"why": "collision"}, ("node-epoch",),
          {"node": "$node", "config_epoch": "$epoch"}, HEADER, "told by the next header"),
     Rule("role", {"role": "replica"}, ("node-role",),
          {"node": "$node", "role": "replica", "about": "$of"}, HEADER, "told by the next header"),
-    Rule("role", {"role": "primary"}, ("node-role",), {"node": "$node", "role": "primary"}),
-    Rule("cluster-state", {}, ("node-state",), {"node": "$node", "state": "$state"}, HEADER,
-         "told by the next header"),
+    Rule("role", {"role": "primary"}, ("node-role",), {"node": "$node", "role": "primary"}, SAVED,
+         "saved first"),
+    Rule("cluster-state", {}, ("node-state", "node-heard"), {"node": "$node", "state": "$state"},
+         HEADER, "told by the next header; by then it may be as it was, nothing new", state=True),
     Rule("manual-asked", {"how": "agreed"}, ("manual-failover",), {"node": "$node"}),
     Rule("manual-requested", {}, ("manual-failover",), {"node": "$by", "about": "$node"}),
     Rule("update-sent", {}, ("update-sent",), {"node": "$node", "about": "$to", "owner": "$about"},
-         optional=True, why="the line is written also when there is no link to send it on"),
-    Rule("manual-asked", {"how": "takeover"}, ("node-role",), {"node": "$node", "role": "primary"}),
+         optional=True, trail=SPREAD,
+         why="the line is written also when there is no link to send it on"),
+    Rule("manual-asked", {"how": "takeover"}, ("node-role",), {"node": "$node", "role": "primary"},
+         SAVED, "saved first"),
     Rule("full-sync", {}, ("replication",), {"what": "fullresync", "replid": "$id",
                                              "offset": "$offset"}),
     Rule("psync-asked", {}, ("replication",), {"what": "psync", "replid": "$id"}),
@@ -104,18 +120,24 @@ def seconds(text):
 
 
 def identities(logged):
-    """{name: id}, as the nodes themselves wrote when they started."""
-    return {e["node"]: e["id"] for e in logged if e["event"] == "identity"}
+    """{name: [(time, id)]}: who the nodes said that they are, whenever they started."""
+    found = collections.defaultdict(list)
+    for event in logged:
+        if event["event"] == "identity":
+            found[event["node"]].append((event["time"], event["id"]))
+    return found
 
 
 def partitions(truth):
-    """[(sides, from, to)] of what was injected; in the words of the lab, and of the runs in pcaps/
-    that are older."""
+    """[(sides, from, to)] of what was injected: who could not talk to whom, be it one way only, for
+    then TCP cannot go on either. In the words of the lab, and of the older runs in pcaps/."""
     for fault in truth.get("injected", []):
-        if fault["what"] == "partition":
-            ends = [f["time"] for f in truth["injected"] if f["what"] == "end of partition"
-                    and f["sides"] == fault["sides"] and f["time"] >= fault["time"]]
-            yield fault["sides"], fault["time"], min(ends, default=float("inf"))
+        about = {k: v for k, v in fault.items() if k in ("sides", "senders", "receivers")}
+        if fault["what"] in ("partition", "one-way loss"):
+            ends = [f["time"] for f in truth["injected"] if f["what"] == f"end of {fault['what']}"
+                    and about.items() <= f.items() and f["time"] >= fault["time"]]
+            sides = about.get("sides") or list(about.values())
+            yield sides, fault["time"], min(ends, default=float("inf"))
     for fault in truth.get("faults", []):
         if fault["kind"] == "partition":
             ends = [f["t"] for f in truth["faults"]
@@ -140,6 +162,10 @@ class Comparison:
     def __init__(self, logged, events, truth=None):
         self.ids = identities(logged)
         self.alone = alone(truth) if truth else []
+        self.partitions = list(partitions(truth)) if truth else []
+        # Valkey's primaries suspect without a word in their logs.
+        silent = truth and truth["server"].startswith("valkey")
+        self.explained = {k: v for k, v in EXPLAINED.items() if not silent or k != "node-suspected"}
         self.begin, self.end = seconds(events[0]["time"]), seconds(events[-1]["time"])
         names = {name for rule in RULES for name in rule.events}
         self.told = [{**e, "at": seconds(e["time"])} for e in events if e["event"] in names]
@@ -148,7 +174,9 @@ class Comparison:
 
     def members(self, rule, line):
         """The members of a conclusion that bears out a line."""
-        values = {**line, "node": self.ids[line["node"]]}
+        ids = self.ids[line["node"]]
+        who = next((i for t, i in reversed(ids) if t <= line["time"]), ids[0][1])
+        values = {**line, "node": who}
         return {m: values[v[1:]] if isinstance(v, str) and v.startswith("$") else v
                 for m, v in rule.members.items()}
 
@@ -156,16 +184,35 @@ class Comparison:
         """The latest time at which a conclusion from a line is due."""
         heal = max((end for name, start, end in self.alone
                     if name == line["node"] and start <= line["time"] <= end), default=0)
-        return max(line["time"] + rule.late, heal and heal + HEADER) + EXACT
+        late = rule.late * (max(1, len(self.ids) / 10) if rule.by_chance else 1)
+        return max(line["time"] + late, heal and heal + HEADER) + EXACT
 
-    def in_time(self, rule, line, event):
-        return line["time"] - rule.early - EXACT <= event["at"] <= self.deadline(rule, line)
+    def in_time(self, rule, line, event, trail=0.0):
+        return (line["time"] - rule.early - EXACT <= event["at"]
+                <= self.deadline(rule, line) + trail)
+
+    def unlinked(self, rule, line):
+        """What goes to one node may go nowhere while, and shortly after, some cannot be reached."""
+        return rule.to_one and any(start <= line["time"] <= end + HEADER
+                                   for _, start, end in self.partitions)
+
+    def stands(self, rule, line, members):
+        """A state is told already when it is due, or the node has logged another by then."""
+        due = self.deadline(rule, line)
+        if any(other is not line and other["node"] == line["node"] and by.logged == rule.logged
+               and line["time"] <= other["time"] <= due for other, by, _ in self.lines):
+            return True
+        told = [e for e in self.told if e["event"] in rule.events and e["at"] <= due
+                and e["node"] == members["node"]]
+        return bool(told) and has(told[-1], members)
 
     def not_borne_out(self):
         """Lines without their conclusion; those that the capture may have ended too soon for do not
         count."""
         for line, rule, members in self.lines:
             if rule.optional or line["time"] < self.begin or self.deadline(rule, line) > self.end:
+                continue
+            if self.unlinked(rule, line) or rule.state and self.stands(rule, line, members):
                 continue
             fit = [e for e in self.told if e["event"] in rule.events and has(e, members)]
             if not any(self.in_time(rule, line, e) for e in fit):
@@ -175,11 +222,11 @@ class Comparison:
     def unexplained(self):
         """Conclusions without a line."""
         for event in self.told:
-            if event["event"] not in EXPLAINED or not has(event, EXPLAINED[event["event"]]):
+            if not has(event, self.explained.get(event["event"], {"event": None})):
                 continue
             fit = [(rule, line) for line, rule, members in self.lines
                    if rule.events[0] == event["event"] and has(event, members)]
-            if not any(self.in_time(rule, line, event) for rule, line in fit):
+            if not any(self.in_time(rule, line, event, rule.trail) for rule, line in fit):
                 yield Miss(event, "line in a log",
                            min((line["time"] - event["at"] for _, line in fit), key=abs,
                                default=None))
@@ -198,7 +245,8 @@ def in_report(events, report):
 
 
 def has(thing, members):
-    return all(thing.get(name) == value for name, value in members.items())
+    return all(thing.get(name) == value or thing.get(name) is None
+               and (thing.get("event"), name) in UNNAMED for name, value in members.items())
 
 
 def timeline(logged, events, truth=None):

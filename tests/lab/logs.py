@@ -56,6 +56,8 @@ ROWS = [
     (rf"Clear FAIL state for node {NODE}: ?(?:is|<reason:rest> is) reachable again.*",
      "fail-cleared", {}),
 
+    (rf"PONG contains mismatching sender ID\. About node {NODE}{SHARD} added .*", "other-id", {}),
+
     # Elections, as the candidate tells.
     (r"Start of election delayed for <delay_ms:number> milliseconds \(rank #<rank:number>, "
      r"(?:primary rank #<primary_rank:number>, )?offset <offset:number>\)\.", "election-delayed",

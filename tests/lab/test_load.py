@@ -89,7 +89,8 @@ def nodes():
 def load(mode, node, *options, seconds=1, rate=100):
     """Its last line, and those before."""
     done = subprocess.run([LOAD, mode, "--seed", node.addr, "--seconds", str(seconds), "--rate",
-                           str(rate), *map(str, options)], capture_output=True, timeout=30, check=True)
+                           str(rate), *map(str, options)], capture_output=True, timeout=30,
+                          check=True)
     *more, last = map(json.loads, done.stdout.splitlines())
     return last, more
 
@@ -112,8 +113,8 @@ def lines(path):
 
 def test_help_names_all_modes():
     said = subprocess.run([LOAD, "--help"], capture_output=True, text=True, check=True).stdout
-    for mode in ("aware naive no-asking pipeline diary verify fill big pubsub spubsub publish-flood "
-                 "blocking multi resp3").split():
+    for mode in ("aware naive no-asking pipeline diary verify fill big pubsub spubsub "
+                 "publish-flood blocking multi resp3").split():
         assert f"\n  {mode} " in said
 
 

@@ -40,6 +40,8 @@ LINES = [
      "fail-cleared", {"about": A, "reason": "master without slots"}),
     ("redis 8.0", f"Clear FAIL state for node {A} (): is reachable again and nobody is serving its "
      "slots after some time.", "fail-cleared", {"about": A}),
+    ("valkey", f"PONG contains mismatching sender ID. About node {A} (10.0.0.1:6379) in shard {B} "
+     "added 4098 ms ago, having flags 7425", "other-id", {"about": A}),
     # elections
     ("redis", "Start of election delayed for 539 milliseconds (rank #1, offset 1234).",
      "election-delayed", {"delay_ms": 539, "rank": 1, "offset": 1234}),
