@@ -5,8 +5,8 @@
 Each row of RULES says which conclusion a line of a log must lead to, for the node that wrote it,
 and when. Servers log what they think; a capture shows what they say. What is sent at once must be
 found within 100 ms. What is only told by the next gossip or header comes later, by the time that
-the row gives and for its reason. The other way, what bustap concludes must have a line that tells of
-it. Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
+the row gives and for its reason. The other way, what bustap concludes must have a line that tells
+of it. Expects a capture that sees all links of the nodes (the bridge), and logs at debug level.
 """
 
 import collections
@@ -23,7 +23,7 @@ EXACT = 0.1                      # seconds, either way
 HEADER = 2.0
 # Nodes that are suspected are in every gossip section; other nodes by chance, a tenth of all and at
 # least three at a time. For every ten nodes.
-GOSSIP = 5.0
+GOSSIP = 10.0
 # Whoever wins first writes nodes.conf and waits for the disk, then tells.
 SAVED = 0.2
 # Until all nodes have heard by gossip what one of them says, or have a link again to hear it.
