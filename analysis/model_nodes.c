@@ -194,7 +194,10 @@ static void learn_epochs(struct model *model, struct node *node,
                          const struct ev_bus_message *message) {
     uint64_t was = node->config_epoch;
     node->config_epoch = message->config_epoch;
-    node->current_epoch = message->current_epoch;
+    if (UNLIKELY(node->current_epoch != message->current_epoch)) {
+        node->current_epoch = message->current_epoch;
+        node->epoch_since = model->cause->time;
+    }
     if (node->heard && !node->replica && was != node->config_epoch) {
         struct event event = {.type = EV_node_epoch};
         event.node_epoch = (struct ev_node_epoch){
@@ -321,6 +324,15 @@ static void conclude_heard(struct model *model, const struct node *node,
                                               .current_epoch = node->current_epoch,
                                               .state = node->state};
     model_conclude(model, &event);
+}
+
+/* What waited on a link that was as good as dead, and came through when its sender had long said
+ * newer things elsewhere. A node never lowers its current epoch, unless it starts from an older
+ * nodes.conf: then all its connections are new. */
+static bool is_old_news(const struct model *model, const struct node *node,
+                        const struct ev_bus_message *message) {
+    return UNLIKELY(message->current_epoch < node->current_epoch) &&
+           model->cause->flow->first < node->epoch_since;
 }
 
 static void learn_header(struct model *model, uint32_t index,
@@ -469,7 +481,7 @@ void model_message(struct model *model, struct message_ends ends,
         node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
         node->last_seen = model->cause->time;
-    if (message->light)
+    if (message->light || is_old_news(model, node, message))
         return;
     learn_header(model, sender, message);
     learn_extensions(model, model->nodes[sender], message);

@@ -227,6 +227,25 @@ static void epochs_of_the_cluster(void **state) {
     assert_int_equal(node(1)->current_epoch, 6);
 }
 
+/* A message that waited on a link for longer than its sender kept what it says. After a restart
+ * from an old nodes.conf the same words would be news: they come on a connection of their own. */
+static void old_news(void **state) {
+    (void)state;
+    struct talk stuck = link_between(1, 2);
+    struct said now = primary(1, 7, 0, 99), before = replica(1, 3);
+    said_number(&now, SAID_CURRENT_EPOCH, 7);
+    said_number(&before, SAID_CURRENT_EPOCH, 6);
+    says(1, now);
+    listen_to("node-role node-slots node-epoch");
+    say(&stuck, CLIENT, before);
+    assert_true(recorder_is(&heard, NULL, 0));
+    assert_false(node(1)->replica);
+    before = replica(1, 3);
+    said_number(&before, SAID_CURRENT_EPOCH, 6);
+    says(1, before);
+    assert_true(node(1)->replica);
+}
+
 static void extensions(void **state) {
     (void)state;
     struct said m = said_new(1, SAY_PING, 1);
@@ -607,6 +626,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(roles),
         MODEL_TEST(state_of_the_cluster),
         MODEL_TEST(epochs_of_the_cluster),
+        MODEL_TEST(old_news),
         MODEL_TEST(extensions),
         MODEL_TEST(a_hostname_without_end),
         MODEL_TEST(suspected_failed_and_cleared),
