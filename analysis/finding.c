@@ -170,6 +170,17 @@ void finding_doubt(struct finding *finding, enum confidence confidence) {
         finding->confidence = confidence;
 }
 
+const char *finding_duration(nstime duration, char text[DURATION_TEXT]) {
+    double s = (double)duration / (double)NS_PER_SEC;
+    if (s < 1)
+        (void)snprintf(text, DURATION_TEXT, "%.0f ms", s * 1000);
+    else if (s < 120)
+        (void)snprintf(text, DURATION_TEXT, "%.1f s", s);
+    else
+        (void)snprintf(text, DURATION_TEXT, "%.0f min", s / 60);
+    return text;
+}
+
 enum { SEAL_ROOM = 512 /* bytes, for the last caveats */ };
 
 void finding_seal(struct finding *finding) {

@@ -83,6 +83,10 @@ void finding_slots(struct finding *finding, const uint8_t *slots); /* BUS_SLOT_B
 /* Where the metrics of the contract go; NULL for NULL. */
 struct value *finding_metrics(struct finding *finding);
 
+/* "40 ms", "5.3 s", "12 min": as people say it. Returns `text`. */
+enum { DURATION_TEXT = 32 };
+const char *finding_duration(nstime duration, char text[DURATION_TEXT]);
+
 /* To be called once, when nothing more is added: says so in a caveat if something found no room. */
 void finding_seal(struct finding *finding);
 

@@ -27,11 +27,13 @@ void model_free(struct model *model) {
     for (uint32_t i = 0; i < model->node_count; i++) {
         free(model->nodes[i]->slots);
         free(model->nodes[i]->views);
+        free(model->nodes[i]->alarm);
         free(model->nodes[i]);
     }
     free(model->nodes);
     table_free(&model->node_index);
     model_links_free(model);
+    model_elections_free(model);
     model_replications_free(&model->clients);
     model_clients_free(&model->clients);
     free(model);

@@ -48,11 +48,12 @@ struct node {
 struct link {
     uint32_t from, to; /* node indexes */
     uint32_t connections, unanswered, refused, resets;
-    uint64_t pings, pongs;              /* PINGs and MEETs of `from`; answers of `to` */
-    uint64_t broadcasts;                /* PONGs that `from` sent unasked */
-    struct spread rtt;                  /* PING to PONG: network and event loop of `to` */
-    nstime waiting_since;               /* an unanswered PING; TIME_NONE: none */
-    nstime longest_silence;             /* longest wait for a PONG, or still waiting at the end */
+    uint64_t pings, pongs;     /* PINGs and MEETs of `from`; answers of `to` */
+    uint64_t broadcasts;       /* PONGs that `from` sent unasked */
+    struct stamp delivered[2]; /* last message of `from`, of `to`, when it was acknowledged */
+    struct spread rtt;         /* PING to PONG: network and event loop of `to` */
+    nstime waiting_since;      /* an unanswered PING; TIME_NONE: none */
+    nstime longest_silence;    /* longest wait for a PONG, or still waiting at the end */
     uint32_t retransmits, zero_windows; /* TCP, both directions */
     uint64_t gap_bytes;
     uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */
@@ -85,6 +86,9 @@ uint32_t model_index_of(const struct model *model, const char *id); /* the same,
 
 size_t model_link_count(const struct model *model);
 const struct link *model_link(const struct model *model, size_t index); /* by first appearance */
+
+/* The ordered pair; NULL: no connection of it was seen. */
+const struct link *model_link_between(const struct model *model, uint32_t from, uint32_t to);
 
 /* How people know it: its address, else the beginning of its id. */
 void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]);
@@ -128,7 +132,8 @@ struct model_books {
     uint64_t servers_over_cap, clients_over_cap; /* connections of further ones */
     uint64_t commands_over_cap;                  /* requests and replies of further ones */
     uint64_t replications_over_cap;
-    nstime first, last; /* events */
+    uint64_t elections_over_cap; /* requests and promotions of further ones */
+    nstime first, last;          /* events */
 };
 const struct model_books *model_books(const struct model *model);
 

@@ -50,6 +50,13 @@ static struct server *add_server(struct model_clients *clients, uint32_t hash,
     return server;
 }
 
+const struct server *model_server_at(const struct model *model, const struct endpoint *addr) {
+    const struct model_clients *clients = &model->clients;
+    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
+    uint32_t index = table_find(&clients->server_index, hash, has_addr, clients, addr);
+    return index == TABLE_NONE ? NULL : clients->servers[index];
+}
+
 static struct server *server_at(struct model *model, const struct endpoint *addr) {
     struct model_clients *clients = &model->clients;
     uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
@@ -83,6 +90,7 @@ static struct client *add_client(struct model_clients *clients, uint32_t hash,
         return NULL;
     }
     client->addr = *addr;
+    client->number = clients->count;
     clients->list[clients->count++] = client;
     return client;
 }
@@ -177,6 +185,16 @@ static void count_error(struct client_conn *conn, struct bytes word) {
     conn->client->errors++;
 }
 
+/* Data were served, so the server is the owner of their slots: a few stores for each reply. */
+static inline void note_served(struct model *model, const struct client_conn *conn,
+                               const struct event *event) {
+    struct served *served = &conn->server->served[conn->client->number % SERVED];
+    served->client = conn->client;
+    served->at = stamp_of(event);
+    if (UNLIKELY(model->elections_unserved))
+        model_election_served(model, conn, event);
+}
+
 void model_reply(struct model *model, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     struct client_conn *conn = conn_of(model, event, event->direction);
@@ -193,6 +211,8 @@ void model_reply(struct model *model, const struct event *event) {
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
         count_error(conn, reply->error);
+    } else if (reply->command && reply->command->keys != KEYS_NONE) {
+        note_served(model, conn, event);
     }
 }
 

@@ -19,22 +19,32 @@ struct command_stats {
     struct histogram latency; /* without what may wait for others: see server.blocking */
 };
 
+/* The last reply without an error, to a command that has keys, to one client of a server. */
+struct served {
+    const struct client *client; /* NULL: none */
+    struct stamp at;
+};
+
+enum { SERVED = 16 /* clients of a server; one takes another's place */ };
+
 struct server {
     struct endpoint addr;
     bool others; /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;
     uint64_t request_bytes, reply_bytes;
     uint64_t unanswered, unmatched;
-    struct by_word errors;     /* by first word */
-    struct by_word redirects;  /* moved, ask */
-    struct by_word pushes;     /* by kind */
-    struct histogram blocking; /* latency of what may wait for others */
-    struct command_stats rest; /* commands that we do not know, or past CAP_SERVER_COMMANDS */
+    struct by_word errors;        /* by first word */
+    struct by_word redirects;     /* moved, ask */
+    struct by_word pushes;        /* by kind */
+    struct histogram blocking;    /* latency of what may wait for others */
+    struct served served[SERVED]; /* by the client's number */
+    struct command_stats rest;    /* commands that we do not know, or past CAP_SERVER_COMMANDS */
     struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
 };
 
 struct client {
     struct endpoint addr; /* its port means nothing */
+    uint32_t number;      /* by appearance */
     bool others;          /* no client, but all those past CAP_CLIENTS */
     uint64_t connections; /* on which it asked or was answered */
     uint64_t requests, bytes, errors;
@@ -55,6 +65,9 @@ struct replication {
     uint64_t *commands; /* [command_count + 1], the last one: unknown; NULL: none seen */
     uint64_t *back;     /* likewise, those of the other direction, as a migration has them */
 };
+
+/* NULL: nobody was answered there, or it is one of the others. */
+const struct server *model_server_at(const struct model *model, const struct endpoint *addr);
 
 size_t model_server_count(const struct model *model);
 const struct server *model_server(const struct model *model, size_t index); /* by appearance */

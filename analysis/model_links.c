@@ -43,8 +43,12 @@ static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {
         model->books.links_over_cap++;
         return NODE_NONE;
     }
-    model->links[model->link_count] =
-        (struct link){.from = from, .to = to, .waiting_since = TIME_NONE};
+    model->links[model->link_count] = (struct link){
+        .from = from,
+        .to = to,
+        .waiting_since = TIME_NONE,
+        .delivered = {{.time = TIME_NONE}, {.time = TIME_NONE}},
+    };
     return model->link_count++;
 }
 
@@ -54,6 +58,13 @@ size_t model_link_count(const struct model *model) {
 
 const struct link *model_link(const struct model *model, size_t index) {
     return &model->links[index];
+}
+
+const struct link *model_link_between(const struct model *model, uint32_t from, uint32_t to) {
+    struct pair pair = {from, to};
+    uint32_t hash = (uint32_t)siphash(&model->key, &pair, sizeof pair);
+    uint32_t index = table_find(&model->link_index, hash, has_pair, model, &pair);
+    return index == TABLE_NONE ? NULL : &model->links[index];
 }
 
 /* ---- connections ---- */
@@ -220,6 +231,11 @@ void model_link_delivered(struct model *model, const struct event *event) {
         return;
     }
     unsigned end = !event->direction;
+    if (LIKELY(conn->link != NODE_NONE))
+        model->links[conn->link].delivered[event->direction != (unsigned)event->flow->connector] =
+            stamp_of(event);
+    if (UNLIKELY(type == BUS_AUTH_REQUEST))
+        model_election_reached(model, conn->node[!end], conn->node[end]);
     if (conn->node[end] == NODE_NONE)
         conn->unclaimed_received[end][type]++;
     else

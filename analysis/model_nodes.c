@@ -81,6 +81,8 @@ static uint32_t new_node(struct model *model, const char *id) {
     node->node.primary = NODE_NONE;
     node->node.first_seen = node->node.last_seen = model->cause->time;
     node->node.last_heard = TIME_NONE;
+    node->handover = place_none();
+    node->paused.time = TIME_NONE;
     node->node.unmentioned_since = model->books.gossip_entries;
     model->nodes[model->node_count] = node;
     return model->node_count++;
@@ -361,6 +363,7 @@ static void set_view(struct model *model, uint32_t observer, uint32_t subject, u
     *view = flags;
     if (LIKELY(was == is))
         return;
+    model_alarm_view(model, observer, subject, was, is, is & NODE_FAIL);
     const char *node = model->nodes[observer]->node.id, *about = model->nodes[subject]->node.id;
     struct event event;
     if (is & NODE_FAIL) {
@@ -477,6 +480,9 @@ void model_message(struct model *model, struct message_ends ends,
                    const struct ev_bus_message *message) {
     uint32_t sender = ends.sender;
     struct node *node = &model->nodes[sender]->node;
+    nstime before = node->last_heard;
+    bool was_replica = node->heard && node->replica;
+    uint32_t had = node->primary;
     if (model->cause->time > node->last_heard)
         node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
@@ -485,9 +491,15 @@ void model_message(struct model *model, struct message_ends ends,
         return;
     learn_header(model, sender, message);
     learn_extensions(model, model->nodes[sender], message);
+    if (UNLIKELY(was_replica && !node->replica))
+        model_election_won(model, sender, had, before, message);
+    if (UNLIKELY(message->mflags & MFLAG_PAUSED))
+        model->nodes[sender]->paused = stamp_of(model->cause);
     if (message->gossip.count)
         learn_gossip(model, ends, &message->gossip);
     conclude_message(model, node, message);
+    if (UNLIKELY(message->type > BUS_MEET))
+        model_election_message(model, ends, message);
 }
 
 /* ---- the view of the majority ---- */

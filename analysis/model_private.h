@@ -4,7 +4,9 @@
 
 #include "analysis/model.h"
 #include "analysis/model_addresses.h"
+#include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
+#include "analysis/model_elections.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -25,6 +27,9 @@ struct node_private {
     uint16_t *views;  /* [subject]: flags that this node last gossiped about it */
     uint32_t view_count;
     struct node_addresses addresses;
+    struct alarm *alarm;   /* owned; NULL: nothing is held against it */
+    struct place handover; /* it last asked its primary to hand over; TIME_NONE: never */
+    struct stamp paused;   /* it last said that its writes are paused; TIME_NONE: never */
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */
@@ -91,6 +96,10 @@ struct model {
 
     struct model_clients clients;
 
+    struct election **elections; /* by their first sign */
+    uint32_t election_count, election_room;
+    uint32_t elections_unserved; /* promotions whose first good reply has not been seen */
+
     struct model_books books;
 };
 
@@ -125,6 +134,24 @@ void model_address_own(struct model *model, uint32_t index, const struct endpoin
                        const struct endpoint *seen);
 void model_address_gossiped(struct model *model, uint32_t speaker, uint32_t subject,
                             const struct bus_gossip_entry *entry);
+
+/* model_alarms.c: an observer's gossip about a node has other failure flags than before; a node
+ * announces a failure to all. */
+void model_alarm_view(struct model *model, uint32_t observer, uint32_t subject, bool was, bool is,
+                      bool failed);
+void model_alarm_announced(struct model *model, uint32_t sender, uint32_t subject);
+
+/* model_elections.c: a message of an election, or that begins one; a request for a vote reached the
+ * other end; a replica of `had` speaks as a primary, after it was last heard at `before`; a server
+ * served a client well. */
+void model_election_message(struct model *model, struct message_ends ends,
+                            const struct ev_bus_message *message);
+void model_election_reached(struct model *model, uint32_t candidate, uint32_t receiver);
+void model_election_won(struct model *model, uint32_t winner, uint32_t had, nstime before,
+                        const struct ev_bus_message *message);
+void model_election_served(struct model *model, const struct client_conn *conn,
+                           const struct event *event);
+void model_elections_free(struct model *model);
 
 /* model_links.c: connections and ordered pairs. */
 struct message_ends model_link_message(struct model *model, const struct event *event);

@@ -23,6 +23,21 @@ static inline struct place place_of(const struct event *event) {
     return place;
 }
 
+/* The same without the connection, and cheap to keep for every message. */
+struct stamp {
+    nstime time; /* TIME_NONE: never */
+    uint64_t frame;
+    uint16_t source;
+};
+
+static inline struct stamp stamp_of(const struct event *event) {
+    return (struct stamp){.time = event->time, .frame = event->frame, .source = event->source};
+}
+
+static inline struct place place_of_stamp(struct stamp stamp) {
+    return (struct place){.time = stamp.time, .frame = stamp.frame, .source = stamp.source};
+}
+
 static inline struct place place_none(void) {
     return (struct place){.time = TIME_NONE};
 }

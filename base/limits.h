@@ -35,6 +35,7 @@
     CAP(SERVER_COMMANDS, 8192, "commands of all servers kept apart; others share one row")        \
     CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
+    CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \
     CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")                     \

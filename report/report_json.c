@@ -287,6 +287,7 @@ static void cluster(struct writer *w) {
     json_close(json, ']');
     json_u64(json, "nodes_over_cap", model_books(w->model)->nodes_over_cap);
     json_u64(json, "links_over_cap", model_books(w->model)->links_over_cap);
+    json_u64(json, "elections_over_cap", model_books(w->model)->elections_over_cap);
     json_close(json, '}');
 }
 

@@ -87,6 +87,8 @@ static void unseen_bus(struct page *page, bool *any) {
     unseen_links(page, any);
     unseen_count(page, any, books->nodes_over_cap, "mention",
                  " of further nodes, past the cap on nodes (bustap list limits)");
+    unseen_count(page, any, books->elections_over_cap, "election",
+                 " not followed, past the cap (bustap list limits)");
     unseen_count(page, any, books->links_over_cap, "use",
                  " of further links, past the cap on links (bustap list limits)");
 }

@@ -250,13 +250,13 @@ class Scene:
                 continue
             self.renew(link)
             link.repeat()
+            self.judge(link)
             if link.opened is None:
                 continue
             if link.pinged is None and self.now - link.last_ping >= PING_EVERY:
                 self.ping(link)
             elif link.pinged is not None and self.speaks(b) and link.unacked == []:
                 self.answer(link)
-            self.judge(link)
 
     def renew(self, link):
         """Closes a link whose ping is late, and tries again one that is closed."""

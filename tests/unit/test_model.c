@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "analysis/engine.h"
+#include "analysis/model_elections.h"
 #include "base/limits.h"
 #include "tests/lib/group.h"
 #include "tests/lib/recorder.h"
@@ -578,6 +579,19 @@ static void too_many_nodes(void **state) {
     assert_int_equal(model_books(engine_model(engine))->nodes_over_cap, 11);
 }
 
+/* CAP_ELECTIONS: a candidate that asks in ever new epochs. */
+static void too_many_elections(void **state) {
+    (void)state;
+    struct talk talk = link_between(1, 2);
+    for (unsigned epoch = 1; epoch <= CAP_ELECTIONS + 3; epoch++) {
+        struct said m = said_new(1, SAY_AUTH_REQUEST, 1);
+        said_number(&m, SAID_CURRENT_EPOCH, epoch);
+        say(&talk, CLIENT, m);
+    }
+    assert_int_equal(model_election_count(engine_model(engine)), CAP_ELECTIONS);
+    assert_int_equal(model_books(engine_model(engine))->elections_over_cap, 3);
+}
+
 static void no_conclusions(void *context, const struct event *event) {
     (void)context;
     (void)event;
@@ -647,6 +661,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(attempts_that_fail),
         MODEL_TEST(resets_and_what_was_left),
         MODEL_TEST(too_many_nodes),
+        MODEL_TEST(too_many_elections),
         cmocka_unit_test(too_many_links),
     };
     return RUN_GROUP(argc, argv, tests);

@@ -1,0 +1,26 @@
+/* model_alarms.h - what is held against a node: who suspects it since when, who said that it has
+ * failed. It is over when nobody who held something does so any more. */
+#ifndef BUSTAP_ANALYSIS_MODEL_ALARMS_H
+#define BUSTAP_ANALYSIS_MODEL_ALARMS_H
+
+#include "analysis/model.h"
+
+enum { ALARM_SIGNS = 8 /* suspicions kept, the first ones */ };
+
+struct sign {
+    uint32_t node; /* who said it; NODE_NONE: nobody */
+    struct place place;
+};
+
+struct alarm {
+    uint32_t holders;                   /* nodes whose last gossip has it as PFAIL or FAIL */
+    uint32_t suspects;                  /* times that a node began to suspect it */
+    struct sign suspected[ALARM_SIGNS]; /* `suspects` of them, or all there is room for */
+    struct sign announced;              /* the first FAIL message about it */
+    struct sign failed; /* the first that held it for failed, by message or gossip */
+};
+
+/* NULL: nothing is held against the node. */
+const struct alarm *model_alarm(const struct model *model, size_t index);
+
+#endif

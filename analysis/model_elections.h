@@ -1,0 +1,58 @@
+/* model_elections.h - how nodes became primaries, or tried to: for each candidate and epoch who
+ * asked, who voted, who refused, and what came of it.
+ *
+ * An election begins with a request for votes, or with the promotion itself when no request was
+ * seen: CLUSTER FAILOVER TAKEOVER asks nobody. Protocol reference B.4 and B.5. */
+#ifndef BUSTAP_ANALYSIS_MODEL_ELECTIONS_H
+#define BUSTAP_ANALYSIS_MODEL_ELECTIONS_H
+
+#include "analysis/model_alarms.h"
+
+struct vote {
+    uint32_t voter;
+    bool granted;
+    uint64_t reason; /* of a refusal, as Valkey numbers them */
+    struct place place;
+};
+
+struct election {
+    uint32_t candidate;
+    uint32_t old_primary; /* whose replica it was; NODE_NONE: not known */
+    uint64_t epoch;
+    uint64_t offset;       /* the candidate's, of replication, when it asked or won */
+    bool forced;           /* it asked for votes although its primary may be well (FORCEACK) */
+    struct place asked;    /* its first request; TIME_NONE: none seen */
+    struct place handover; /* it asked the old primary to hand over (MFSTART); likewise */
+    struct stamp paused;   /* the old primary last said that its writes are paused; likewise */
+    struct place stale;    /* it was told that its slots are another's (UPDATE); likewise */
+    struct place promoted; /* its first word as a primary; likewise */
+    nstime replica_until;  /* it was last heard as a replica before that */
+    bool prompt;           /* a request, had there been one, would have been seen where that was */
+    uint8_t slots[BUS_SLOT_BYTES];
+
+    uint32_t voters;    /* primaries with slots, the old one among them; half of them and one win */
+    bool voters_known;  /* all slots have an owner that was heard */
+    uint32_t in_reach;  /* of the other voters, those whose connections to it were captured */
+    uint32_t reached;   /* voters who acknowledged its request */
+    uint32_t granted;   /* votes */
+    struct vote *votes; /* of each voter its last */
+    uint32_t vote_count, vote_room;
+
+    struct stamp last_sign; /* the old primary's last message to reach the candidate, or anyone */
+    bool alarmed;           /* something was held against the old primary */
+    struct alarm alarm;     /* what, when the candidate asked or won */
+    struct place served;    /* the winner's first good reply; TIME_NONE: none seen */
+    struct stamp served_before; /* the old primary's last good reply to that client; likewise */
+};
+
+size_t model_election_count(const struct model *model);
+const struct election *model_election(const struct model *model, size_t index); /* by first sign */
+
+static inline uint32_t election_votes_needed(const struct election *election) {
+    return election->voters / 2 + 1;
+}
+
+/* The last message of the node that reached the other, or anyone if that is not known. */
+struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t other);
+
+#endif

@@ -1,0 +1,134 @@
+"""failover: a replica took over, by itself, by hand, by force, or without asking anybody."""
+
+import pytest
+
+from lib import captures, findings, scene, wire
+
+CRASH = "failover_crash-valkey-8.1.1"
+PARTITION = "partition_minority-redis-7.0.15"
+FORCEACK, PAUSED = 2, 1
+
+# The servers' logs of the runs: new primary, old primary, kind, epoch, votes granted.
+TRUTH = {CRASH: [("n5", "n1", "automatic", 7, 2), ("n1", "n5", "manual", 8, 3),
+                 ("n6", "n2", "forced", 9, 3), ("n4", "n3", "takeover", 10, 0)],
+         PARTITION: [("n5", "n1", "automatic", 7, 2)]}
+
+
+def ids(take):
+    return {n["name"]: n["id"] for n in take.truth["topology"]["nodes"]}
+
+
+def story(found):
+    return [e["note"] for e in found.evidence]
+
+
+def logged(take, event, node, after):
+    return next(e["t"] for e in take.truth["log_events"]
+                if e["event"] == event and e["node"] == node and e["t"] >= after - 0.2)
+
+
+@pytest.mark.parametrize("run", TRUTH)
+def test_fires_as_the_servers_logged(run):
+    take = captures.take(run)
+    name = ids(take)
+    found = sorted(findings.all_of(findings.of(take.path), "failover"), key=lambda f: f.start)
+    assert [(f.metrics["new_primary"], f.metrics["old_primary"], f.metrics["kind"],
+             f.metrics["epoch"], f.metrics["votes"]) for f in found] == [
+        (name[new], name[old], kind, epoch, votes) for new, old, kind, epoch, votes in TRUTH[run]]
+    for one, (new, *_) in zip(found, TRUTH[run]):
+        assert one.confidence == "certain"
+        assert one.metrics["votes_needed"] == 2
+        start, end = one.span
+        assert end - logged(take, "epoch_set", new, start) < 0.1
+        if one.metrics["votes"]:
+            assert abs(start - logged(take, "election_start", new, start)) < 0.1
+
+
+@pytest.mark.parametrize("run", TRUTH)
+def test_the_time_without_service_is_that_of_the_diary(run):
+    """A failed write is tried again at once by the writers of these runs."""
+    take = captures.take(run)
+    found = [f for f in findings.of(take.path) if f.type == "failover"][0]
+    fault = take.truth["faults"][0]["t"]
+    first_served = found.span[1]
+    assert found.metrics["unavailable_ms"] / 1000 == pytest.approx(first_served - fault, abs=0.3)
+
+
+def test_from_one_host_it_says_what_it_did_not_see():
+    take = captures.take(CRASH, "n1")
+    name = ids(take)
+    found = {f.metrics["new_primary"]: f for f in findings.of(take.path) if f.type == "failover"}
+    while_it_was_dead, forced = found[name["n5"]], found[name["n6"]]
+    assert "kind" not in while_it_was_dead.metrics
+    assert while_it_was_dead.confidence == "likely"
+    assert any("last heard as a replica" in c for c in while_it_was_dead.caveats)
+    assert "kind" not in forced.metrics                     # n6 and n2 talk elsewhere
+    assert (forced.metrics["votes"], forced.metrics["votes_needed"]) == (1, 2)
+    assert any("votes seen: 1 of the 2 needed" in c for c in forced.caveats)
+    assert found[name["n1"]].metrics["kind"] == "manual"
+    assert found[name["n4"]].metrics["kind"] == "takeover"
+
+
+def test_fires_on_an_automatic_failover_with_its_chronology(store):
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1")
+    play.run(6)
+    play.elect("r1")
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert found.severity == "warning" and found.confidence == "certain"
+    assert found.nodes == [play.nodes["p1"].id, play.nodes["r1"].id]
+    slots = found.metrics.pop("slots")
+    out = found.metrics.pop("unavailable_ms")
+    assert found.metrics == {"old_primary": play.nodes["p1"].id, "kind": "automatic", "votes": 2,
+                             "new_primary": play.nodes["r1"].id, "votes_needed": 2, "epoch": 4}
+    assert slots == found.subjects["slots"] == "0-5460"
+    assert out == pytest.approx(6000, abs=1100)
+    steps = story(found)
+    order = ["last heard", "(PFAIL)", "(FAIL)", "asks for votes", "gives its vote", "as the primary"]
+    places = [next(i for i, step in enumerate(steps) if part in step) for part in order]
+    assert places == sorted(places)
+
+
+def handed_over(play):
+    """A manual failover of r1, as B.5 of the reference has it."""
+    play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")
+    play.tell("p1", wire.ping(play.nodes["p1"], mflags=bytes([PAUSED, 0, 0])), to="r1")
+    play.elect("r1", mflags=FORCEACK)
+    play.demote("p1", "r1")
+
+
+def test_near_miss_a_manual_failover_is_no_alarm(store):
+    play = scene.Scene()
+    play.run(3)
+    handed_over(play)
+    play.run(3)
+    found = findings.of(store(play.pcap()))
+    findings.quiet(found)
+    assert findings.only(found, "failover").metrics["kind"] == "manual"
+
+
+def test_fires_on_a_takeover(store):
+    play = scene.Scene()
+    play.run(3)
+    play.promote("r1", 4)
+    play.demote("p1", "r1")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert found.metrics["kind"] == "takeover" and found.severity == "warning"
+
+
+def test_near_miss_a_new_primary_without_an_old_one(store):
+    """A node that is given slots (ADDSLOTS), and a replica that is reset: nobody took over."""
+    play = scene.Scene(replicas=1)
+    play.run(3)
+    play.set("r1", replica_of=b"", slots=bytes(2048), flags=wire.MYSELF | wire.PRIMARY)
+    play.run(2)
+    findings.none(findings.of(store(play.pcap())), "failover")
+
+
+@pytest.mark.parametrize("take", captures.TAKES, ids=[t.name for t in captures.TAKES])
+def test_near_miss_runs_without_a_failover(take):
+    if take.run not in TRUTH:
+        findings.none(findings.of(take.path), "failover")
