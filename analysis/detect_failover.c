@@ -35,16 +35,10 @@ static bool seen(const struct place *place) {
     return place->time != TIME_NONE;
 }
 
-static bool missed_bytes(const struct detection *detection) {
-    const struct run_facts *facts = detection->facts;
-    return model_books(detection->model)->bus_missing_bytes > 0 || facts->kernel_drops > 0 ||
-           facts->truncated_packets > 0;
-}
-
 /* The request to hand over goes from the candidate to its primary alone: would we have seen it? */
 static bool sees_handover(const struct detection *detection, const struct election *e) {
     const struct link *link = model_link_between(detection->model, e->candidate, e->old_primary);
-    return link && link->pings > 0 && !missed_bytes(detection);
+    return link && link->pings > 0 && !detection_missed_bytes(detection);
 }
 
 static bool was_failed(const struct election *e) {
@@ -58,7 +52,7 @@ static enum kind kind_of(const struct detection *detection, const struct electio
         return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_UNKNOWN;
     if (seen(&e->asked) || (e->granted > 0 && was_failed(e)))
         return KIND_AUTOMATIC;
-    bool unasked = e->prompt && e->granted == 0 && !missed_bytes(detection);
+    bool unasked = e->prompt && e->granted == 0 && !detection_missed_bytes(detection);
     return unasked ? KIND_TAKEOVER : KIND_UNKNOWN;
 }
 
@@ -165,7 +159,7 @@ static void doubt(const struct detection *detection, struct finding *finding,
                        "replica %s before it was first heard as a primary",
                        finding_duration(e->promoted.time - e->replica_until, ago));
     }
-    if (missed_bytes(detection))
+    if (detection_missed_bytes(detection))
         finding_caveat(finding, "the capture has holes: something may have been missed");
 }
 

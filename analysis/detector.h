@@ -30,6 +30,14 @@ static inline void detection_report(const struct detection *detection, struct fi
     detection->report(detection->context, finding);
 }
 
+/* At the end: did the capture miss bytes of the bus, or whole packets? What rests on something not
+ * seen is then less sure. */
+static inline bool detection_missed_bytes(const struct detection *detection) {
+    const struct run_facts *facts = detection->facts;
+    return model_books(detection->model)->bus_missing_bytes > 0 ||
+           (facts && (facts->kernel_drops > 0 || facts->truncated_packets > 0));
+}
+
 static inline uint64_t threshold(const struct detection *detection, enum threshold which) {
     return detection->thresholds->of[which];
 }

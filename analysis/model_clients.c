@@ -180,9 +180,15 @@ static inline void count_request(struct client_conn *conn, struct command_stats 
     stats->bytes += bytes;
 }
 
-static void count_error(struct client_conn *conn, struct bytes word) {
+static void count_error(struct model *model, struct client_conn *conn, struct bytes word) {
+    const struct event *cause = model->cause;
     by_word_add(&conn->server->errors, word, 1);
     conn->client->errors++;
+    struct event event = {.type = EV_client_error};
+    event.client_error = (struct ev_client_error){.server = &cause->flow->ends[cause->direction],
+                                                  .client = &cause->flow->ends[!cause->direction],
+                                                  .error = word};
+    model_conclude(model, &event);
 }
 
 /* Data were served, so the server is the owner of their slots: a few stores for each reply. */
@@ -210,7 +216,7 @@ void model_reply(struct model *model, const struct event *event) {
                       reply->latency_us);
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
-        count_error(conn, reply->error);
+        count_error(model, conn, reply->error);
     } else if (reply->command && reply->command->keys != KEYS_NONE) {
         note_served(model, conn, event);
     }
@@ -231,7 +237,7 @@ void model_executed(struct model *model, const struct event *event) {
 }
 
 void model_inner_error(struct model *model, const struct event *event) {
-    count_error(conn_of(model, event, event->direction), event->error.error);
+    count_error(model, conn_of(model, event, event->direction), event->error.error);
 }
 
 void model_unanswered(struct model *model, const struct event *event) {
@@ -253,7 +259,7 @@ void model_unmatched(struct model *model, const struct event *event) {
     conn->client->bytes += unmatched->bytes;
     model->books.unmatched++;
     if (unmatched->error.len > 0)
-        count_error(conn, unmatched->error);
+        count_error(model, conn, unmatched->error);
 }
 
 /* What the decoder has no word for counts as "other". */

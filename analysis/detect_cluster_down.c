@@ -1,0 +1,347 @@
+/* detect_cluster_down.c - nodes said that the cluster is down, or answered CLUSTERDOWN.
+ *
+ * A node says so while a slot has no live owner, or while it cannot reach most primaries. It also
+ * says so when it starts, until it knows better: so only a node counts that was well before, in
+ * this capture and in this life. */
+#include "analysis/detector.h"
+#include "analysis/model_alarms.h"
+#include "analysis/model_clients.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NODES_SHOWN = 8, CLIENTS_TOLD = 16 };
+
+/* Without a word for this long a node is no witness any more; answers this far apart are of two
+ * outages; nodes that are well again within this time of each other were so together. */
+static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC;
+
+struct witness {
+    bool well;         /* it has said that the cluster is ok, in this life */
+    bool starting;     /* its port refused connections: a new life has begun, or will */
+    bool down;         /* it says that the cluster is down, and was well before */
+    bool told;         /* it is one of those who said or answered so in this outage */
+    struct place said; /* when it began to; TIME_NONE: it only answered so */
+};
+
+struct outage {
+    bool on;
+    nstime start, last;   /* last: of a sign of it */
+    nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
+    nstime most_for;      /* before that */
+    uint32_t last_node;   /* the last one to say that all is well again; NODE_NONE: none yet */
+    uint32_t peak, heard; /* the most who said so at once; nodes that could be heard then */
+    uint64_t replies, replies_of_starting;
+    struct place first_reply;
+    struct endpoint clients[CLIENTS_TOLD];
+    size_t client_count;
+    uint32_t failed; /* a primary that was held for failed then; NODE_NONE: none */
+};
+
+struct downs {
+    struct witness *witnesses; /* by node */
+    size_t room;
+    struct outage outage;
+};
+
+static struct witness *witness_at(struct downs *downs, uint32_t index) {
+    if (index >= downs->room) {
+        size_t room = index + 64;
+        struct witness *witnesses = realloc(downs->witnesses, room * sizeof *witnesses);
+        if (!witnesses)
+            return NULL;
+        memset(witnesses + downs->room, 0, (room - downs->room) * sizeof *witnesses);
+        downs->witnesses = witnesses;
+        downs->room = room;
+    }
+    return &downs->witnesses[index];
+}
+
+/* ---- an outage begins and goes on ---- */
+
+static uint32_t failed_primary(const struct model *model) {
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        const struct alarm *alarm = model_alarm(model, i);
+        if (alarm && alarm->failed.node != NODE_NONE && !model_node(model, i)->replica)
+            return i;
+    }
+    return NODE_NONE;
+}
+
+static struct outage *outage_at(const struct detection *detection, struct downs *downs,
+                                nstime now) {
+    struct outage *outage = &downs->outage;
+    if (!outage->on) {
+        *outage = (struct outage){.on = true,
+                                  .start = now,
+                                  .most_since = TIME_NONE,
+                                  .last_node = NODE_NONE,
+                                  .failed = NODE_NONE};
+        outage->first_reply = place_none();
+        for (size_t i = 0; i < downs->room; i++)
+            downs->witnesses[i].told = false;
+    }
+    if (outage->failed == NODE_NONE)
+        outage->failed = failed_primary(detection->model);
+    outage->last = now;
+    return outage;
+}
+
+/* Who says so now: after every change of that. */
+static void recount(const struct detection *detection, struct downs *downs, nstime now) {
+    struct outage *outage = &downs->outage;
+    uint32_t down = 0, heard = 0;
+    for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
+        nstime last = model_node(detection->model, i)->last_heard;
+        down += downs->witnesses[i].down;
+        heard += last != TIME_NONE && now - last < SILENT;
+    }
+    if (down > outage->peak) {
+        outage->peak = down;
+        outage->heard = heard;
+    }
+    bool most = down * 2 > heard;
+    if (most == (outage->most_since != TIME_NONE))
+        return;
+    outage->most_for += most ? 0 : now - outage->most_since;
+    outage->most_since = most ? now : TIME_NONE;
+}
+
+static void says_down(const struct detection *detection, struct downs *downs,
+                      struct witness *witness, const struct event *event) {
+    (void)outage_at(detection, downs, event->time);
+    witness->down = witness->told = true;
+    witness->said = place_of(event);
+    recount(detection, downs, event->time);
+}
+
+static void on_state(const struct detection *detection, struct downs *downs, const char *id,
+                     bool ok, const struct event *event) {
+    uint32_t index = model_index_of(detection->model, id);
+    struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
+    if (!witness)
+        return;
+    if (!ok && witness->well && !witness->starting) {
+        says_down(detection, downs, witness, event);
+        return;
+    }
+    bool over = ok && witness->down && downs->outage.on;
+    witness->down = false;
+    witness->well |= ok;
+    witness->starting &= !ok;
+    if (!over)
+        return;
+    downs->outage.last = event->time;
+    downs->outage.last_node = index;
+    recount(detection, downs, event->time);
+}
+
+/* Nobody listens there: the node's process is gone. What comes next at the address starts anew. */
+static void refused(const struct detection *detection, struct downs *downs,
+                    const struct endpoint *addr) {
+    for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
+        const struct node *node = model_node(detection->model, i);
+        bool its = node->addr_known && memcmp(node->addr.ip, addr->ip, sizeof addr->ip) == 0 &&
+                   (addr->port == node->bus_port || addr->port == node->addr.port);
+        if (!its)
+            continue;
+        downs->witnesses[i].starting = true;
+        downs->witnesses[i].down = false;
+    }
+}
+
+/* ---- answers ---- */
+
+static uint32_t node_at(const struct model *model, const struct endpoint *addr) {
+    for (size_t i = model_node_count(model); i-- > 0;) {
+        const struct node *node = model_node(model, i);
+        if (node->addr_known && endpoint_equal(&node->addr, addr))
+            return (uint32_t)i;
+    }
+    return NODE_NONE;
+}
+
+static bool has_served(const struct model *model, const struct endpoint *addr) {
+    const struct server *server = model_server_at(model, addr);
+    for (size_t i = 0; server && i < SERVED; i++)
+        if (server->served[i].client)
+            return true;
+    return false;
+}
+
+static void keep_client(struct outage *outage, const struct endpoint *client) {
+    for (size_t i = 0; i < outage->client_count; i++)
+        if (endpoint_equal(&outage->clients[i], client))
+            return;
+    if (outage->client_count < CLIENTS_TOLD)
+        outage->clients[outage->client_count++] = *client;
+}
+
+static void on_error(const struct detection *detection, struct downs *downs,
+                     const struct event *event) {
+    const struct ev_client_error *error = &event->client_error;
+    if (!bytes_equal(error->error, bytes_str("CLUSTERDOWN")))
+        return;
+    uint32_t index = node_at(detection->model, error->server);
+    struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
+    if (!(witness && witness->well) && !has_served(detection->model, error->server))
+        return; /* it never was well */
+    struct outage *outage = outage_at(detection, downs, event->time);
+    if (outage->replies++ == 0) {
+        outage->first_reply = place_of(event);
+        outage->first_reply.ends_known = true;
+        outage->first_reply.ends[0] = *error->server;
+        outage->first_reply.ends[1] = *error->client;
+    }
+    keep_client(outage, error->client);
+    if (!witness)
+        return;
+    outage->replies_of_starting += witness->starting;
+    if (!witness->told)
+        witness->said = place_none();
+    witness->told = true;
+}
+
+/* ---- the finding ---- */
+
+static enum severity severity_of(const struct detection *detection, const struct outage *outage,
+                                 nstime most_for) {
+    nstime critical = (nstime)threshold(detection, THRESHOLD_cluster_down) * NS_PER_SEC;
+    if (most_for >= critical)
+        return SEVERITY_CRITICAL;
+    return outage->replies > outage->replies_of_starting ? SEVERITY_WARNING : SEVERITY_NOTICE;
+}
+
+/* How long more than half of the nodes said so, by `now`. */
+static nstime most_for(const struct outage *outage, nstime now) {
+    return outage->most_for + (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
+}
+
+static void title(const struct detection *detection, struct finding *finding,
+                  const struct outage *outage, uint32_t last_node, nstime over) {
+    char longest[DURATION_TEXT], most[DURATION_TEXT], name[ENDPOINT_TEXT], requests[64] = "";
+    nstime length = over - outage->start, by_most = most_for(outage, over);
+    finding_duration(length, longest);
+    finding_duration(by_most, most);
+    if (outage->replies)
+        (void)snprintf(requests, sizeof requests, "; %" PRIu64 " request%s answered CLUSTERDOWN",
+                       outage->replies, outage->replies == 1 ? " was" : "s were");
+    model_node_text(detection->model, last_node, name);
+    if (by_most == 0)
+        finding_title(finding, "%s held the cluster for down for %s%s", name, longest, requests);
+    else if (length - by_most < LAG)
+        finding_title(finding, "The cluster was down for %s%s", most, requests);
+    else
+        finding_title(finding, "The cluster was down for %s, to %s for %s%s", most, name, longest,
+                      requests);
+}
+
+static void explain(const struct detection *detection, struct finding *finding,
+                    const struct outage *outage) {
+    char name[ENDPOINT_TEXT];
+    model_node_text(detection->model, outage->failed, name);
+    if (outage->peak)
+        finding_explain(finding,
+                        "At most %" PRIu32 " of the %" PRIu32 " nodes that could be heard said at "
+                        "once that the cluster state is fail.",
+                        outage->peak, outage->heard);
+    if (outage->peak * 2 <= outage->heard)
+        finding_explain(finding, "The others went on: so speaks a node that cannot reach most of "
+                                 "the primaries. It refuses requests until it can again.");
+    else if (outage->failed != NODE_NONE)
+        finding_explain(finding,
+                        "%s was held for failed, so its slots had no owner; while "
+                        "cluster-require-full-coverage is yes, which is the default, that stops "
+                        "requests for all slots.",
+                        name);
+}
+
+static void tell(const struct detection *detection, struct downs *downs, nstime end) {
+    const struct outage *outage = &downs->outage;
+    nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
+    uint32_t told = 0, last = NODE_NONE;
+    struct finding *finding = finding_new(
+        "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
+    struct value *nodes = value_list(finding_metrics(finding), "nodes");
+    for (uint32_t i = 0; i < downs->room; i++) {
+        if (!downs->witnesses[i].told)
+            continue;
+        const char *id = model_node(detection->model, i)->id;
+        char name[ENDPOINT_TEXT];
+        model_node_text(detection->model, i, name);
+        value_node(nodes, NULL, id);
+        finding_node(finding, id);
+        if (told++ < NODES_SHOWN)
+            finding_evidence(finding, &downs->witnesses[i].said, "%s says fail", name);
+        last = outage->last_node == NODE_NONE ? i : outage->last_node;
+    }
+    for (size_t i = 0; i < outage->client_count; i++)
+        finding_client(finding, &outage->clients[i]);
+    finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
+    title(detection, finding, outage, last, over);
+    explain(detection, finding, outage);
+    value_number(finding_metrics(finding), "replies", outage->replies);
+    value_number(finding_metrics(finding), "duration_ms",
+                 (uint64_t)((over - outage->start) / NS_PER_MS));
+    finding_ends(finding, end,
+                 outage->peak * 2 <= outage->heard ? "minority"
+                 : outage->failed != NODE_NONE     ? "slots-uncovered"
+                                                   : "unknown");
+    detection_report(detection, finding);
+    downs->outage.on = false;
+}
+
+/* ---- the way of it ---- */
+
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    struct downs *downs = state;
+    if (event->type == EV_client_error)
+        on_error(detection, downs, event);
+    else if (event->type == EV_node_state)
+        on_state(detection, downs, event->node_state.node, event->node_state.state == 0, event);
+    else if (event->type == EV_node_heard)
+        on_state(detection, downs, event->node_heard.node, event->node_heard.state == 0, event);
+    else if (event->flow && event->flow->connector != FLOW_CONNECTOR_UNKNOWN)
+        refused(detection, downs, &event->flow->ends[!event->flow->connector]);
+}
+
+/* Who still says so; those that have fallen silent do not count. */
+static bool anyone_down(const struct detection *detection, struct downs *downs, nstime now) {
+    bool any = false;
+    for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
+        struct witness *witness = &downs->witnesses[i];
+        witness->down &= now - model_node(detection->model, i)->last_heard < SILENT;
+        any |= witness->down;
+    }
+    return any;
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct downs *downs = state;
+    if (downs->outage.on && !anyone_down(detection, downs, now) && now - downs->outage.last > APART)
+        tell(detection, downs, downs->outage.last);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    struct downs *downs = state;
+    nstime now = model_books(detection->model)->last;
+    if (downs->outage.on)
+        tell(detection, downs, anyone_down(detection, downs, now) ? TIME_NONE : downs->outage.last);
+}
+
+static void dispose(void *state) {
+    free(((struct downs *)state)->witnesses);
+}
+
+const struct detector detect_cluster_down = {
+    .name = "cluster-down",
+    .help = "nodes said that the cluster is down, or answered CLUSTERDOWN",
+    .wants = EVENT_BIT(client_error) | EVENT_BIT(node_state) | EVENT_BIT(node_heard) |
+             EVENT_BIT(tcp_refused),
+    .state = sizeof(struct downs),
+    .event = on_event,
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};

@@ -1,0 +1,110 @@
+"""cluster-down: nodes that say so, and answers CLUSTERDOWN; not those that are only starting."""
+
+import pytest
+
+from lib import bustap, captures, findings, scene
+
+CRASH = captures.take("failover_crash-valkey-8.1.1")
+PARTITION = captures.take("partition_minority-redis-7.0.15")
+
+
+def logged(take, msg, after):
+    return [e["t"] for e in take.truth["log_events"]
+            if e["event"] == "cluster_state" and e["msg"].endswith(msg) and e["t"] > after]
+
+
+@pytest.mark.parametrize("take", (CRASH, PARTITION), ids=lambda t: t.run)
+def test_fires_when_the_servers_logged_it(take):
+    fault = take.truth["faults"][0]["t"]
+    found = findings.only(findings.of(take.path), "cluster-down")
+    start, end = found.span
+    assert start == pytest.approx(min(logged(take, "changed: fail", fault)), abs=0.1)
+    # A header says it when its node speaks next.
+    assert 0 <= end - max(t for t in logged(take, "changed: ok", fault) if t < end) < 0.6
+    assert found.severity == "warning"
+
+
+def test_fires_with_the_answers_that_the_servers_counted():
+    for take in (CRASH, PARTITION):
+        found = findings.only(findings.of(take.path), "cluster-down")
+        errors = sum(s["errors"].get("CLUSTERDOWN", 0)
+                     for s in bustap.analyze(take.path)["clients"]["servers"])
+        assert found.metrics["replies"] == errors > 0
+        assert found.subjects["clients"]
+
+
+def failed(play):
+    """p1 fails for good, and all others say that the cluster is down."""
+    play.dead("p1")
+    play.run(6)
+    for name in ("p2", "p3", "r1", "r2", "r3"):
+        play.set(name, state=1)
+
+
+def test_fires_critically_if_it_lasts(store):
+    play = scene.Scene()
+    play.run(3)
+    failed(play)
+    play.run(8)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert found.severity == "critical" and found.end is None
+    assert set(found.nodes) == {play.nodes[n].id for n in ("p2", "p3", "r1", "r2", "r3")}
+    assert found.verdict == "slots-uncovered" and "10.0.0.1:6379" in found.explanation
+    assert found.metrics["replies"] == 0
+    quiet = findings.of(store(play.pcap()), "--set", "cluster-down-critical-seconds=60")
+    assert findings.only(quiet, "cluster-down").severity == "notice"
+
+
+def test_fires_for_a_minority_without_blaming_the_others(store):
+    play = scene.Scene()
+    play.run(3)
+    play.set("p1", state=1)
+    play.run(4)
+    play.set("p1", state=0)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert (found.severity, found.verdict) == ("notice", "minority")
+    assert found.nodes == [play.nodes["p1"].id]
+    assert found.metrics["duration_ms"] == pytest.approx(4000, abs=1000)
+
+
+def test_near_miss_the_state_in_an_ordinary_failover(store):
+    play = scene.Scene()
+    play.run(3)
+    failed(play)
+    play.run(1)
+    for name in ("p2", "p3", "r1", "r2", "r3"):
+        play.set(name, state=0)
+    play.elect("r1")
+    play.run(3)
+    findings.quiet(findings.of(store(play.pcap())), but={"failover"})
+
+
+def test_near_miss_a_cluster_that_is_created(store):
+    play = scene.Scene()
+    for name in play.nodes:
+        play.set(name, state=1)
+    play.run(4)
+    for name in play.nodes:
+        play.set(name, state=0)
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "cluster-down")
+
+
+def test_near_miss_a_node_that_is_started_anew(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("r1")
+    play.run(2)
+    play.set("r1", state=1)
+    play.back("r1")
+    play.run(2)
+    play.set("r1", state=0)
+    play.run(2)
+    findings.none(findings.of(store(play.pcap())), "cluster-down")
+
+
+@pytest.mark.parametrize("take", captures.TAKES, ids=[t.name for t in captures.TAKES])
+def test_near_miss_healthy_runs_and_reshards(take):
+    if take.run not in (CRASH.run, PARTITION.run):
+        findings.none(findings.of(take.path), "cluster-down")
