@@ -237,6 +237,11 @@ static void title(const struct detection *detection, struct finding *finding,
                       requests);
 }
 
+/* The others, so far as they were heard, did not say so. */
+static bool is_minority(const struct outage *outage) {
+    return outage->peak * 2 <= outage->heard;
+}
+
 static void explain(const struct detection *detection, struct finding *finding,
                     const struct outage *outage) {
     char name[ENDPOINT_TEXT];
@@ -246,7 +251,7 @@ static void explain(const struct detection *detection, struct finding *finding,
                         "At most %" PRIu32 " of the %" PRIu32 " nodes that could be heard said at "
                         "once that the cluster state is fail.",
                         outage->peak, outage->heard);
-    if (outage->peak * 2 <= outage->heard)
+    if (is_minority(outage))
         finding_explain(finding, "The others went on: so speaks a node that cannot reach most of "
                                  "the primaries. It refuses requests until it can again.");
     else if (outage->failed != NODE_NONE)
@@ -257,39 +262,70 @@ static void explain(const struct detection *detection, struct finding *finding,
                         name);
 }
 
-static void tell(const struct detection *detection, struct downs *downs, nstime end) {
-    const struct outage *outage = &downs->outage;
-    nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
-    uint32_t told = 0, last = NODE_NONE;
-    struct finding *finding = finding_new(
-        "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
-    struct value *nodes = value_list(finding_metrics(finding), "nodes");
+static void advise(struct finding *finding, const struct outage *outage) {
+    if (is_minority(outage))
+        finding_advise(finding, "look at its network, not at its data: it serves again some "
+                                "seconds after it reaches the others");
+    else if (outage->failed != NODE_NONE)
+        finding_advise(finding, "bring the failed primary back, or a replica of it to power "
+                                "(CLUSTER FAILOVER TAKEOVER if no majority is left); do not reset "
+                                "or forget it while it has the only copy");
+}
+
+/* The node that said so first of those that said so at this time or later, but were not told. */
+static uint32_t next_to_tell(const struct downs *downs, nstime after, uint32_t last) {
+    uint32_t next = NODE_NONE;
     for (uint32_t i = 0; i < downs->room; i++) {
-        if (!downs->witnesses[i].told)
-            continue;
+        const struct witness *w = &downs->witnesses[i];
+        bool later = w->told && (w->said.time > after || (w->said.time == after && i > last));
+        if (later && (next == NODE_NONE || w->said.time < downs->witnesses[next].said.time))
+            next = i;
+    }
+    return next;
+}
+
+/* Names all of them, in order of time; gives back the one for which it was over last. */
+static uint32_t tell_nodes(const struct detection *detection, struct finding *finding,
+                           const struct downs *downs) {
+    struct value *nodes = value_list(finding_metrics(finding), "nodes");
+    uint32_t told = 0, last = NODE_NONE;
+    nstime at = INT64_MIN;
+    for (uint32_t i; (i = next_to_tell(downs, at, last)) != NODE_NONE; told++) {
+        const struct witness *witness = &downs->witnesses[i];
         const char *id = model_node(detection->model, i)->id;
         char name[ENDPOINT_TEXT];
         model_node_text(detection->model, i, name);
         value_node(nodes, NULL, id);
         finding_node(finding, id);
-        if (told++ < NODES_SHOWN)
-            finding_evidence(finding, &downs->witnesses[i].said, "%s says fail", name);
-        last = outage->last_node == NODE_NONE ? i : outage->last_node;
+        if (told < NODES_SHOWN)
+            finding_evidence(finding, &witness->said, "%s says that the state is fail", name);
+        at = witness->said.time;
+        last = i;
     }
+    return downs->outage.last_node == NODE_NONE ? last : downs->outage.last_node;
+}
+
+static void tell(const struct detection *detection, struct downs *downs, nstime end) {
+    struct outage *outage = &downs->outage;
+    nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
+    struct finding *finding = finding_new(
+        "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
+    finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
+    uint32_t last = tell_nodes(detection, finding, downs);
     for (size_t i = 0; i < outage->client_count; i++)
         finding_client(finding, &outage->clients[i]);
-    finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
     title(detection, finding, outage, last, over);
     explain(detection, finding, outage);
+    advise(finding, outage);
     value_number(finding_metrics(finding), "replies", outage->replies);
     value_number(finding_metrics(finding), "duration_ms",
                  (uint64_t)((over - outage->start) / NS_PER_MS));
     finding_ends(finding, end,
-                 outage->peak * 2 <= outage->heard ? "minority"
-                 : outage->failed != NODE_NONE     ? "slots-uncovered"
-                                                   : "unknown");
+                 is_minority(outage)           ? "minority"
+                 : outage->failed != NODE_NONE ? "slots-uncovered"
+                                               : "unknown");
     detection_report(detection, finding);
-    downs->outage.on = false;
+    outage->on = false;
 }
 
 /* ---- the way of it ---- */

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "analysis/incident.h"
 #include "base/limits.h"
 
 #define DETECTOR(symbol) extern const struct detector detect_##symbol;
@@ -196,6 +197,7 @@ void engine_finish(struct engine *engine, const struct run_facts *facts) {
         if (engine->states[i] && detectors[i]->finish)
             detectors[i]->finish(&engine->detection, engine->states[i]);
     }
+    incident_link(engine->findings, engine->finding_count);
     if (engine->finding_count)
         qsort(engine->findings, engine->finding_count, sizeof(struct finding *), by_severity);
 }

@@ -10,7 +10,7 @@
 #include "report/format.h"
 #include "report/render.h"
 
-enum { WIDTH = 100 /* of paragraphs */, VERDICT_MAX = 160 };
+enum { WIDTH = 100 /* of paragraphs */, VERDICT_MAX = 512 };
 
 /* ---- pieces ---- */
 
@@ -149,15 +149,30 @@ static void verdict_peace(struct page *page, size_t remarks) {
     others(page, remarks, "remark");
 }
 
+/* The worst finding, told by what it goes back to, and what that cost altogether. */
+static void verdict_finding(struct page *page, const struct finding *worst) {
+    struct buf cost = {.max = VERDICT_MAX};
+    const struct finding *root = worst;
+    while (root->cause)
+        root = root->cause;
+    page_toned(page, page_severity_tone(worst->severity), severity_name(worst->severity));
+    buf_text(page->buf, ": ");
+    page_toned(page, page_severity_tone(worst->severity), root->title);
+    if (worst->incident)
+        page_cost(&cost, page->report->engine, worst->incident);
+    if (cost.len > 0)
+        buf_printf(page->buf, ". Cost: %s", buf_str(&cost));
+    page->buf->failed |= cost.failed;
+    buf_free(&cost);
+}
+
 static void verdict(struct page *page) {
     const struct finding *worst = worst_finding(page->report->engine);
     size_t count = engine_finding_count(page->report->engine);
     if (!worst || worst->severity < SEVERITY_WARNING) {
         verdict_peace(page, count);
     } else {
-        page_toned(page, page_severity_tone(worst->severity), severity_name(worst->severity));
-        buf_text(page->buf, ": ");
-        page_toned(page, page_severity_tone(worst->severity), worst->title);
+        verdict_finding(page, worst);
         others(page, count - 1, "more finding");
     }
     buf_text(page->buf, "\n");

@@ -43,6 +43,17 @@ void page_paragraph(struct page *page, const char *label, const char *text);
 void page_more(struct page *page, uint64_t more, const char *noun);
 
 void page_findings(struct page *page);
+
+/* Those that hang together, as stories. */
+void page_incidents(struct page *page);
+
+/* What an incident cost; nothing, if that was not measured. */
+void page_cost(struct buf *buf, const struct engine *engine, size_t incident);
+
+/* When the first of an incident's findings began; "+5.310 s" after that. */
+nstime page_incident_start(const struct engine *engine, size_t incident);
+void page_since(struct buf *buf, nstime time, nstime start);
+
 void page_timeline(struct page *page);
 void page_unseen(struct page *page);
 void page_numbers(struct page *page);

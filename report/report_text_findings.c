@@ -1,5 +1,5 @@
-/* report_text_findings.c - the findings as a person reads them: first each incident as a story,
- * cause before effect, then every finding with its proof and what to do. */
+/* report_text_findings.c - the findings as a person reads them: first the incidents, then every
+ * finding with its proof and what to do. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -118,12 +118,18 @@ static void metrics(struct page *page, const struct finding *finding) {
 
 static void evidence(struct page *page, const struct finding *finding) {
     const char *label = "evidence  ";
+    nstime start = finding->incident ? page_incident_start(page->report->engine, finding->incident)
+                                     : TIME_NONE;
     for (const struct evidence *e = finding->evidence; e; e = e->next) {
         struct buf text = {.max = LINE_MAX_TEXT};
         page_frame(page, &text, e->place.source, e->place.frame);
         buf_text(&text, " ");
         page_clock(&text, e->place.time);
         buf_text(&text, " ");
+        if (start != TIME_NONE) {
+            page_since(&text, e->place.time, start);
+            buf_text(&text, " ");
+        }
         buf_text(&text, e->note);
         paragraph_of(page, label, &text);
         label = "          ";
@@ -166,59 +172,6 @@ static void put_finding(struct page *page, const struct finding *finding, size_t
     sentences(page, "do        ", finding->advice);
 }
 
-/* ---- incidents ---- */
-
-/* What follows from nothing else comes first, then the order of time. */
-static int in_story(const void *a, const void *b) {
-    const struct finding *x = *(const struct finding *const *)a;
-    const struct finding *y = *(const struct finding *const *)b;
-    if (!x->cause != !y->cause)
-        return x->cause ? 1 : -1;
-    return (x->start > y->start) - (x->start < y->start);
-}
-
-static void story_line(struct page *page, const struct finding *finding, nstime start) {
-    struct buf after = {.max = 64};
-    buf_duration(&after, finding->start - start);
-    buf_printf(page->buf, "    +%-10s f%-3zu ", buf_str(&after),
-               view_finding_number(page->report->engine, finding));
-    page_toned(page, page_severity_tone(finding->severity), finding->title);
-    buf_text(page->buf, "\n");
-    page->buf->failed |= after.failed;
-    buf_free(&after);
-}
-
-static void put_incident(struct page *page, size_t incident, const struct finding **members,
-                         size_t count) {
-    nstime start = members[0]->start;
-    for (size_t i = 0; i < count; i++)
-        start = members[i]->start < start ? members[i]->start : start;
-    qsort(members, count, sizeof(const struct finding *), in_story);
-    buf_printf(page->buf, "  Incident %zu, from ", incident);
-    page_clock(page->buf, start);
-    buf_text(page->buf, " on\n");
-    for (size_t i = 0; i < count; i++)
-        story_line(page, members[i], start);
-}
-
-static void incidents(struct page *page) {
-    const struct engine *engine = page->report->engine;
-    size_t total = engine_finding_count(engine), listed = 0;
-    const struct finding **members = malloc(total * sizeof(const struct finding *));
-    page->buf->failed |= !members;
-    for (size_t incident = 1; members && listed < total; incident++) {
-        size_t count = 0;
-        for (size_t i = 0; i < total; i++)
-            if (engine_finding(engine, i)->incident == incident)
-                members[count++] = engine_finding(engine, i);
-        if (count == 0)
-            break;
-        put_incident(page, incident, members, count);
-        listed += count;
-    }
-    free(members);
-}
-
 /* ---- the section ---- */
 
 void page_findings(struct page *page) {
@@ -226,7 +179,7 @@ void page_findings(struct page *page) {
     if (engine_finding_count(engine) == 0)
         return;
     page_section(page, "Findings");
-    incidents(page);
+    page_incidents(page);
     for (size_t i = 0; i < engine_finding_count(engine); i++)
         put_finding(page, engine_finding(engine, i), i + 1);
     if (engine_findings_left_out(engine))

@@ -1,0 +1,187 @@
+/* incident.c - links findings by a table of what can lead to what.
+ *
+ * Two findings are linked if a row has their types, they overlap in time or nearly so, and they
+ * concern the same nodes or slots. What concerns the whole cluster needs only the time. */
+#include "analysis/incident.h"
+
+#include <stdlib.h>
+
+/* For each effect the most direct cause first: that one is told as its cause. */
+const struct incident_row incident_rows[] = {
+    {"process-stall", "gossip-loss", 2},
+    {"bus-unreachable", "gossip-loss", 2},
+    {"partition", "gossip-loss", 2},
+    {"bus-flood", "gossip-loss", 2},
+
+    {"process-stall", "node-suspected", 2},
+    {"bus-unreachable", "node-suspected", 2},
+    {"partition", "node-suspected", 2},
+    {"bus-flood", "node-suspected", 2},
+
+    {"process-stall", "node-failed", 2},
+    {"bus-unreachable", "node-failed", 2},
+    {"partition", "node-failed", 2},
+    {"bus-flood", "node-failed", 2},
+
+    {"process-stall", "link-flap", 2},
+    {"bus-unreachable", "link-flap", 2},
+    {"partition", "link-flap", 2},
+
+    {"node-failed", "failover", 1},
+    {"process-stall", "failover", 1},
+    {"bus-unreachable", "failover", 1},
+    {"partition", "failover", 1},
+
+    {"node-failed", "failover-failed", 1},
+    {"process-stall", "failover-failed", 1},
+    {"bus-unreachable", "failover-failed", 1},
+    {"partition", "failover-failed", 1},
+
+    {"node-failed", "slot-uncovered", 1},
+    {"process-stall", "slot-uncovered", 1},
+    {"bus-unreachable", "slot-uncovered", 1},
+    {"partition", "slot-uncovered", 1},
+    {"failover-failed", "slot-uncovered", 1},
+
+    {"node-failed", "cluster-down", 2},
+    {"slot-uncovered", "cluster-down", 2},
+    {"process-stall", "cluster-down", 2},
+    {"bus-unreachable", "cluster-down", 2},
+    {"partition", "cluster-down", 2},
+    {"failover-failed", "cluster-down", 2},
+
+    {"failover", "split-brain", 10},
+    {"partition", "split-brain", 10},
+
+    {"failover", "epoch-collision", 10},
+    {"partition", "epoch-collision", 10},
+
+    /* Writes can be lost from the moment on in which the replica stopped to hear of them. */
+    {"split-brain", "lost-writes", 30},
+    {"failover", "lost-writes", 30},
+    {"partition", "lost-writes", 30},
+
+    {"failover", "redirect-storm", 10},
+    {"cluster-down", "redirect-storm", 10},
+    {"partition", "redirect-storm", 10},
+};
+const size_t incident_row_count = countof(incident_rows);
+
+static const char *const cluster_wide[] = {"cluster-down", "redirect-storm"};
+
+/* ---- may one have led to the other? ---- */
+
+static bool is_cluster_wide(const char *type) {
+    for (size_t i = 0; i < countof(cluster_wide); i++)
+        if (strcmp(type, cluster_wide[i]) == 0)
+            return true;
+    return false;
+}
+
+static bool share_nodes(const struct finding *a, const struct finding *b) {
+    for (const struct value *item = a->nodes.first; item; item = item->next)
+        if (value_has_node(&b->nodes, item->node))
+            return true;
+    return false;
+}
+
+static bool share_slots(const struct finding *a, const struct finding *b) {
+    for (size_t i = 0; a->slots && b->slots && i < BUS_SLOT_BYTES; i++)
+        if (a->slots[i] & b->slots[i])
+            return true;
+    return false;
+}
+
+static bool subjects_meet(const struct finding *cause, const struct finding *effect) {
+    return is_cluster_wide(effect->type) || share_nodes(cause, effect) ||
+           share_slots(cause, effect);
+}
+
+/* Does `first` end at most this long before `second` begins? */
+static bool reaches(const struct finding *first, const struct finding *second, nstime apart) {
+    return first->end == TIME_NONE || first->end + apart >= second->start;
+}
+
+static bool may_lead_to(const struct incident_row *row, const struct finding *cause,
+                        const struct finding *effect) {
+    nstime apart = row->apart * NS_PER_SEC;
+    return cause != effect && strcmp(cause->type, row->cause) == 0 &&
+           reaches(cause, effect, apart) && reaches(effect, cause, apart) &&
+           subjects_meet(cause, effect);
+}
+
+/* ---- incidents: sets of findings, each named by one of its members ---- */
+
+struct set {
+    size_t parent; /* itself, if the set is named by it; then: */
+    size_t members, incident;
+    nstime start;
+};
+
+static size_t name_of(struct set *sets, size_t member) {
+    while (sets[member].parent != member)
+        member = sets[member].parent = sets[sets[member].parent].parent;
+    return member;
+}
+
+/* Of several causes of one type the last to begin before the effect, else the first one. */
+static bool is_nearer(const struct finding *cause, const struct finding *than,
+                      const struct finding *effect) {
+    bool before = cause->start <= effect->start, than_before = than->start <= effect->start;
+    if (before != than_before)
+        return before;
+    return before ? cause->start > than->start : cause->start < than->start;
+}
+
+static void link_by(const struct incident_row *row, struct finding *const *findings, size_t count,
+                    struct set *sets, size_t effect) {
+    const struct finding *nearest = NULL;
+    for (size_t i = 0; i < count; i++) {
+        if (!may_lead_to(row, findings[i], findings[effect]))
+            continue;
+        sets[name_of(sets, i)].parent = name_of(sets, effect);
+        if (!nearest || is_nearer(findings[i], nearest, findings[effect]))
+            nearest = findings[i];
+    }
+    if (!findings[effect]->cause)
+        findings[effect]->cause = nearest;
+}
+
+/* Numbers the sets of more than one, the earliest first. */
+static void number(struct set *sets, size_t count) {
+    for (size_t next = 1;; next++) {
+        struct set *first = NULL;
+        for (size_t i = 0; i < count; i++)
+            if (sets[i].members > 1 && !sets[i].incident &&
+                (!first || sets[i].start < first->start))
+                first = &sets[i];
+        if (!first)
+            return;
+        first->incident = next;
+    }
+}
+
+static void name_incidents(struct finding *const *findings, size_t count, struct set *sets) {
+    for (size_t i = 0; i < count; i++) {
+        struct set *set = &sets[name_of(sets, i)];
+        if (set->members++ == 0 || findings[i]->start < set->start)
+            set->start = findings[i]->start;
+    }
+    number(sets, count);
+    for (size_t i = 0; i < count; i++)
+        findings[i]->incident = sets[name_of(sets, i)].incident;
+}
+
+void incident_link(struct finding *const *findings, size_t count) {
+    struct set *sets = calloc(count + 1, sizeof *sets);
+    if (!sets) /* then each stands alone */
+        return;
+    for (size_t i = 0; i < count; i++)
+        sets[i].parent = i;
+    for (size_t effect = 0; effect < count; effect++)
+        for (size_t i = 0; i < incident_row_count; i++)
+            if (strcmp(findings[effect]->type, incident_rows[i].effect) == 0)
+                link_by(&incident_rows[i], findings, count, sets, effect);
+    name_incidents(findings, count, sets);
+    free(sets);
+}
