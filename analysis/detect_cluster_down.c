@@ -22,7 +22,8 @@ struct witness {
     bool starting;     /* its port refused connections: a new life has begun, or will */
     bool down;         /* it says that the cluster is down, and was well before */
     bool told;         /* it is one of those who said or answered so in this outage */
-    struct place said; /* when it began to; TIME_NONE: it only answered so */
+    bool answered;     /* its first sign in this outage was an answer */
+    struct place said; /* that sign */
 };
 
 struct outage {
@@ -108,11 +109,19 @@ static void recount(const struct detection *detection, struct downs *downs, nsti
     outage->most_since = most ? now : TIME_NONE;
 }
 
+static void note_told(struct witness *witness, struct place place, bool answered) {
+    if (witness->told)
+        return;
+    witness->told = true;
+    witness->answered = answered;
+    witness->said = place;
+}
+
 static void says_down(const struct detection *detection, struct downs *downs,
                       struct witness *witness, const struct event *event) {
     (void)outage_at(detection, downs, event->time);
-    witness->down = witness->told = true;
-    witness->said = place_of(event);
+    witness->down = true;
+    note_told(witness, place_of(event), false);
     recount(detection, downs, event->time);
 }
 
@@ -188,19 +197,17 @@ static void on_error(const struct detection *detection, struct downs *downs,
     if (!(witness && witness->well) && !has_served(detection->model, error->server))
         return; /* it never was well */
     struct outage *outage = outage_at(detection, downs, event->time);
-    if (outage->replies++ == 0) {
-        outage->first_reply = place_of(event);
-        outage->first_reply.ends_known = true;
-        outage->first_reply.ends[0] = *error->server;
-        outage->first_reply.ends[1] = *error->client;
-    }
+    struct place place = place_of(event);
+    place.ends_known = true;
+    place.ends[0] = *error->server;
+    place.ends[1] = *error->client;
+    if (outage->replies++ == 0)
+        outage->first_reply = place;
     keep_client(outage, error->client);
     if (!witness)
         return;
     outage->replies_of_starting += witness->starting;
-    if (!witness->told)
-        witness->said = place_none();
-    witness->told = true;
+    note_told(witness, place, true);
 }
 
 /* ---- the finding ---- */
@@ -262,11 +269,11 @@ static void explain(const struct detection *detection, struct finding *finding,
                         name);
 }
 
-static void advise(struct finding *finding, const struct outage *outage) {
+static void advise(struct finding *finding, const struct outage *outage, bool over) {
     if (is_minority(outage))
         finding_advise(finding, "look at its network, not at its data: it serves again some "
                                 "seconds after it reaches the others");
-    else if (outage->failed != NODE_NONE)
+    else if (outage->failed != NODE_NONE && !over)
         finding_advise(finding, "bring the failed primary back, or a replica of it to power "
                                 "(CLUSTER FAILOVER TAKEOVER if no majority is left); do not reset "
                                 "or forget it while it has the only copy");
@@ -298,7 +305,9 @@ static uint32_t tell_nodes(const struct detection *detection, struct finding *fi
         value_node(nodes, NULL, id);
         finding_node(finding, id);
         if (told < NODES_SHOWN)
-            finding_evidence(finding, &witness->said, "%s says that the state is fail", name);
+            finding_evidence(finding, &witness->said, "%s %s", name,
+                             witness->answered ? "answers CLUSTERDOWN"
+                                               : "says that the state is fail");
         at = witness->said.time;
         last = i;
     }
@@ -310,13 +319,14 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
     nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
     struct finding *finding = finding_new(
         "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
-    finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
     uint32_t last = tell_nodes(detection, finding, downs);
+    if (last == NODE_NONE) /* of a server that is no node of the bus, as far as is known */
+        finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
     for (size_t i = 0; i < outage->client_count; i++)
         finding_client(finding, &outage->clients[i]);
     title(detection, finding, outage, last, over);
     explain(detection, finding, outage);
-    advise(finding, outage);
+    advise(finding, outage, end != TIME_NONE);
     value_number(finding_metrics(finding), "replies", outage->replies);
     value_number(finding_metrics(finding), "duration_ms",
                  (uint64_t)((over - outage->start) / NS_PER_MS));
