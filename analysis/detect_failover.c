@@ -67,7 +67,7 @@ static nstime latest(nstime a, nstime b) {
 }
 
 /* How long nobody served: for the client that the new primary answered first, else between the old
- * one's last sign, or the request, and the promotion. TIME_NONE: not known. */
+ * one's last sign, or the request to hand over, and the promotion. TIME_NONE: not known. */
 static nstime unavailable(const struct election *e) {
     nstime last_sign = e->alarmed ? e->last_sign.time : TIME_NONE;
     if (!e->prompt && !seen(&e->asked))
@@ -77,8 +77,8 @@ static nstime unavailable(const struct election *e) {
         since = since == TIME_NONE ? begin_of(e) : since;
         return since < e->served.time ? e->served.time - since : 0;
     }
-    nstime since = e->alarmed ? last_sign : begin_of(e);
-    return since == TIME_NONE || since == e->promoted.time ? TIME_NONE : e->promoted.time - since;
+    nstime since = e->alarmed ? last_sign : e->handover.time;
+    return since == TIME_NONE ? TIME_NONE : e->promoted.time - since;
 }
 
 static enum severity severity_of(enum kind kind, const struct election *e) {

@@ -36,6 +36,7 @@ const struct incident_row incident_rows[] = {
     {"process-stall", "failover-failed", 1},
     {"bus-unreachable", "failover-failed", 1},
     {"partition", "failover-failed", 1},
+    {"node-suspected", "failover-failed", 10},
 
     {"node-failed", "slot-uncovered", 1},
     {"process-stall", "slot-uncovered", 1},
@@ -48,6 +49,7 @@ const struct incident_row incident_rows[] = {
     {"process-stall", "cluster-down", 2},
     {"bus-unreachable", "cluster-down", 2},
     {"partition", "cluster-down", 2},
+    {"node-suspected", "cluster-down", 2},
     {"failover-failed", "cluster-down", 2},
 
     {"failover", "split-brain", 10},

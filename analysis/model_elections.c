@@ -40,16 +40,16 @@ static bool in_reach(const struct model *model, uint32_t candidate, uint32_t vot
            model_link_between(model, candidate, voter);
 }
 
-/* Marks those who own slots; the old primary's count as its, even if it was never heard. Returns
- * how many slots are nobody's. */
-static uint32_t mark_owners(const struct model *model, const struct election *election,
+/* Marks those who own slots; `slots`, if any, count as the old primary's, even if it was never
+ * heard. Returns how many slots are nobody's. */
+static uint32_t mark_owners(const struct model *model, uint32_t old_primary, const uint8_t *slots,
                             bool owner[CAP_NODES]) {
     uint32_t owners[BUS_SLOTS], nobodys = 0;
     model_slot_owners(model, owners);
     for (size_t s = 0; s < BUS_SLOTS; s++) {
         uint32_t index = owners[s];
-        if (election->slots[s >> 3] & (1u << (s & 7)))
-            index = election->old_primary;
+        if (slots && slots[s >> 3] & (1u << (s & 7)))
+            index = old_primary;
         if (index == NODE_NONE)
             nobodys++;
         else
@@ -58,13 +58,24 @@ static uint32_t mark_owners(const struct model *model, const struct election *el
     return nobodys;
 }
 
+uint32_t model_voters(const struct model *model) {
+    bool owner[CAP_NODES] = {0};
+    uint32_t voters = 0;
+    (void)mark_owners(model, NODE_NONE, NULL, owner);
+    for (uint32_t i = 0; i < model->node_count; i++)
+        voters += owner[i];
+    return voters;
+}
+
 static void count_voters(const struct model *model, struct election *election) {
     bool owner[CAP_NODES] = {0};
-    election->voters_known = mark_owners(model, election, owner) == 0;
+    uint32_t old = election->old_primary;
+    election->voters_known = mark_owners(model, old, election->slots, owner) == 0;
     for (uint32_t i = 0; i < model->node_count; i++) {
+        bool other = owner[i] && i != old && i != election->candidate;
         election->voters += owner[i];
-        election->in_reach += owner[i] && i != election->old_primary && i != election->candidate &&
-                              in_reach(model, election->candidate, i);
+        election->in_reach += other && in_reach(model, election->candidate, i);
+        election->sound += other && !model->nodes[i]->alarm;
     }
 }
 
@@ -138,6 +149,7 @@ static struct election *add(struct model *model, uint32_t candidate, uint32_t ol
     election->candidate = candidate;
     election->old_primary = old_primary;
     election->epoch = epoch;
+    election->behind = epoch < model->books.current_epoch;
     election->offset = node->repl_offset;
     election->asked = election->handover = election->promoted = election->served = election->stale =
         place_none();

@@ -19,6 +19,7 @@ struct election {
     uint32_t candidate;
     uint32_t old_primary; /* whose replica it was; NODE_NONE: not known */
     uint64_t epoch;
+    bool behind;           /* others had a greater epoch when it asked */
     uint64_t offset;       /* the candidate's, of replication, when it asked or won */
     bool forced;           /* it asked for votes although its primary may be well (FORCEACK) */
     struct place asked;    /* its first request; TIME_NONE: none seen */
@@ -33,6 +34,7 @@ struct election {
     uint32_t voters;    /* primaries with slots, the old one among them; half of them and one win */
     bool voters_known;  /* all slots have an owner that was heard */
     uint32_t in_reach;  /* of the other voters, those whose connections to it were captured */
+    uint32_t sound;     /* of the other voters, those against whom nothing was held */
     uint32_t reached;   /* voters who acknowledged its request */
     uint32_t granted;   /* votes */
     struct vote *votes; /* of each voter its last */
@@ -47,6 +49,9 @@ struct election {
 
 size_t model_election_count(const struct model *model);
 const struct election *model_election(const struct model *model, size_t index); /* by first sign */
+
+/* How many primaries own slots: those who vote. */
+uint32_t model_voters(const struct model *model);
 
 static inline uint32_t election_votes_needed(const struct election *election) {
     return election->voters / 2 + 1;

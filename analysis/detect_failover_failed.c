@@ -1,0 +1,340 @@
+/* detect_failover_failed.c - an election that nobody won, and a failed primary for which no replica
+ * even asked. Says why, as far as that shows. Protocol reference B.4. */
+#include "analysis/detector.h"
+#include "analysis/model_elections.h"
+
+#include <inttypes.h>
+
+enum { FAILURES_MAX = 64 /* followed in a run */ };
+
+/* Votes come at once or not at all. A replica asks within a second of FAIL, one more for each
+ * replica that is ahead of it, and half a one for each other primary that has failed. */
+static const nstime PATIENCE = 2 * NS_PER_SEC, TO_ASK = 3 * NS_PER_SEC,
+                    TO_ASK_BY_RANK = 1 * NS_PER_SEC;
+
+/* A primary that was marked failed. */
+struct failure {
+    uint32_t primary;
+    struct place place; /* of FAIL */
+    bool decided;       /* it came back, somebody asked, or it was found that nobody does */
+    bool nobody_asked;
+    nstime over; /* then: it came back, or its slots have another owner; TIME_NONE: not yet */
+    uint32_t voters;
+};
+
+struct failures {
+    struct failure list[FAILURES_MAX];
+    size_t count;
+};
+
+/* ---- elections that nobody won ---- */
+
+enum reason { UNKNOWN, NO_QUORUM, NO_ELIGIBLE_REPLICA, DATA_TOO_OLD, SPLIT_VOTE, STALE_EPOCH };
+
+static const struct {
+    const char *name, *what, *advice;
+} reasons[] = {
+    [UNKNOWN] = {"unknown",
+                 "Why the others did not vote for it does not show: servers mostly "
+                 "refuse in silence.",
+                 "look into the logs of the primaries for 'Failover auth denied'"},
+    [NO_QUORUM] = {"no-quorum",
+                   "Fewer primaries than are needed for a majority could be reached, so nobody "
+                   "could be elected.",
+                   "bring primaries back until most are there; if they are lost for good, promote "
+                   "the replica with CLUSTER FAILOVER TAKEOVER"},
+    [NO_ELIGIBLE_REPLICA] = {"no-eligible-replica", "It had no replica that could take over.",
+                             "bring the primary back; its slots have no other owner"},
+    [DATA_TOO_OLD] = {"data-too-old",
+                      "Its replica was behind when it failed: one that has not heard of its "
+                      "primary for too long does not ask (cluster-replica-validity-factor).",
+                      "bring the primary back if that can be done; CLUSTER FAILOVER TAKEOVER on "
+                      "the replica gives service again, with the old data"},
+    [SPLIT_VOTE] = {"split-vote",
+                    "Another candidate asked at the same time, and the votes were divided, or had "
+                    "been given already.",
+                    "wait: candidates try again after four times cluster-node-timeout"},
+    [STALE_EPOCH] = {"stale-epoch",
+                     "What it knew was old: others had a greater epoch, or know another owner of "
+                     "its slots.",
+                     "see whether it can reach the other nodes both ways; it learns the epoch from "
+                     "them and tries again"},
+};
+
+static bool seen(const struct place *place) {
+    return place->time != TIME_NONE;
+}
+
+/* The last time at which the candidate is known to have been a replica still. */
+static nstime replica_until(const struct model *model, const struct election *e) {
+    const struct node *node = model_node(model, e->candidate);
+    nstime until = node->replica ? node->last_heard : TIME_NONE;
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *other = model_election(model, i);
+        bool later = other != e && other->candidate == e->candidate && other->epoch > e->epoch;
+        if (later && seen(&other->promoted) && other->replica_until > until)
+            until = other->replica_until;
+        if (later && seen(&other->asked) && other->asked.time > until)
+            until = other->asked.time;
+    }
+    return until;
+}
+
+/* Another candidate in the same epoch, or for the same slots at the same time; NULL: none. */
+static const struct election *rival_of(const struct model *model, const struct election *e) {
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *other = model_election(model, i);
+        nstime apart = other->asked.time - e->asked.time;
+        if (other == e || other->candidate == e->candidate || !seen(&other->asked))
+            continue;
+        bool same_slots =
+            other->old_primary == e->old_primary && apart < PATIENCE && apart > -PATIENCE;
+        if (other->granted > 0 && (other->epoch == e->epoch || same_slots))
+            return other;
+    }
+    return NULL;
+}
+
+static uint32_t refusals(const struct election *e, uint64_t one, uint64_t other) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < e->vote_count; i++)
+        count += !e->votes[i].granted && (e->votes[i].reason == one || e->votes[i].reason == other);
+    return count;
+}
+
+/* Reasons in refusals, as Valkey numbers them. */
+enum { NACK_OLD_EPOCH = 2, NACK_VOTED = 3, NACK_STALE_CONFIG = 7 };
+
+static enum reason reason_of(const struct model *model, const struct election *e) {
+    uint32_t needed = election_votes_needed(e);
+    if (e->behind || seen(&e->stale) || refusals(e, NACK_OLD_EPOCH, NACK_STALE_CONFIG))
+        return STALE_EPOCH;
+    if (refusals(e, NACK_VOTED, NACK_VOTED) || rival_of(model, e))
+        return SPLIT_VOTE;
+    bool all_in_sight = e->voters_known && e->in_reach + 1 >= e->voters;
+    if (e->sound < needed || (all_in_sight && e->reached < needed && e->reached < e->sound))
+        return NO_QUORUM;
+    return UNKNOWN;
+}
+
+static void finish_finding(const struct detection *detection, struct finding *finding,
+                           enum reason reason, uint32_t votes, uint32_t voters) {
+    struct value *metrics = finding_metrics(finding);
+    value_number(metrics, "votes", votes);
+    value_number(metrics, "votes_needed", voters / 2 + 1);
+    value_text(metrics, "reason", reasons[reason].name);
+    finding_explain(finding, "%s", reasons[reason].what);
+    finding_advise(finding, "%s", reasons[reason].advice);
+    if (detection_missed_bytes(detection)) {
+        finding_doubt(finding, CONFIDENCE_POSSIBLE);
+        finding_caveat(finding, "the capture has holes: votes may have been missed");
+    }
+}
+
+static void tell_votes(const struct detection *detection, struct finding *finding,
+                       const struct election *e) {
+    char name[ENDPOINT_TEXT];
+    model_node_text(detection->model, e->candidate, name);
+    finding_evidence(finding, &e->asked, "%s asks for votes in epoch %" PRIu64, name, e->epoch);
+    for (uint32_t i = 0; i < e->vote_count; i++) {
+        const struct vote *vote = &e->votes[i];
+        model_node_text(detection->model, vote->voter, name);
+        if (vote->granted)
+            finding_evidence(finding, &vote->place, "%s gives its vote", name);
+        else
+            finding_evidence(finding, &vote->place, "%s refuses its vote, reason %" PRIu64, name,
+                             vote->reason);
+    }
+    finding_evidence(finding, &e->stale, "it is told that its slots are another's");
+}
+
+/* When something of the election was seen last. */
+static nstime last_of(const struct election *e) {
+    nstime last = seen(&e->stale) ? e->stale.time : e->asked.time;
+    for (uint32_t i = 0; i < e->vote_count; i++)
+        last = e->votes[i].place.time > last ? e->votes[i].place.time : last;
+    return last;
+}
+
+static void tell_election(const struct detection *detection, const struct election *e) {
+    const struct model *model = detection->model;
+    const struct election *rival = rival_of(model, e);
+    bool settled = rival && seen(&rival->promoted) && rival->old_primary == e->old_primary;
+    char candidate[ENDPOINT_TEXT], old[ENDPOINT_TEXT];
+    model_node_text(model, e->candidate, candidate);
+    model_node_text(model, e->old_primary, old);
+    struct finding *finding =
+        finding_new("failover-failed", settled ? SEVERITY_NOTICE : SEVERITY_WARNING, e->asked.time);
+    finding_title(finding,
+                  "%s asked for votes to take over from %s and was not elected: %" PRIu32
+                  " of the %" PRIu32 " votes needed",
+                  candidate, old, e->granted, election_votes_needed(e));
+    finding_node(finding, model_node(model, e->candidate)->id);
+    finding_node(finding, model_node(model, e->old_primary)->id);
+    finding_slots(finding, e->slots);
+    value_node(finding_metrics(finding), "candidate", model_node(model, e->candidate)->id);
+    value_number(finding_metrics(finding), "epoch", e->epoch);
+    enum reason reason = reason_of(model, e);
+    finish_finding(detection, finding, reason, e->granted, e->voters);
+    tell_votes(detection, finding, e);
+    if (e->in_reach + 1 < e->voters)
+        finding_caveat(finding,
+                       "the capture has the candidate's connections to %" PRIu32 " of the %" PRIu32
+                       " other primaries: votes elsewhere were not seen",
+                       e->in_reach, e->voters - 1);
+    finding_ends(finding, last_of(e), reasons[reason].name);
+    detection_report(detection, finding);
+}
+
+/* ---- failures after which nobody asked ---- */
+
+static bool has_slots(const struct node *node) {
+    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
+        if (node->slots[i])
+            return true;
+    return false;
+}
+
+static void on_failed(const struct detection *detection, struct failures *failures,
+                      const char *about, const struct event *event) {
+    uint32_t index = about ? model_index_of(detection->model, about) : NODE_NONE;
+    if (index == NODE_NONE || !has_slots(model_node(detection->model, index)))
+        return;
+    for (size_t i = 0; i < failures->count; i++)
+        if (failures->list[i].primary == index && !failures->list[i].decided)
+            return;
+    if (failures->count < FAILURES_MAX)
+        failures->list[failures->count++] =
+            (struct failure){.primary = index, .place = place_of(event), .over = TIME_NONE};
+}
+
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    const char *about =
+        event->type == EV_node_failed ? event->node_failed.about : event->fail_announced.about;
+    on_failed(detection, state, about, event);
+}
+
+static bool is_replica_of(const struct model *model, uint32_t index, uint32_t primary) {
+    const struct node *node = model_node(model, index);
+    return node->replica && node->primary == primary;
+}
+
+static bool somebody_asked(const struct model *model, const struct failure *failure) {
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *e = model_election(model, i);
+        nstime last = seen(&e->promoted) ? e->promoted.time : e->asked.time;
+        if (e->old_primary == failure->primary && last >= failure->place.time)
+            return true;
+    }
+    return false;
+}
+
+static nstime time_to_ask(const struct model *model, const struct failure *failure) {
+    nstime time = TO_ASK;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        const struct alarm *alarm = model_alarm(model, i);
+        bool failed = alarm && alarm->failed.node != NODE_NONE && !model_node(model, i)->replica;
+        time += is_replica_of(model, i, failure->primary) ? TO_ASK_BY_RANK : 0;
+        time += failed ? TO_ASK_BY_RANK / 2 : 0;
+    }
+    return time;
+}
+
+/* Nothing is held against it any more, or somebody asked, or has its slots. */
+static bool is_over(const struct model *model, const struct failure *failure) {
+    const struct node *primary = model_node(model, failure->primary);
+    return somebody_asked(model, failure) || !has_slots(primary) ||
+           !model_alarm(model, failure->primary);
+}
+
+static void look(const struct model *model, struct failure *failure, nstime now) {
+    bool over = is_over(model, failure);
+    if (over && failure->nobody_asked && failure->over == TIME_NONE)
+        failure->over = now;
+    failure->decided |= over;
+    if (failure->decided || now - failure->place.time < time_to_ask(model, failure))
+        return;
+    failure->decided = failure->nobody_asked = true;
+    failure->voters = model_voters(model);
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct failures *failures = state;
+    for (size_t i = 0; i < failures->count; i++)
+        if (failures->list[i].over == TIME_NONE)
+            look(detection->model, &failures->list[i], now);
+}
+
+/* Of its replicas the one with the most data that has spoken since; NODE_NONE: none has. Tells
+ * whether any may take over. */
+static uint32_t best_replica(const struct model *model, const struct failure *failure,
+                             bool *ret_may) {
+    uint32_t best = NODE_NONE;
+    *ret_may = false;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        const struct node *node = model_node(model, i);
+        if (!is_replica_of(model, i, failure->primary) ||
+            node->last_heard < failure->place.time + TO_ASK)
+            continue;
+        *ret_may |= !(node->flags & NODE_NOFAILOVER);
+        if (best == NODE_NONE || node->repl_offset > model_node(model, best)->repl_offset)
+            best = i;
+    }
+    return best;
+}
+
+static void tell_failure(const struct detection *detection, const struct failure *failure) {
+    const struct model *model = detection->model;
+    const struct node *primary = model_node(model, failure->primary);
+    bool may;
+    uint32_t best = best_replica(model, failure, &may);
+    bool behind = may && model_node(model, best)->repl_offset < primary->repl_offset;
+    enum reason reason = !may ? NO_ELIGIBLE_REPLICA : behind ? DATA_TOO_OLD : UNKNOWN;
+    char name[ENDPOINT_TEXT], replica[ENDPOINT_TEXT];
+    model_node_text(model, failure->primary, name);
+    model_node_text(model, best, replica);
+    struct finding *finding = finding_new("failover-failed", SEVERITY_WARNING, failure->place.time);
+    finding_title(finding, "%s failed, and no replica asked to take over", name);
+    finding_node(finding, primary->id);
+    finding_slots(finding, primary->slots);
+    if (best != NODE_NONE) {
+        finding_node(finding, model_node(model, best)->id);
+        value_node(finding_metrics(finding), "candidate", model_node(model, best)->id);
+    }
+    if (best != NODE_NONE && !may)
+        finding_explain(finding, "%s is configured never to (cluster-replica-no-failover).",
+                        replica);
+    if (behind)
+        finding_explain(finding, "%s had %" PRIu64 " bytes less than its primary.", replica,
+                        primary->repl_offset - model_node(model, best)->repl_offset);
+    finish_finding(detection, finding, reason, 0, failure->voters);
+    finding_caveat(finding, "no election began, so there is no epoch of one");
+    finding_doubt(finding, best == NODE_NONE || !may ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY);
+    finding_evidence(finding, &failure->place, "it is held for failed (FAIL)");
+    finding_ends(finding, failure->over, reasons[reason].name);
+    detection_report(detection, finding);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    const struct failures *failures = state;
+    const struct model *model = detection->model;
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *e = model_election(model, i);
+        bool lost = seen(&e->asked) && !seen(&e->promoted) && e->old_primary != NODE_NONE;
+        if (lost && replica_until(model, e) >= e->asked.time + PATIENCE)
+            tell_election(detection, e);
+    }
+    for (size_t i = 0; i < failures->count; i++)
+        if (failures->list[i].nobody_asked)
+            tell_failure(detection, &failures->list[i]);
+}
+
+const struct detector detect_failover_failed = {
+    .name = "failover-failed",
+    .help = "an election that nobody won, or a failed primary for which no replica asked",
+    .wants = EVENT_BIT(node_failed) | EVENT_BIT(fail_announced),
+    .state = sizeof(struct failures),
+    .event = on_event,
+    .tick = on_tick,
+    .finish = finish,
+};

@@ -1,0 +1,149 @@
+"""failover-failed: elections that nobody won, and failed primaries for which nobody asked."""
+
+import pytest
+
+from lib import captures, findings, scene, wire
+
+NOFAILOVER = 0x0200
+
+
+def failing(primaries=3, replicas=1):
+    """p1 is gone, and held for failed."""
+    play = scene.Scene(primaries=primaries, replicas=replicas)
+    play.run(3)
+    play.dead("p1")
+    play.run(6)
+    return play
+
+
+def only(store, play):
+    return findings.only(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_fires_without_a_majority(store):
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1", "p2")
+    play.run(6)
+    play.elect("r1", win=False)
+    play.run(4)
+    found = only(store, play)
+    assert found.metrics == {"candidate": play.nodes["r1"].id, "epoch": 4, "votes": 1,
+                             "votes_needed": 2, "reason": "no-quorum"}
+    assert found.nodes == [play.nodes["r1"].id, play.nodes["p1"].id]
+    assert found.severity == "warning"
+
+
+def test_fires_each_time_it_is_tried(store):
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1", "p2")
+    play.run(6)
+    for _ in range(3):
+        play.elect("r1", win=False)
+        play.run(4)
+    found = findings.all_of(findings.of(store(play.pcap())), "failover-failed")
+    assert [f.metrics["epoch"] for f in found] == [4, 5, 6]
+
+
+def test_fires_on_a_split_vote(store):
+    """r1 and r4 are replicas of p1, and ask in the same epoch."""
+    play = failing(replicas=2)
+    play.elect("r1", voters=["p2"], win=False)
+    play.epoch -= 1
+    play.elect("r4", voters=["p3"], win=False)
+    play.run(4)
+    found = findings.all_of(findings.of(store(play.pcap())), "failover-failed")
+    assert [(f.metrics["reason"], f.metrics["votes"]) for f in found] == [("split-vote", 1)] * 2
+
+
+def test_fires_on_an_old_epoch(store):
+    play = failing()
+    play.elect("r1", voters=[], win=False)
+    update = wire.update(play.nodes["p2"], play.nodes["p3"], 9, [(0, 5460)])
+    play.tell("p2", update, to="r1")
+    play.run(4)
+    assert only(store, play).metrics["reason"] == "stale-epoch"
+
+
+def test_fires_with_the_reason_that_is_given(store):
+    """Valkey's refusals: 3, it has voted already."""
+    play = failing()
+    play.elect("r1", voters=[], win=False)
+    play.tell("p2", wire.auth_nack(play.nodes["p2"], play.epoch, 3), to="r1")
+    play.run(4)
+    found = only(store, play)
+    assert found.metrics["reason"] == "split-vote"
+    assert any("refuses its vote, reason 3" in e["note"] for e in found.evidence)
+
+
+def test_fires_where_nothing_shows_why(store):
+    play = failing()
+    play.elect("r1", voters=["p2"], win=False)
+    play.run(4)
+    assert only(store, play).metrics["reason"] == "unknown"
+
+
+def test_fires_when_there_is_no_replica(store):
+    play = failing(replicas=0)
+    play.run(6)
+    found = only(store, play)
+    assert found.metrics == {"votes": 0, "votes_needed": 2, "reason": "no-eligible-replica"}
+    assert found.subjects["slots"] == "0-5460"
+
+
+def test_fires_when_the_replica_may_not(store):
+    play = scene.Scene()
+    play.set("r1", flags=wire.MYSELF | wire.REPLICA | NOFAILOVER)
+    play.run(3)
+    play.dead("p1")
+    play.run(12)
+    found = only(store, play)
+    assert found.metrics["reason"] == "no-eligible-replica"
+    assert found.metrics["candidate"] == play.nodes["r1"].id
+    assert "replica-no-failover" in found.explanation
+
+
+def test_fires_when_the_data_are_too_old(store):
+    play = scene.Scene()
+    play.set("p1", offset=900_000)
+    play.set("r1", offset=1000)
+    play.run(3)
+    play.dead("p1")
+    play.run(12)
+    found = only(store, play)
+    assert found.metrics["reason"] == "data-too-old"
+    assert "899000 bytes" in found.explanation
+
+
+def test_near_miss_an_election_that_is_won(store):
+    play = failing()
+    play.elect("r1")
+    play.run(6)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_near_miss_the_capture_ends_before_it_is_decided(store):
+    play = failing()
+    play.elect("r1", voters=["p2"], win=False)
+    play.run(1)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_near_miss_a_primary_that_comes_back_at_once(store):
+    play = scene.Scene(replicas=0, nt=1.0)
+    play.run(3)
+    play.dead("p1")
+    play.run(2.5)
+    play.back("p1")
+    play.run(0.8)
+    for views in play.views.values():
+        views.pop("p1", None)
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+@pytest.mark.parametrize("take", captures.TAKES, ids=[t.name for t in captures.TAKES])
+def test_near_miss_real_runs(take):
+    """All elections of these runs were won."""
+    findings.none(findings.of(take.path), "failover-failed")
