@@ -6,25 +6,29 @@
 
 #include <inttypes.h>
 
-enum kind { KIND_UNKNOWN, KIND_AUTOMATIC, KIND_MANUAL, KIND_FORCED, KIND_TAKEOVER };
+enum kind { KIND_UNKNOWN, KIND_BY_HAND, KIND_AUTOMATIC, KIND_MANUAL, KIND_FORCED, KIND_TAKEOVER };
 
 /* What each kind is called, and what is said of it. */
 static const struct {
-    const char *name, *how, *what;
+    const char *name, *verdict, *how, *what;
 } kinds[] = {
-    [KIND_UNKNOWN] = {NULL, "", "How that came about was not seen."},
-    [KIND_AUTOMATIC] = {"automatic", ", which was held for failed",
+    [KIND_UNKNOWN] = {NULL, "unknown", "", "How that came about was not seen."},
+    [KIND_BY_HAND] =
+        {NULL, "administrative", ": somebody asked for it",
+         "Somebody asked for it (CLUSTER FAILOVER, perhaps with FORCE): it was elected "
+         "although nothing was held against the old primary."},
+    [KIND_AUTOMATIC] = {"automatic", "primary-failed", ", which was held for failed",
                         "The others held the old primary for failed, so its replica asked for "
                         "votes and was elected."},
     [KIND_MANUAL] =
-        {"manual", ": a manual failover",
+        {"manual", "administrative", ": a manual failover",
          "Somebody asked for it (CLUSTER FAILOVER): the old primary paused writes until "
          "its replica had them all, then the replica was elected."},
-    [KIND_FORCED] = {"forced", ": a forced failover",
+    [KIND_FORCED] = {"forced", "administrative", ": a forced failover",
                      "Somebody forced it (CLUSTER FAILOVER FORCE): the replica was elected without "
                      "waiting for the old primary. Writes that the old primary had acknowledged "
                      "but not yet sent to the replica are lost."},
-    [KIND_TAKEOVER] = {"takeover", " without asking for votes",
+    [KIND_TAKEOVER] = {"takeover", "administrative", " without asking for votes",
                        "Somebody told the replica to (CLUSTER FAILOVER TAKEOVER): it raised the "
                        "epoch by itself and claimed the slots. No majority agreed, and the old "
                        "primary was not waited for: what it had acknowledged but not yet sent to "
@@ -49,7 +53,7 @@ static enum kind kind_of(const struct detection *detection, const struct electio
     if (seen(&e->handover) || (e->forced && e->paused.time != TIME_NONE))
         return KIND_MANUAL;
     if (e->forced)
-        return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_UNKNOWN;
+        return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_BY_HAND;
     if (seen(&e->asked) || (e->granted > 0 && was_failed(e)))
         return KIND_AUTOMATIC;
     bool unasked = e->prompt && e->granted == 0 && !detection_missed_bytes(detection);
@@ -139,18 +143,18 @@ static void doubt(const struct detection *detection, struct finding *finding,
         finding_doubt(finding, CONFIDENCE_LIKELY);
         finding_caveat(finding,
                        "votes seen: %" PRIu32 " of the %" PRIu32 " needed; the capture has the "
-                       "connections between the winner and %" PRIu32 " other primaries",
-                       e->granted, needed, e->in_reach);
+                       "winner's connections to %" PRIu32 " of the %" PRIu32 " other primaries",
+                       e->granted, needed, e->in_reach, e->voters ? e->voters - 1 : 0);
     }
     if (!e->voters_known)
         finding_caveat(finding, "not every primary was heard, so votes_needed may be too low");
-    if (kind == KIND_UNKNOWN && e->forced)
+    if (kind == KIND_BY_HAND)
         finding_caveat(finding, "manual or forced: the connection on which the old primary would "
                                 "be asked to hand over was not seen (whole)");
     else if (kind == KIND_UNKNOWN)
         finding_caveat(finding, "no request for votes was seen, and if there was one it may have "
                                 "passed where this capture does not look");
-    if (kind == KIND_UNKNOWN)
+    if (!kinds[kind].name)
         finding_doubt(finding, CONFIDENCE_LIKELY);
     if (!e->prompt && !seen(&e->asked)) {
         char ago[DURATION_TEXT];
@@ -232,7 +236,7 @@ static void tell(const struct detection *detection, const struct election *e) {
     tell_chronology(detection, finding, e);
     doubt(detection, finding, e, kind);
     advise(finding, kind);
-    finding_ends(finding, e->promoted.time, kinds[kind].name ? kinds[kind].name : "unknown");
+    finding_ends(finding, e->promoted.time, kinds[kind].verdict);
     detection_report(detection, finding);
 }
 

@@ -243,10 +243,12 @@ static void learn_slots(struct model *model, struct node_private *node,
     bool same = memcmp(node->slots, message->slots, BUS_SLOT_BYTES) == 0;
     if (LIKELY(same && was_replica == is_replica))
         return;
-    if (node->node.heard)
-        conclude_slots(model, &node->node, was_replica ? NULL : node->slots,
-                       is_replica ? NULL : message->slots, message->config_epoch);
+    uint8_t before[BUS_SLOT_BYTES];
+    memcpy(before, node->slots, BUS_SLOT_BYTES);
     memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
+    if (node->node.heard)
+        conclude_slots(model, &node->node, was_replica ? NULL : before,
+                       is_replica ? NULL : node->slots, message->config_epoch);
 }
 
 static void learn_state(struct model *model, struct node *node, uint8_t state) {
