@@ -49,10 +49,19 @@ static bool was_failed(const struct election *e) {
     return e->alarmed && e->alarm.failed.node != NODE_NONE;
 }
 
+/* Newer Valkey sets FORCEACK in ordinary elections as well, when all know that the primary has
+ * failed: what follows FAIL within this time was asked for by nobody. */
+static const nstime AFTER_FAIL = 2 * NS_PER_SEC;
+
+static bool follows_failure(const struct election *e) {
+    return was_failed(e) && seen(&e->asked) &&
+           e->asked.time - e->alarm.failed.place.time <= AFTER_FAIL;
+}
+
 static enum kind kind_of(const struct detection *detection, const struct election *e) {
     if (seen(&e->handover) || (e->forced && e->paused.time != TIME_NONE))
         return KIND_MANUAL;
-    if (e->forced)
+    if (e->forced && !follows_failure(e))
         return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_BY_HAND;
     if (seen(&e->asked) || (e->granted > 0 && was_failed(e)))
         return KIND_AUTOMATIC;

@@ -19,6 +19,11 @@ struct failure {
     bool decided;       /* it came back, somebody asked, or it was found that nobody does */
     bool nobody_asked;
     nstime over; /* then: it came back, or its slots have another owner; TIME_NONE: not yet */
+    bool looked; /* for its replicas, soon after FAIL */
+    uint32_t replicas;
+    uint32_t best;   /* of its replicas that spoke then, the one with most data; NODE_NONE: none */
+    bool may;        /* one of them may take over */
+    uint64_t behind; /* bytes that the best one had less than its primary */
     uint32_t voters;
 };
 
@@ -204,8 +209,8 @@ static void on_failed(const struct detection *detection, struct failures *failur
         if (failures->list[i].primary == index && !failures->list[i].decided)
             return;
     if (failures->count < FAILURES_MAX)
-        failures->list[failures->count++] =
-            (struct failure){.primary = index, .place = place_of(event), .over = TIME_NONE};
+        failures->list[failures->count++] = (struct failure){
+            .primary = index, .place = place_of(event), .over = TIME_NONE, .best = NODE_NONE};
 }
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
@@ -247,11 +252,35 @@ static bool is_over(const struct model *model, const struct failure *failure) {
            !model_alarm(model, failure->primary);
 }
 
+static void find_replica(const struct model *model, struct failure *failure) {
+    const struct node *primary = model_node(model, failure->primary), *best = NULL;
+    failure->best = NODE_NONE;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        const struct node *node = model_node(model, i);
+        if (!is_replica_of(model, i, failure->primary))
+            continue;
+        failure->replicas++;
+        if (node->last_heard <= failure->place.time)
+            continue;
+        failure->may |= !(node->flags & NODE_NOFAILOVER);
+        if (best && best->repl_offset >= node->repl_offset)
+            continue;
+        best = node;
+        failure->best = i;
+    }
+    if (best && best->repl_offset < primary->repl_offset)
+        failure->behind = primary->repl_offset - best->repl_offset;
+}
+
 static void look(const struct model *model, struct failure *failure, nstime now) {
     bool over = is_over(model, failure);
     if (over && failure->nobody_asked && failure->over == TIME_NONE)
         failure->over = now;
     failure->decided |= over;
+    if (!failure->looked && now - failure->place.time >= TO_ASK / 2) {
+        failure->looked = true;
+        find_replica(model, failure);
+    }
     if (failure->decided || now - failure->place.time < time_to_ask(model, failure))
         return;
     failure->decided = failure->nobody_asked = true;
@@ -265,31 +294,13 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
             look(detection->model, &failures->list[i], now);
 }
 
-/* Of its replicas the one with the most data that has spoken since; NODE_NONE: none has. Tells
- * whether any may take over. */
-static uint32_t best_replica(const struct model *model, const struct failure *failure,
-                             bool *ret_may) {
-    uint32_t best = NODE_NONE;
-    *ret_may = false;
-    for (uint32_t i = 0; i < model_node_count(model); i++) {
-        const struct node *node = model_node(model, i);
-        if (!is_replica_of(model, i, failure->primary) ||
-            node->last_heard < failure->place.time + TO_ASK)
-            continue;
-        *ret_may |= !(node->flags & NODE_NOFAILOVER);
-        if (best == NODE_NONE || node->repl_offset > model_node(model, best)->repl_offset)
-            best = i;
-    }
-    return best;
-}
-
 static void tell_failure(const struct detection *detection, const struct failure *failure) {
     const struct model *model = detection->model;
     const struct node *primary = model_node(model, failure->primary);
-    bool may;
-    uint32_t best = best_replica(model, failure, &may);
-    bool behind = may && model_node(model, best)->repl_offset < primary->repl_offset;
-    enum reason reason = !may ? NO_ELIGIBLE_REPLICA : behind ? DATA_TOO_OLD : UNKNOWN;
+    uint32_t best = failure->best;
+    enum reason reason = !failure->may     ? NO_ELIGIBLE_REPLICA
+                         : failure->behind ? DATA_TOO_OLD
+                                           : UNKNOWN;
     char name[ENDPOINT_TEXT], replica[ENDPOINT_TEXT];
     model_node_text(model, failure->primary, name);
     model_node_text(model, best, replica);
@@ -301,15 +312,17 @@ static void tell_failure(const struct detection *detection, const struct failure
         finding_node(finding, model_node(model, best)->id);
         value_node(finding_metrics(finding), "candidate", model_node(model, best)->id);
     }
-    if (best != NODE_NONE && !may)
+    if (best != NODE_NONE && !failure->may)
         finding_explain(finding, "%s is configured never to (cluster-replica-no-failover).",
                         replica);
-    if (behind)
+    if (best == NODE_NONE && failure->replicas)
+        finding_explain(finding, "Its replicas were silent, too.");
+    if (failure->may && failure->behind)
         finding_explain(finding, "%s had %" PRIu64 " bytes less than its primary.", replica,
-                        primary->repl_offset - model_node(model, best)->repl_offset);
+                        failure->behind);
     finish_finding(detection, finding, reason, 0, failure->voters);
     finding_caveat(finding, "no election began, so there is no epoch of one");
-    finding_doubt(finding, best == NODE_NONE || !may ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY);
+    finding_doubt(finding, !failure->may ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY);
     finding_evidence(finding, &failure->place, "it is held for failed (FAIL)");
     finding_ends(finding, failure->over, reasons[reason].name);
     detection_report(detection, finding);

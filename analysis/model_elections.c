@@ -282,10 +282,27 @@ static bool is_prompt(const struct event *event, const struct ev_bus_message *me
            !message->after_gap && flow->sides[event->direction].stats.gaps == 0;
 }
 
+/* A takeover raises the epoch. What does not was said before its sender became a replica, and came
+ * later: a process that was stopped has much of that in its buffers. */
+static bool is_old_news(const struct model *model, uint32_t had, uint64_t epoch) {
+    const struct node *old = had == NODE_NONE ? NULL : &model->nodes[had]->node;
+    return old && old->heard && epoch <= old->config_epoch;
+}
+
+static void keep_served(const struct model *model, struct election *election) {
+    uint32_t index = election->old_primary;
+    const struct node *old = index == NODE_NONE ? NULL : &model->nodes[index]->node;
+    const struct server *server =
+        old && old->addr_known ? model_server_at(model, &old->addr) : NULL;
+    if (server)
+        memcpy(election->served_last, server->served, sizeof server->served);
+}
+
 void model_election_won(struct model *model, uint32_t winner, uint32_t had, nstime before,
                         const struct ev_bus_message *message) {
     struct election *election = find(model, winner, message->config_epoch);
-    if (!election && !has_slots(message->slots)) /* CLUSTER RESET */
+    if (!election && (!has_slots(message->slots) /* CLUSTER RESET */ ||
+                      is_old_news(model, had, message->config_epoch)))
         return;
     if (!election)
         election = add(model, winner, had, message->config_epoch);
@@ -295,19 +312,11 @@ void model_election_won(struct model *model, uint32_t winner, uint32_t had, nsti
     election->replica_until = before;
     election->prompt = is_prompt(model->cause, message, before);
     memcpy(election->slots, message->slots, BUS_SLOT_BYTES);
+    keep_served(model, election);
     model->elections_unserved++;
 }
 
 /* ---- who is served again ---- */
-
-static struct stamp last_served(const struct model *model, uint32_t node,
-                                const struct client *client) {
-    const struct node *old = node == NODE_NONE ? NULL : &model->nodes[node]->node;
-    const struct server *server =
-        old && old->addr_known ? model_server_at(model, &old->addr) : NULL;
-    const struct served *served = server ? &server->served[client->number % SERVED] : NULL;
-    return served && served->client == client ? served->at : (struct stamp){.time = TIME_NONE};
-}
 
 void model_election_served(struct model *model, const struct client_conn *conn,
                            const struct event *event) {
@@ -324,7 +333,9 @@ void model_election_served(struct model *model, const struct client_conn *conn,
             continue;
         }
         election->served = place_of(event);
-        election->served_before = last_served(model, election->old_primary, conn->client);
+        const struct served *last = &election->served_last[conn->client->number % SERVED];
+        if (last->client == conn->client)
+            election->served_before = last->at;
     }
     model->elections_unserved = left;
 }

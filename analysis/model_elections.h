@@ -7,6 +7,7 @@
 #define BUSTAP_ANALYSIS_MODEL_ELECTIONS_H
 
 #include "analysis/model_alarms.h"
+#include "analysis/model_clients.h"
 
 struct vote {
     uint32_t voter;
@@ -43,7 +44,8 @@ struct election {
     struct stamp last_sign; /* the old primary's last message to reach the candidate, or anyone */
     bool alarmed;           /* something was held against the old primary */
     struct alarm alarm;     /* what, when the candidate asked or won */
-    struct place served;    /* the winner's first good reply; TIME_NONE: none seen */
+    struct served served_last[SERVED]; /* by the old primary, when it was followed */
+    struct place served;               /* the winner's first good reply; TIME_NONE: none seen */
     struct stamp served_before; /* the old primary's last good reply to that client; likewise */
 };
 

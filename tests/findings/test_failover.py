@@ -91,6 +91,45 @@ def test_fires_on_an_automatic_failover_with_its_chronology(store):
     assert places == sorted(places)
 
 
+def test_fires_as_automatic_when_valkey_forces_the_vote_of_a_failure(store):
+    """Valkey 9.1 sets FORCEACK when all know that the primary has failed, and asks at once."""
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1")
+    play.run(4)
+    play.elect("r1", mflags=FORCEACK)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert (found.metrics["kind"], found.verdict) == ("automatic", "primary-failed")
+
+
+def test_fires_as_forced_when_somebody_forces_it_later(store):
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1")
+    play.run(9)
+    play.elect("r1", mflags=FORCEACK)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert (found.metrics["kind"], found.severity) == ("forced", "warning")
+
+
+def test_near_miss_an_old_header_of_a_primary_that_has_become_a_replica(store):
+    """A stopped process has old messages in its buffers; they come when it is a replica already."""
+    play = scene.Scene()
+    play.run(3)
+    old = wire.pong(play.nodes["p1"])
+    play.stall("p1")
+    play.run(6)
+    play.elect("r1")
+    play.wake("p1")
+    play.demote("p1", "r1")
+    play.tell("p1", old, to="p2")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert found.metrics["new_primary"] == play.nodes["r1"].id
+
+
 def handed_over(play):
     """A manual failover of r1, as B.5 of the reference has it."""
     play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")

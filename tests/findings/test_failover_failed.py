@@ -92,6 +92,19 @@ def test_fires_when_there_is_no_replica(store):
     assert found.subjects["slots"] == "0-5460"
 
 
+def test_fires_when_the_replica_died_too(store):
+    """It may come back later: that does not make it one that could have asked."""
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1", "r1")
+    play.run(7)
+    play.back("r1")
+    play.run(6)
+    found = only(store, play)
+    assert found.metrics["reason"] == "no-eligible-replica"
+    assert "Its replicas were silent, too." in found.explanation
+
+
 def test_fires_when_the_replica_may_not(store):
     play = scene.Scene()
     play.set("r1", flags=wire.MYSELF | wire.REPLICA | NOFAILOVER)
