@@ -15,10 +15,12 @@ enum { NODES_SHOWN = 8, CLIENTS_TOLD = 16 };
 
 /* Without a word for this long a node is no witness any more; answers this far apart are of two
  * outages; nodes that are well again within this time of each other were so together. */
-static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC;
+static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC,
+                    BLIP = 20 * NS_PER_MS;
 
 struct witness {
     bool well;         /* it has said that the cluster is ok, in this life */
+    nstime changed;    /* when it last changed its mind; what is told later of before is no news */
     bool starting;     /* its port refused connections: a new life has begun, or will */
     bool down;         /* it says that the cluster is down, and was well before */
     bool told;         /* it is one of those who said or answered so in this outage */
@@ -125,17 +127,35 @@ static void says_down(const struct detection *detection, struct downs *downs,
     recount(detection, downs, event->time);
 }
 
+static bool anyone_told(const struct downs *downs) {
+    for (size_t i = 0; i < downs->room; i++)
+        if (downs->witnesses[i].told)
+            return true;
+    return false;
+}
+
+/* An old message that comes after newer ones, over another connection or behind a hole, looks like
+ * a change of mind that is taken back at once. It never was. */
+static bool was_blip(struct downs *downs, struct witness *witness, nstime now) {
+    if (witness->answered || now - witness->said.time >= BLIP)
+        return false;
+    witness->down = witness->told = false;
+    downs->outage.on = downs->outage.replies > 0 || anyone_told(downs);
+    return true;
+}
+
 static void on_state(const struct detection *detection, struct downs *downs, const char *id,
                      bool ok, const struct event *event) {
     uint32_t index = model_index_of(detection->model, id);
     struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
-    if (!witness)
+    if (!witness || event->time < witness->changed)
         return;
+    witness->changed = event->time;
     if (!ok && witness->well && !witness->starting) {
         says_down(detection, downs, witness, event);
         return;
     }
-    bool over = ok && witness->down && downs->outage.on;
+    bool over = ok && witness->down && downs->outage.on && !was_blip(downs, witness, event->time);
     witness->down = false;
     witness->well |= ok;
     witness->starting &= !ok;
@@ -162,13 +182,16 @@ static void refused(const struct detection *detection, struct downs *downs,
 
 /* ---- answers ---- */
 
+/* Who has this address; if several had it, the one that spoke last. */
 static uint32_t node_at(const struct model *model, const struct endpoint *addr) {
-    for (size_t i = model_node_count(model); i-- > 0;) {
+    uint32_t found = NODE_NONE;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
         const struct node *node = model_node(model, i);
-        if (node->addr_known && endpoint_equal(&node->addr, addr))
-            return (uint32_t)i;
+        if (node->addr_known && endpoint_equal(&node->addr, addr) &&
+            (found == NODE_NONE || node->last_heard > model_node(model, found)->last_heard))
+            found = i;
     }
-    return NODE_NONE;
+    return found;
 }
 
 static bool has_served(const struct model *model, const struct endpoint *addr) {
@@ -226,7 +249,7 @@ static nstime most_for(const struct outage *outage, nstime now) {
 }
 
 static void title(const struct detection *detection, struct finding *finding,
-                  const struct outage *outage, uint32_t last_node, nstime over) {
+                  const struct outage *outage, uint32_t told, uint32_t last_node, nstime over) {
     char longest[DURATION_TEXT], most[DURATION_TEXT], name[ENDPOINT_TEXT], requests[64] = "";
     nstime length = over - outage->start, by_most = most_for(outage, over);
     finding_duration(length, longest);
@@ -235,7 +258,7 @@ static void title(const struct detection *detection, struct finding *finding,
         (void)snprintf(requests, sizeof requests, "; %" PRIu64 " request%s answered CLUSTERDOWN",
                        outage->replies, outage->replies == 1 ? " was" : "s were");
     model_node_text(detection->model, last_node, name);
-    if (by_most == 0)
+    if (by_most == 0 || told == 1)
         finding_title(finding, "%s held the cluster for down for %s%s", name, longest, requests);
     else if (length - by_most < LAG)
         finding_title(finding, "The cluster was down for %s%s", most, requests);
@@ -277,6 +300,13 @@ static void advise(struct finding *finding, const struct outage *outage, bool ov
         finding_advise(finding, "bring the failed primary back, or a replica of it to power "
                                 "(CLUSTER FAILOVER TAKEOVER if no majority is left); do not reset "
                                 "or forget it while it has the only copy");
+}
+
+static uint32_t count_told(const struct downs *downs) {
+    uint32_t told = 0;
+    for (size_t i = 0; i < downs->room; i++)
+        told += downs->witnesses[i].told;
+    return told;
 }
 
 /* The node that said so first of those that said so at this time or later, but were not told. */
@@ -324,7 +354,7 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
         finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
     for (size_t i = 0; i < outage->client_count; i++)
         finding_client(finding, &outage->clients[i]);
-    title(detection, finding, outage, last, over);
+    title(detection, finding, outage, count_told(downs), last, over);
     explain(detection, finding, outage);
     advise(finding, outage, end != TIME_NONE);
     value_number(finding_metrics(finding), "replies", outage->replies);

@@ -10,7 +10,7 @@ enum { FAILURES_MAX = 64 /* followed in a run */ };
 /* Votes come at once or not at all. A replica asks within a second of FAIL, one more for each
  * replica that is ahead of it, and half a one for each other primary that has failed. */
 static const nstime PATIENCE = 2 * NS_PER_SEC, TO_ASK = 3 * NS_PER_SEC,
-                    TO_ASK_BY_RANK = 1 * NS_PER_SEC;
+                    TO_ASK_BY_RANK = 1 * NS_PER_SEC, VOTED_LATELY = 10 * NS_PER_SEC;
 
 /* A primary that was marked failed. */
 struct failure {
@@ -56,8 +56,9 @@ static const struct {
                       "bring the primary back if that can be done; CLUSTER FAILOVER TAKEOVER on "
                       "the replica gives service again, with the old data"},
     [SPLIT_VOTE] = {"split-vote",
-                    "Another candidate asked at the same time, and the votes were divided, or had "
-                    "been given already.",
+                    "Another candidate had asked as well, and the votes were divided, or had been "
+                    "given already: for twice cluster-node-timeout nobody votes for the same "
+                    "slots again.",
                     "wait: candidates try again after four times cluster-node-timeout"},
     [STALE_EPOCH] = {"stale-epoch",
                      "What it knew was old: others had a greater epoch, or know another owner of "
@@ -85,16 +86,24 @@ static nstime replica_until(const struct model *model, const struct election *e)
     return until;
 }
 
-/* Another candidate in the same epoch, or for the same slots at the same time; NULL: none. */
+static bool share_slots(const struct election *a, const struct election *b) {
+    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
+        if (a->slots[i] & b->slots[i])
+            return true;
+    return false;
+}
+
+/* Another candidate that got votes in the same epoch, or for the same slots at the time or shortly
+ * before: for a while nobody votes for them again. NULL: none. */
 static const struct election *rival_of(const struct model *model, const struct election *e) {
     for (size_t i = 0; i < model_election_count(model); i++) {
         const struct election *other = model_election(model, i);
-        nstime apart = other->asked.time - e->asked.time;
-        if (other == e || other->candidate == e->candidate || !seen(&other->asked))
+        bool asked_well = seen(&other->asked) && (other->granted > 0 || seen(&other->promoted));
+        if (other->candidate == e->candidate || !asked_well)
             continue;
-        bool same_slots =
-            other->old_primary == e->old_primary && apart < PATIENCE && apart > -PATIENCE;
-        if (other->granted > 0 && (other->epoch == e->epoch || same_slots))
+        nstime before = e->asked.time - other->asked.time;
+        bool lately = before > -PATIENCE && before < VOTED_LATELY;
+        if (other->epoch == e->epoch || (lately && share_slots(e, other)))
             return other;
     }
     return NULL;
@@ -164,7 +173,7 @@ static nstime last_of(const struct election *e) {
 static void tell_election(const struct detection *detection, const struct election *e) {
     const struct model *model = detection->model;
     const struct election *rival = rival_of(model, e);
-    bool settled = rival && seen(&rival->promoted) && rival->old_primary == e->old_primary;
+    bool settled = rival && seen(&rival->promoted) && share_slots(e, rival);
     char candidate[ENDPOINT_TEXT], old[ENDPOINT_TEXT];
     model_node_text(model, e->candidate, candidate);
     model_node_text(model, e->old_primary, old);
@@ -193,24 +202,25 @@ static void tell_election(const struct detection *detection, const struct electi
 
 /* ---- failures after which nobody asked ---- */
 
-static bool has_slots(const struct node *node) {
-    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
-        if (node->slots[i])
+/* Does it own slots, in the eyes of most? What was taken over it may still claim itself. */
+static bool owns_slots(const struct model *model, uint32_t index) {
+    uint32_t owners[BUS_SLOTS];
+    model_slot_owners(model, owners);
+    for (size_t s = 0; s < BUS_SLOTS; s++)
+        if (owners[s] == index)
             return true;
     return false;
 }
 
 static void on_failed(const struct detection *detection, struct failures *failures,
                       const char *about, const struct event *event) {
-    uint32_t index = about ? model_index_of(detection->model, about) : NODE_NONE;
-    if (index == NODE_NONE || !has_slots(model_node(detection->model, index)))
+    const struct model *model = detection->model;
+    uint32_t index = about ? model_index_of(model, about) : NODE_NONE;
+    if (index == NODE_NONE || !model_is_first_failure(model, index, event) ||
+        failures->count == FAILURES_MAX || !owns_slots(model, index))
         return;
-    for (size_t i = 0; i < failures->count; i++)
-        if (failures->list[i].primary == index && !failures->list[i].decided)
-            return;
-    if (failures->count < FAILURES_MAX)
-        failures->list[failures->count++] = (struct failure){
-            .primary = index, .place = place_of(event), .over = TIME_NONE, .best = NODE_NONE};
+    failures->list[failures->count++] = (struct failure){
+        .primary = index, .place = place_of(event), .over = TIME_NONE, .best = NODE_NONE};
 }
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
@@ -247,9 +257,7 @@ static nstime time_to_ask(const struct model *model, const struct failure *failu
 
 /* Nothing is held against it any more, or somebody asked, or has its slots. */
 static bool is_over(const struct model *model, const struct failure *failure) {
-    const struct node *primary = model_node(model, failure->primary);
-    return somebody_asked(model, failure) || !has_slots(primary) ||
-           !model_alarm(model, failure->primary);
+    return somebody_asked(model, failure) || !model_alarm(model, failure->primary);
 }
 
 static void find_replica(const struct model *model, struct failure *failure) {
@@ -283,7 +291,8 @@ static void look(const struct model *model, struct failure *failure, nstime now)
     }
     if (failure->decided || now - failure->place.time < time_to_ask(model, failure))
         return;
-    failure->decided = failure->nobody_asked = true;
+    failure->decided = true;
+    failure->nobody_asked = owns_slots(model, failure->primary);
     failure->voters = model_voters(model);
 }
 

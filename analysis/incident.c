@@ -1,84 +1,76 @@
 /* incident.c - links findings by a table of what can lead to what.
  *
  * Two findings are linked if a row has their types, they overlap in time or nearly so, and they
- * concern the same nodes or slots. What concerns the whole cluster needs only the time. */
+ * concern the same nodes or slots; what is felt in the whole cluster needs only the time. */
 #include "analysis/incident.h"
 
 #include <stdlib.h>
 
 /* For each effect the most direct cause first: that one is told as its cause. */
 const struct incident_row incident_rows[] = {
-    {"process-stall", "gossip-loss", 2},
-    {"bus-unreachable", "gossip-loss", 2},
-    {"partition", "gossip-loss", 2},
-    {"bus-flood", "gossip-loss", 2},
+    {"process-stall", "gossip-loss", 2, SAME},
+    {"bus-unreachable", "gossip-loss", 2, SAME},
+    {"partition", "gossip-loss", 2, SAME},
+    {"bus-flood", "gossip-loss", 2, SAME},
 
-    {"process-stall", "node-suspected", 2},
-    {"bus-unreachable", "node-suspected", 2},
-    {"partition", "node-suspected", 2},
-    {"bus-flood", "node-suspected", 2},
+    {"process-stall", "node-suspected", 2, SAME},
+    {"bus-unreachable", "node-suspected", 2, SAME},
+    {"partition", "node-suspected", 2, SAME},
+    {"bus-flood", "node-suspected", 2, SAME},
 
-    {"process-stall", "node-failed", 2},
-    {"bus-unreachable", "node-failed", 2},
-    {"partition", "node-failed", 2},
-    {"bus-flood", "node-failed", 2},
+    {"process-stall", "node-failed", 2, SAME},
+    {"bus-unreachable", "node-failed", 2, SAME},
+    {"partition", "node-failed", 2, SAME},
+    {"bus-flood", "node-failed", 2, SAME},
 
-    {"process-stall", "link-flap", 2},
-    {"bus-unreachable", "link-flap", 2},
-    {"partition", "link-flap", 2},
+    {"process-stall", "link-flap", 2, SAME},
+    {"bus-unreachable", "link-flap", 2, SAME},
+    {"partition", "link-flap", 2, SAME},
 
-    {"node-failed", "failover", 1},
-    {"process-stall", "failover", 1},
-    {"bus-unreachable", "failover", 1},
-    {"partition", "failover", 1},
+    {"node-failed", "failover", 1, SAME},
+    {"process-stall", "failover", 1, SAME},
+    {"bus-unreachable", "failover", 1, SAME},
+    {"partition", "failover", 1, SAME},
 
-    {"node-failed", "failover-failed", 1},
-    {"process-stall", "failover-failed", 1},
-    {"bus-unreachable", "failover-failed", 1},
-    {"partition", "failover-failed", 1},
-    {"node-suspected", "failover-failed", 10},
+    {"node-failed", "failover-failed", 1, SAME},
+    {"process-stall", "failover-failed", 1, SAME},
+    {"bus-unreachable", "failover-failed", 1, SAME},
+    {"partition", "failover-failed", 1, SAME},
+    {"node-suspected", "failover-failed", 10, SAME},
 
-    {"node-failed", "slot-uncovered", 1},
-    {"process-stall", "slot-uncovered", 1},
-    {"bus-unreachable", "slot-uncovered", 1},
-    {"partition", "slot-uncovered", 1},
-    {"failover-failed", "slot-uncovered", 1},
+    {"node-failed", "slot-uncovered", 1, SAME},
+    {"process-stall", "slot-uncovered", 1, SAME},
+    {"bus-unreachable", "slot-uncovered", 1, SAME},
+    {"partition", "slot-uncovered", 1, SAME},
+    {"failover-failed", "slot-uncovered", 1, SAME},
 
-    {"node-failed", "cluster-down", 2},
-    {"slot-uncovered", "cluster-down", 2},
-    {"process-stall", "cluster-down", 2},
-    {"bus-unreachable", "cluster-down", 2},
-    {"partition", "cluster-down", 2},
-    {"node-suspected", "cluster-down", 2},
-    {"failover-failed", "cluster-down", 2},
+    {"node-failed", "cluster-down", 2, ANYWHERE},
+    {"slot-uncovered", "cluster-down", 2, ANYWHERE},
+    {"process-stall", "cluster-down", 2, ANYWHERE},
+    {"bus-unreachable", "cluster-down", 2, ANYWHERE},
+    {"partition", "cluster-down", 2, ANYWHERE},
+    {"node-suspected", "cluster-down", 2, ANYWHERE},
+    {"failover-failed", "cluster-down", 2, ANYWHERE},
+    {"node-identity-changed", "cluster-down", 2, SAME},
 
-    {"failover", "split-brain", 10},
-    {"partition", "split-brain", 10},
+    {"failover", "split-brain", 10, SAME},
+    {"partition", "split-brain", 10, SAME},
 
-    {"failover", "epoch-collision", 10},
-    {"partition", "epoch-collision", 10},
+    {"failover", "epoch-collision", 10, SAME},
+    {"partition", "epoch-collision", 10, SAME},
 
     /* Writes can be lost from the moment on in which the replica stopped to hear of them. */
-    {"split-brain", "lost-writes", 30},
-    {"failover", "lost-writes", 30},
-    {"partition", "lost-writes", 30},
+    {"split-brain", "lost-writes", 30, SAME},
+    {"failover", "lost-writes", 30, SAME},
+    {"partition", "lost-writes", 30, SAME},
 
-    {"failover", "redirect-storm", 10},
-    {"cluster-down", "redirect-storm", 10},
-    {"partition", "redirect-storm", 10},
+    {"failover", "redirect-storm", 10, ANYWHERE},
+    {"cluster-down", "redirect-storm", 10, ANYWHERE},
+    {"partition", "redirect-storm", 10, ANYWHERE},
 };
 const size_t incident_row_count = countof(incident_rows);
 
-static const char *const cluster_wide[] = {"cluster-down", "redirect-storm"};
-
 /* ---- may one have led to the other? ---- */
-
-static bool is_cluster_wide(const char *type) {
-    for (size_t i = 0; i < countof(cluster_wide); i++)
-        if (strcmp(type, cluster_wide[i]) == 0)
-            return true;
-    return false;
-}
 
 static bool share_nodes(const struct finding *a, const struct finding *b) {
     for (const struct value *item = a->nodes.first; item; item = item->next)
@@ -94,9 +86,9 @@ static bool share_slots(const struct finding *a, const struct finding *b) {
     return false;
 }
 
-static bool subjects_meet(const struct finding *cause, const struct finding *effect) {
-    return is_cluster_wide(effect->type) || share_nodes(cause, effect) ||
-           share_slots(cause, effect);
+static bool subjects_meet(const struct incident_row *row, const struct finding *cause,
+                          const struct finding *effect) {
+    return row->where == ANYWHERE || share_nodes(cause, effect) || share_slots(cause, effect);
 }
 
 /* Does `first` end at most this long before `second` begins? */
@@ -109,7 +101,7 @@ static bool may_lead_to(const struct incident_row *row, const struct finding *ca
     nstime apart = row->apart * NS_PER_SEC;
     return cause != effect && strcmp(cause->type, row->cause) == 0 &&
            reaches(cause, effect, apart) && reaches(effect, cause, apart) &&
-           subjects_meet(cause, effect);
+           cause->start <= effect->start + apart && subjects_meet(row, cause, effect);
 }
 
 /* ---- incidents: sets of findings, each named by one of its members ---- */

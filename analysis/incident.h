@@ -11,7 +11,8 @@ void incident_link(struct finding *const *findings, size_t count);
 /* A row of the table: what can lead to what. */
 struct incident_row {
     const char *cause, *effect;
-    int apart; /* seconds that may lie between the two */
+    int apart;                     /* seconds that may lie between the two */
+    enum { SAME, ANYWHERE } where; /* do they concern the same nodes or slots? */
 };
 extern const struct incident_row incident_rows[];
 extern const size_t incident_row_count;

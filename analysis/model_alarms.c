@@ -11,6 +11,12 @@ const struct alarm *model_alarm(const struct model *model, size_t index) {
     return index == NODE_NONE ? NULL : model->nodes[index]->alarm;
 }
 
+bool model_is_first_failure(const struct model *model, size_t index, const struct event *event) {
+    const struct alarm *alarm = model_alarm(model, index);
+    return alarm && alarm->failed.place.time == event->time &&
+           alarm->failed.place.frame == event->frame && alarm->failed.place.source == event->source;
+}
+
 /* NULL: out of memory. */
 static struct alarm *alarm_about(struct model *model, uint32_t subject) {
     struct node_private *node = model->nodes[subject];

@@ -23,4 +23,7 @@ struct alarm {
 /* NULL: nothing is held against the node. */
 const struct alarm *model_alarm(const struct model *model, size_t index);
 
+/* Is this event the first word that the node has failed, since anything is held against it? */
+bool model_is_first_failure(const struct model *model, size_t index, const struct event *event);
+
 #endif

@@ -499,9 +499,9 @@ void model_message(struct model *model, struct message_ends ends,
         model->nodes[sender]->paused = stamp_of(model->cause);
     if (message->gossip.count)
         learn_gossip(model, ends, &message->gossip);
-    conclude_message(model, node, message);
     if (UNLIKELY(message->type > BUS_MEET))
         model_election_message(model, ends, message);
+    conclude_message(model, node, message);
 }
 
 /* ---- the view of the majority ---- */

@@ -20,10 +20,11 @@ WHOLE_IDS = [t.name for t in WHOLE]
 def records(data):
     """The file's header, and its packets as (time in s, record)."""
     order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+    second = 1e9 if b"\x3c\xb2" in data[:4] or b"\xb2\x3c" in data[:4] else 1e6
     at, packets = 24, []
     while at < len(data):
         seconds, part, length, _ = struct.unpack_from(order + "IIII", data, at)
-        packets.append((seconds + part / 1e6, data[at:at + 16 + length]))
+        packets.append((seconds + part / second, data[at:at + 16 + length]))
         at += 16 + length
     return data[:24], packets, order
 

@@ -1,0 +1,54 @@
+"""Findings of one failure are one incident: told as a story, cause first, with what it cost."""
+
+import re
+
+from lib import bustap, findings, scene
+
+
+def broken(store):
+    """p1 fails for good, its replica may not take over, and the cluster is down."""
+    play = scene.Scene(replicas=0)
+    play.run(3)
+    play.dead("p1")
+    play.run(6)
+    for name in ("p2", "p3"):
+        play.set(name, state=1)
+    play.run(9)
+    return store(play.pcap())
+
+
+def test_one_failure_is_one_incident(store):
+    found = findings.of(broken(store))
+    together = {f.type for f in found if f.incident == "i1"}
+    assert {"failover-failed", "slot-uncovered", "cluster-down"} <= together
+    roots = [f for f in found if f.incident == "i1" and f.caused_by is None]
+    assert roots and all(f.type in ("node-failed", "slot-uncovered", "failover-failed")
+                         for f in roots)
+
+
+def test_the_story_begins_with_its_cause_and_counts_from_its_start(store):
+    text = bustap.run("analyze", broken(store)).text
+    story = text[text.index("  Incident i1"):text.index("\n\n", text.index("  Incident i1"))]
+    lines = story.splitlines()
+    assert re.match(r"  Incident i1, from \d\d:\d\d:\d\d\.\d{6} until the end of the capture", lines[0])
+    assert re.match(r" +\+0\.000 s  f\d+ ", lines[1]) and "(from f" not in lines[1]
+    times = [float(re.search(r"\+([\d.]+) s", line).group(1)) for line in lines[1:-1]]
+    assert times == sorted(times)
+    assert "(from f" in story
+    assert re.search(r"cost +\d+(\.\d+)? s of slots without an owner", lines[-1])
+
+
+def test_the_first_line_names_the_root_and_the_cost(store):
+    path = broken(store)
+    first = bustap.run("analyze", path).text.splitlines()[0]
+    found = findings.of(path)
+    worst = found[0]
+    while worst.caused_by:
+        worst = next(f for f in found if f.id == worst.caused_by)
+    assert first.startswith(f"critical: {worst.title}. Cost: ")
+
+
+def test_without_trouble_there_is_no_incident(store):
+    play = scene.Scene()
+    play.run(5)
+    assert "Incident" not in bustap.run("analyze", store(play.pcap())).text
