@@ -197,6 +197,17 @@ static void measure(const struct detection *detection, struct finding *finding,
     value_slots(metrics, "slots", e->slots);
 }
 
+static void title(struct finding *finding, const struct election *e, enum kind kind,
+                  const char *winner, const char *old) {
+    char text[DURATION_TEXT];
+    nstime out = unavailable(e);
+    if (kind == KIND_AUTOMATIC && out != TIME_NONE)
+        finding_title(finding, "%s took over from %s%s: %s without service", winner, old,
+                      kinds[kind].how, finding_duration(out, text));
+    else
+        finding_title(finding, "%s took over from %s%s", winner, old, kinds[kind].how);
+}
+
 static void explain(struct finding *finding, const struct election *e, enum kind kind) {
     char text[DURATION_TEXT];
     nstime out = unavailable(e);
@@ -236,7 +247,7 @@ static void tell(const struct detection *detection, const struct election *e) {
     model_node_text(model, e->candidate, winner);
     model_node_text(model, e->old_primary, old);
     struct finding *finding = finding_new("failover", severity_of(kind, e), begin_of(e));
-    finding_title(finding, "%s took over from %s%s", winner, old, kinds[kind].how);
+    title(finding, e, kind, winner, old);
     explain(finding, e, kind);
     finding_node(finding, model_node(model, e->old_primary)->id);
     finding_node(finding, model_node(model, e->candidate)->id);

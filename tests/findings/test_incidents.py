@@ -21,6 +21,8 @@ def test_one_failure_is_one_incident(store):
     found = findings.of(broken(store))
     together = {f.type for f in found if f.incident == "i1"}
     assert {"failover-failed", "slot-uncovered", "cluster-down"} <= together
+    assert findings.only(found, "slot-uncovered").caused_by
+    assert findings.only(found, "cluster-down").caused_by
     roots = [f for f in found if f.incident == "i1" and f.caused_by is None]
     assert roots and all(f.type in ("node-failed", "slot-uncovered", "failover-failed")
                          for f in roots)
