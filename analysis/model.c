@@ -142,6 +142,11 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(redirect, model_redirect)            \
     HANDLER(replication, model_replication_step) \
     HANDLER(replicated, model_replicated)        \
+    HANDLER(tcp_open, model_tcp_event)           \
+    HANDLER(tcp_unanswered, model_tcp_event)     \
+    HANDLER(tcp_refused, model_tcp_event)        \
+    HANDLER(tcp_close, model_tcp_event)          \
+    HANDLER(tcp_zero_window, model_tcp_event)    \
     HANDLER(anomaly, on_anomaly)                 \
     HANDLER(flow_end, on_flow_end)
 

@@ -17,6 +17,20 @@ enum { NODE_NONE = UINT32_MAX, NODE_NAME_MAX = 256 };
 /* Messages by type; the last counter is for unknown types. */
 typedef uint64_t message_counts[BUS_COUNTERS];
 
+/* Attempts to open a connection since one was last accepted. */
+struct knocks {
+    struct stamp first; /* of them; TIME_NONE: none, or the last one was accepted */
+    nstime last;
+    uint32_t unanswered, refused;
+};
+
+/* Nothing came between these two times. */
+struct pause {
+    nstime from, to; /* both 0: there was none */
+};
+
+enum { PAUSE_MIN_MS = 500 };
+
 struct node {
     char id[BUS_NODE_ID];
     bool heard; /* it has sent a full message itself; else known from gossip alone */
@@ -35,6 +49,9 @@ struct node {
     bool shard_id_known;
     nstime first_seen, last_seen; /* heard, or gossiped if it was never heard */
     nstime last_heard;            /* TIME_NONE: never */
+    struct stamp spoke;           /* its last message; TIME_NONE: never */
+    struct pause pause;           /* the last long one between two of its messages */
+    struct knocks knocks;         /* of anybody at its bus port */
     message_counts sent, received;
     uint64_t bytes_sent;
     uint64_t clock_samples;     /* messages that tell when it last heard a PONG, by its clock */
@@ -44,7 +61,8 @@ struct node {
     uint64_t unmentioned_since; /* other entries, when it was last gossiped about */
 };
 
-/* One ordered pair: the connections that `from` opened to `to`. */
+/* One ordered pair: the connections that `from` opened to `to`. Of a pair of values the first is
+ * that of `from`. */
 struct link {
     uint32_t from, to; /* node indexes */
     uint32_t connections, unanswered, refused, resets;
@@ -54,6 +72,15 @@ struct link {
     struct spread rtt;         /* PING to PONG: network and event loop of `to` */
     nstime waiting_since;      /* an unanswered PING; TIME_NONE: none */
     nstime longest_silence;    /* longest wait for a PONG, or still waiting at the end */
+    nstime silent_from;        /* when that began */
+    nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
+                                  whatever connection; TIME_NONE: all are */
+    struct knocks knocks;
+    struct stamp closed[2];             /* it last closed or reset a connection; TIME_NONE: never */
+    struct stamp full[2];               /* it last closed its receive window; likewise */
+    nstime opened[4];                   /* the last times that a connection was accepted, a ring */
+    uint32_t opens;                     /* times accepted while PONGs came in between */
+    uint64_t pongs_then;                /* `pongs`, when it was last accepted */
     uint32_t retransmits, zero_windows; /* TCP, both directions */
     uint64_t gap_bytes;
     uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */

@@ -70,6 +70,13 @@ static struct server *server_at(struct model *model, const struct endpoint *addr
     return clients->other_server;
 }
 
+const struct server *model_server_find(const struct model *model, const struct endpoint *addr) {
+    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
+    uint32_t index =
+        table_find(&model->clients.server_index, hash, has_addr, &model->clients, addr);
+    return index == TABLE_NONE ? NULL : model->clients.servers[index];
+}
+
 /* ---- clients ---- */
 
 static bool has_ip(const void *owner, uint32_t index, const void *ip) {
@@ -201,13 +208,28 @@ static inline void note_served(struct model *model, const struct client_conn *co
         model_election_served(model, conn, event);
 }
 
+/* The first reply after a long pause tells what the server was busy with, or was asked meanwhile.
+ */
+static void note_pause(struct server *server, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    nstime latency = reply->latency_us == NOT_KNOWN ? 0 : (nstime)reply->latency_us * NS_PER_US;
+    server->pause = (struct pause){server->last_reply, event->time};
+    server->pause_command = reply->command;
+    server->pause_asked = event->time - latency;
+}
+
 void model_reply(struct model *model, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     struct client_conn *conn = conn_of(model, event, event->direction);
     struct command_stats *stats = stats_of(model, conn->server, reply->command);
     count_request(conn, stats, reply->request_bytes);
-    conn->server->replies++;
-    conn->server->reply_bytes += reply->bytes;
+    struct server *server = conn->server;
+    server->replies++;
+    server->reply_bytes += reply->bytes;
+    if (UNLIKELY(event->time - server->last_reply > PAUSE_MIN_MS * NS_PER_MS))
+        note_pause(server, event);
+    server->last_reply = event->time;
+    server->last_command = reply->command;
     conn->client->bytes += reply->bytes;
     stats->bytes += reply->bytes;
     stats->calls += reply->called;

@@ -29,7 +29,13 @@ enum { SERVED = 16 /* clients of a server; one takes another's place */ };
 
 struct server {
     struct endpoint addr;
-    bool others; /* no server, but all those past CAP_SERVERS */
+    nstime last_reply; /* 0: none */
+    const struct command
+        *last_command;  /* that it answered; NULL: none, or one that we do not know */
+    struct pause pause; /* the last long one between two of its replies */
+    const struct command *pause_command; /* the one that it answered when that was over */
+    nstime pause_asked;                  /* when that had been asked */
+    bool others;                         /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;
     uint64_t request_bytes, reply_bytes;
     uint64_t unanswered, unmatched;
@@ -74,6 +80,9 @@ const struct server *model_server(const struct model *model, size_t index); /* b
 
 /* Of all commands that do not wait for others. */
 void model_server_latency(const struct server *server, struct histogram *ret_latency);
+
+/* The server at this address; NULL: none answered there. */
+const struct server *model_server_find(const struct model *model, const struct endpoint *addr);
 
 size_t model_client_count(const struct model *model);
 const struct client *model_client(const struct model *model, size_t index); /* by appearance */

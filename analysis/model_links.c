@@ -48,6 +48,10 @@ static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {
         .to = to,
         .waiting_since = TIME_NONE,
         .delivered = {{.time = TIME_NONE}, {.time = TIME_NONE}},
+        .unacked_since = {TIME_NONE, TIME_NONE},
+        .knocks = {.first = {.time = TIME_NONE}},
+        .closed = {{.time = TIME_NONE}, {.time = TIME_NONE}},
+        .full = {{.time = TIME_NONE}, {.time = TIME_NONE}},
     };
     return model->link_count++;
 }
@@ -156,6 +160,13 @@ static void on_ping(struct conn *conn, struct link *link, nstime now) {
         conn->pinged = now;
 }
 
+static void keep_silence(struct link *link, nstime now) {
+    if (now - link->waiting_since <= link->longest_silence)
+        return;
+    link->longest_silence = now - link->waiting_since;
+    link->silent_from = link->waiting_since;
+}
+
 /* The round trip is that of the connection; the silence lasts from connection to connection. A
  * PONG from before the PING, told late after a gap, answers neither. */
 static void on_pong(struct conn *conn, struct link *link, nstime now) {
@@ -166,10 +177,8 @@ static void on_pong(struct conn *conn, struct link *link, nstime now) {
     }
     if (link->waiting_since == TIME_NONE || now < link->waiting_since)
         return;
-    nstime silence = now - link->waiting_since;
+    keep_silence(link, now);
     link->waiting_since = TIME_NONE;
-    if (silence > link->longest_silence)
-        link->longest_silence = silence;
 }
 
 static void on_liveness(struct model *model, struct conn *conn, const struct event *event) {
@@ -220,6 +229,9 @@ struct message_ends model_link_message(struct model *model, const struct event *
     }
     if (!message->light)
         on_liveness(model, conn, event);
+    if (LIKELY(conn->link != NODE_NONE))
+        model_sign_sent(conn, &model->links[conn->link], end,
+                        end != (unsigned)event->flow->connector, event->time);
     return (struct message_ends){sender, conn->node[!end]};
 }
 
@@ -232,8 +244,8 @@ void model_link_delivered(struct model *model, const struct event *event) {
     }
     unsigned end = !event->direction;
     if (LIKELY(conn->link != NODE_NONE))
-        model->links[conn->link].delivered[event->direction != (unsigned)event->flow->connector] =
-            stamp_of(event);
+        model_sign_delivered(conn, &model->links[conn->link], event->direction,
+                             event->direction != (unsigned)event->flow->connector, event);
     if (UNLIKELY(type == BUS_AUTH_REQUEST))
         model_election_reached(model, conn->node[!end], conn->node[end]);
     if (conn->node[end] == NODE_NONE)
@@ -269,6 +281,11 @@ static struct link *link_of_silent(struct model *model, const struct flow *flow)
     return index == NODE_NONE ? NULL : &model->links[index];
 }
 
+struct link *model_link_of_flow(struct model *model, struct flow *flow) {
+    struct conn *conn = flow->note && !note_is_client(flow) ? flow->note : NULL;
+    return conn ? link_of(model, conn, flow) : link_of_silent(model, flow);
+}
+
 void model_link_flow_end(struct model *model, const struct event *event) {
     struct flow *flow = event->flow;
     if (!flow->note) {
@@ -286,9 +303,8 @@ void model_link_flow_end(struct model *model, const struct event *event) {
     }
     if (link) {
         add_tcp(link, flow);
-        if (link->waiting_since != TIME_NONE &&
-            event->time - link->waiting_since > link->longest_silence)
-            link->longest_silence = event->time - link->waiting_since;
+        if (link->waiting_since != TIME_NONE)
+            keep_silence(link, event->time);
     }
     drop_conn(flow);
 }

@@ -81,6 +81,7 @@ static uint32_t new_node(struct model *model, const char *id) {
     node->node.primary = NODE_NONE;
     node->node.first_seen = node->node.last_seen = model->cause->time;
     node->node.last_heard = TIME_NONE;
+    node->node.spoke.time = node->node.knocks.first.time = TIME_NONE;
     node->handover = place_none();
     node->paused.time = TIME_NONE;
     node->node.unmentioned_since = model->books.gossip_entries;
@@ -489,6 +490,7 @@ void model_message(struct model *model, struct message_ends ends,
         node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
         node->last_seen = model->cause->time;
+    model_sign_spoke(node, model->cause);
     if (message->light || is_old_news(model, node, message))
         return;
     learn_header(model, sender, message);

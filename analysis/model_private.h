@@ -46,7 +46,8 @@ struct conn {
     uint32_t link;    /* index, or NODE_NONE until both ends are known */
     uint32_t early_pings;
     nstime early_ping_since;
-    nstime pinged; /* an unanswered PING on it; TIME_NONE: none */
+    nstime pinged;         /* an unanswered PING on it; TIME_NONE: none */
+    uint32_t in_flight[2]; /* messages not acknowledged, by direction */
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
 };
 
@@ -152,6 +153,18 @@ void model_election_won(struct model *model, uint32_t winner, uint32_t had, nsti
 void model_election_served(struct model *model, const struct client_conn *conn,
                            const struct event *event);
 void model_elections_free(struct model *model);
+
+/* model_signs.c: a message of one end, told and acknowledged; `end` is 0 for the one that opened
+ * the connection. What TCP tells of attempts, closes and windows. */
+void model_sign_sent(struct conn *conn, struct link *link, unsigned direction, unsigned end,
+                     nstime now);
+void model_sign_delivered(struct conn *conn, struct link *link, unsigned direction, unsigned end,
+                          const struct event *event);
+void model_sign_spoke(struct node *node, const struct event *event);
+void model_tcp_event(struct model *model, const struct event *event);
+
+/* The ordered pair of a connection, by its messages or else by its addresses; NULL: not known. */
+struct link *model_link_of_flow(struct model *model, struct flow *flow);
 
 /* model_links.c: connections and ordered pairs. */
 struct message_ends model_link_message(struct model *model, const struct event *event);

@@ -37,6 +37,7 @@
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
+    CAP(SUSPICIONS, 1024, "times that a node was suspected; later ones are not followed")         \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \
     CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")                     \
     CAP(FINDING, 1 << 20, "bytes of one finding; its lists end there, and a caveat says so")      \

@@ -1,0 +1,75 @@
+/* detect_node_suspected.c - a node was suspected (PFAIL) and never marked failed: nobody agreed, or
+ * it answered again in time. What a node says that is cut off from most others counts little. */
+#include "analysis/suspicion.h"
+
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    suspicions_event(detection, state, event);
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    suspicions_tick(detection, state, now);
+}
+
+static bool only_from_cut_ones(const struct suspicion *suspicion) {
+    for (size_t i = 0; i < suspicion->reporter_count; i++)
+        if (!suspicion->reporters[i].itself_cut)
+            return false;
+    return true;
+}
+
+static void measure(const struct detection *detection, const struct suspicion *suspicion,
+                    struct finding *finding) {
+    const struct model_books *books = model_books(detection->model);
+    nstime end = suspicion->end.time == TIME_NONE ? books->last : suspicion->end.time;
+    struct value *metrics = finding_metrics(finding);
+    value_node(metrics, "node", model_node(detection->model, suspicion->subject)->id);
+    value_number(metrics, "duration_ms", (uint64_t)((end - suspicion->begin.time) / NS_PER_MS));
+}
+
+static void tell(const struct detection *detection, const struct suspicion *suspicion) {
+    char name[ENDPOINT_TEXT];
+    bool cut = only_from_cut_ones(suspicion);
+    model_node_text(detection->model, suspicion->subject, name);
+    struct finding *finding = finding_new(
+        "node-suspected", cut ? SEVERITY_NOTICE : SEVERITY_WARNING, suspicion->begin.time);
+    if (!finding) {
+        detection_report(detection, NULL);
+        return;
+    }
+    finding_title(finding, "%s was suspected, but not marked failed", name);
+    verdict_tell(&suspicion->verdict, finding);
+    if (cut)
+        finding_explain(finding, "Only nodes said so that suspected most of the others as well: it "
+                                 "is they who were cut off.");
+    measure(detection, suspicion, finding);
+    suspicion_tell(detection, suspicion, finding);
+    finding_node(finding, model_node(detection->model, suspicion->subject)->id);
+    if (detection_missed_bytes(detection))
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_advise(finding, "no action is due for the node itself; look for what made it silent "
+                            "before the next time is longer");
+    finding->end = suspicion->end.time;
+    detection_report(detection, finding);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    const struct suspicions *suspicions = state;
+    for (size_t i = 0; i < suspicions->count; i++)
+        if (!suspicion_failed(suspicions->list[i]))
+            tell(detection, suspicions->list[i]);
+}
+
+static void dispose(void *state) {
+    suspicions_free(state);
+}
+
+const struct detector detect_node_suspected = {
+    .name = "node-suspected",
+    .help = "a node was suspected (PFAIL) and never marked failed",
+    .wants = SUSPICION_WANTS,
+    .state = sizeof(struct suspicions),
+    .event = on_event,
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};

@@ -1,0 +1,77 @@
+/* model_signs.c - signs of life: who said something last and whether it arrived, who tries to open
+ * connections and is let in, who closes them. From these a verdict can tell a process that stopped
+ * from a host that is gone, and both from a path that carries nothing. */
+#include "analysis/model_private.h"
+
+void model_sign_sent(struct conn *conn, struct link *link, unsigned direction, unsigned end,
+                     nstime now) {
+    conn->in_flight[direction]++;
+    if (link->unacked_since[end] == TIME_NONE)
+        link->unacked_since[end] = now;
+}
+
+/* Of several messages in flight the next one has been sent by now: a little too late, never early.
+ */
+void model_sign_delivered(struct conn *conn, struct link *link, unsigned direction, unsigned end,
+                          const struct event *event) {
+    if (conn->in_flight[direction] > 0)
+        conn->in_flight[direction]--;
+    link->delivered[end] = stamp_of(event);
+    link->unacked_since[end] = conn->in_flight[direction] ? event->time : TIME_NONE;
+}
+
+void model_sign_spoke(struct node *node, const struct event *event) {
+    if (UNLIKELY(event->time - node->spoke.time > PAUSE_MIN_MS * NS_PER_MS) &&
+        node->spoke.time != TIME_NONE)
+        node->pause = (struct pause){node->spoke.time, event->time};
+    node->spoke = stamp_of(event);
+}
+
+/* ---- what TCP tells ---- */
+
+static void knock(struct knocks *knocks, const struct event *event) {
+    if (knocks->first.time == TIME_NONE)
+        knocks->first = stamp_of(event);
+    knocks->last = event->time;
+    *(event->type == EV_tcp_refused ? &knocks->refused : &knocks->unanswered) += 1;
+}
+
+static void let_in(struct link *link, struct knocks *of_node, nstime now) {
+    struct knocks none = {.first = {.time = TIME_NONE}};
+    link->knocks = *of_node = none;
+    if (link->pongs == link->pongs_then)
+        link->opens = 0;
+    link->pongs_then = link->pongs;
+    link->opened[link->opens++ % countof(link->opened)] = now;
+}
+
+/* Its end answered whatever was in flight: by ending the connection. */
+static void note_close(struct link *link, const struct event *event) {
+    bool by_acceptor = event->direction != (unsigned)event->flow->connector;
+    link->closed[by_acceptor] = stamp_of(event);
+    link->unacked_since[!by_acceptor] = TIME_NONE;
+}
+
+static void note_knock(struct link *link, struct node *target, const struct event *event) {
+    if (link)
+        knock(&link->knocks, event);
+    if (target)
+        knock(&target->knocks, event);
+}
+
+void model_tcp_event(struct model *model, const struct event *event) {
+    struct flow *flow = event->flow;
+    if (flow->connector == FLOW_CONNECTOR_UNKNOWN || note_is_client(flow))
+        return;
+    struct link *link = model_link_of_flow(model, flow);
+    uint32_t to = link ? link->to : model_node_by_bus_address(model, &flow->ends[!flow->connector]);
+    struct node *target = to == NODE_NONE ? NULL : &model->nodes[to]->node;
+    if (event->type == EV_tcp_unanswered || event->type == EV_tcp_refused)
+        note_knock(link, target, event);
+    else if (link && event->type == EV_tcp_open)
+        let_in(link, &target->knocks, event->time);
+    else if (link && event->type == EV_tcp_close)
+        note_close(link, event);
+    else if (link && event->type == EV_tcp_zero_window)
+        link->full[event->direction != (unsigned)flow->connector] = stamp_of(event);
+}

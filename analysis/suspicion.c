@@ -1,0 +1,247 @@
+/* suspicion.c - follows what nodes gossip and announce of each other. */
+#include "analysis/suspicion.h"
+
+#include <stdlib.h>
+
+#include "analysis/model_elections.h"
+#include "base/limits.h"
+
+static bool is_voter(const struct node *node) {
+    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
+        if (node->slots[i])
+            return true;
+    return false;
+}
+
+/* ---- the list ---- */
+
+/* The episode that goes on about the node; NULL: none. */
+static struct suspicion *open_about(const struct suspicions *suspicions, uint32_t subject) {
+    for (size_t i = suspicions->count; i-- > 0;)
+        if (suspicions->list[i]->subject == subject)
+            return suspicions->list[i]->end.time == TIME_NONE ? suspicions->list[i] : NULL;
+    return NULL;
+}
+
+static bool room_for_one(struct suspicions *suspicions) {
+    if (suspicions->count < suspicions->room)
+        return true;
+    size_t room = suspicions->room ? suspicions->room * 2 : 16;
+    struct suspicion **list = NULL;
+    if (suspicions->count < CAP_SUSPICIONS)
+        list = realloc(suspicions->list, room * sizeof(struct suspicion *));
+    if (!list)
+        return false;
+    suspicions->list = list;
+    suspicions->room = room;
+    return true;
+}
+
+/* ---- why ---- */
+
+enum { RECENT = 30 /* seconds: words of a silence may come when it is over */ };
+
+/* Room for a verdict on each node. */
+static bool room_for_nodes(struct suspicions *suspicions, size_t nodes) {
+    if (nodes <= suspicions->recent_count)
+        return true;
+    struct verdict *recent = realloc(suspicions->recent, nodes * sizeof *recent);
+    if (!recent)
+        return false;
+    memset(recent + suspicions->recent_count, 0,
+           (nodes - suspicions->recent_count) * sizeof *recent);
+    suspicions->recent = recent;
+    suspicions->recent_count = nodes;
+    return true;
+}
+
+/* Looks at those who are missed, while they are: once a second, and once for each of them. */
+void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now) {
+    const struct model *model = detection->model;
+    if (!room_for_nodes(suspicions, model_node_count(model)))
+        return;
+    for (size_t i = 0; i < model_link_count(model); i++) {
+        const struct link *link = model_link(model, i);
+        bool waits = link->waiting_since != TIME_NONE && now - link->waiting_since > NS_PER_SEC;
+        struct verdict *recent = &suspicions->recent[link->to];
+        if ((!waits && link->knocks.first.time == TIME_NONE) || recent->at == now)
+            continue;
+        struct verdict verdict = verdict_about(model, link->to, NODE_NONE, now, now);
+        if (verdict.kind != VERDICT_UNKNOWN)
+            *recent = verdict;
+    }
+}
+
+/* What is known of the cause now, or was while the silence lasted. */
+static struct verdict judge(const struct detection *detection, const struct suspicions *suspicions,
+                            const struct suspicion *suspicion, uint32_t witness, nstime now) {
+    const struct model *model = detection->model;
+    const struct verdict *recent = suspicion->subject < suspicions->recent_count
+                                       ? &suspicions->recent[suspicion->subject]
+                                       : NULL;
+    struct verdict verdict =
+        verdict_about(model, suspicion->subject, witness, suspicion_start(suspicion), now);
+    bool over = verdict.fine > 0 && verdict.cut + verdict.loss_to + verdict.loss_from == 0;
+    bool known = recent && recent->at && now - recent->at < RECENT * NS_PER_SEC;
+    return known && (verdict.kind == VERDICT_UNKNOWN || over) ? *recent : verdict;
+}
+
+static struct suspicion *begin(const struct detection *detection, struct suspicions *suspicions,
+                               uint32_t node, uint32_t subject, const struct event *event) {
+    struct suspicion *suspicion = room_for_one(suspicions) ? calloc(1, sizeof *suspicion) : NULL;
+    if (!suspicion) {
+        suspicions->left_out++;
+        return NULL;
+    }
+    suspicion->subject = subject;
+    suspicion->primary = is_voter(model_node(detection->model, subject));
+    suspicion->begin = place_of(event);
+    suspicion->last_sign = model_last_sign(detection->model, subject, NODE_NONE);
+    suspicion->failed = suspicion->announced = suspicion->end = place_none();
+    suspicion->announcer = NODE_NONE;
+    suspicion->needed = model_voters(detection->model) / 2 + 1;
+    suspicion->verdict = judge(detection, suspicions, suspicion, node, event->time);
+    suspicions->list[suspicions->count++] = suspicion;
+    return suspicion;
+}
+
+/* ---- who says so ---- */
+
+static struct reporter *reporter_of(struct suspicion *suspicion, uint32_t node) {
+    for (size_t i = 0; i < suspicion->reporter_count; i++)
+        if (suspicion->reporters[i].node == node)
+            return &suspicion->reporters[i];
+    return NULL;
+}
+
+static struct reporter *add_reporter(const struct detection *detection, struct suspicion *suspicion,
+                                     uint32_t node, const struct event *event) {
+    if (suspicion->reporter_count == REPORTERS_MAX) {
+        suspicion->reporters_left_out++;
+        return NULL;
+    }
+    struct reporter *reporter = &suspicion->reporters[suspicion->reporter_count++];
+    *reporter = (struct reporter){.node = node,
+                                  .voter = is_voter(model_node(detection->model, node)),
+                                  .place = place_of(event)};
+    return reporter;
+}
+
+/* Does it hold something against most of the others? Then it is cut off itself. */
+static bool is_cut(const struct suspicions *suspicions, uint32_t node, size_t nodes) {
+    size_t suspects = 0;
+    for (size_t i = 0; i < suspicions->count; i++) {
+        struct suspicion *suspicion = suspicions->list[i];
+        const struct reporter *reporter =
+            suspicion->end.time == TIME_NONE ? reporter_of(suspicion, node) : NULL;
+        suspects += reporter && reporter->holds;
+    }
+    return suspects * 2 >= nodes - 1 && suspects > 1;
+}
+
+static void mark_cut(const struct detection *detection, struct suspicions *suspicions,
+                     uint32_t node) {
+    if (!is_cut(suspicions, node, model_node_count(detection->model)))
+        return;
+    for (size_t i = 0; i < suspicions->count; i++) {
+        struct reporter *reporter = suspicions->list[i]->end.time == TIME_NONE
+                                        ? reporter_of(suspicions->list[i], node)
+                                        : NULL;
+        if (reporter)
+            reporter->itself_cut = true;
+    }
+}
+
+/* How many of those who vote were known to agree: reporters, and who announced it. */
+static uint32_t count_agreed(const struct suspicion *suspicion) {
+    uint32_t agreed = 0;
+    for (size_t i = 0; i < suspicion->reporter_count; i++)
+        agreed += suspicion->reporters[i].voter && suspicion->reporters[i].holds;
+    return agreed;
+}
+
+static void fail(const struct detection *detection, const struct suspicions *suspicions,
+                 struct suspicion *suspicion, const struct event *event) {
+    if (suspicion_failed(suspicion))
+        return;
+    suspicion->failed = place_of(event);
+    suspicion->agreed = count_agreed(suspicion);
+    suspicion->verdict = judge(detection, suspicions, suspicion, NODE_NONE, event->time);
+}
+
+static void hold(const struct detection *detection, struct suspicions *suspicions,
+                 struct suspicion *suspicion, uint32_t node, const struct event *event) {
+    struct reporter *reporter = reporter_of(suspicion, node);
+    if (!reporter)
+        reporter = add_reporter(detection, suspicion, node, event);
+    bool held = reporter && reporter->holds;
+    suspicion->holders += !held;
+    if (reporter) {
+        reporter->holds = true;
+        reporter->failed |= event->type != EV_node_suspected;
+    }
+    if (!held)
+        mark_cut(detection, suspicions, node);
+    if (event->type == EV_fail_announced && suspicion->announcer == NODE_NONE) {
+        suspicion->announcer = node;
+        suspicion->announced = place_of(event);
+    }
+    if (event->type != EV_node_suspected)
+        fail(detection, suspicions, suspicion, event);
+}
+
+static void let_go(struct suspicion *suspicion, uint32_t node, const struct event *event) {
+    struct reporter *reporter = reporter_of(suspicion, node);
+    bool held = !reporter || reporter->holds;
+    if (reporter)
+        reporter->holds = false;
+    if (held && suspicion->holders > 0 && --suspicion->holders == 0)
+        suspicion->end = place_of(event);
+}
+
+/* ---- events ---- */
+
+void suspicions_event(const struct detection *detection, struct suspicions *suspicions,
+                      const struct event *event) {
+    /* all of these events have the same two fields in front */
+    const struct ev_node_suspected *told = &event->node_suspected;
+    uint32_t node = told->node ? model_index_of(detection->model, told->node) : NODE_NONE;
+    uint32_t subject = told->about ? model_index_of(detection->model, told->about) : NODE_NONE;
+    if (node == NODE_NONE || subject == NODE_NONE)
+        return;
+    struct suspicion *suspicion = open_about(suspicions, subject);
+    if (event->type == EV_node_cleared) {
+        if (suspicion)
+            let_go(suspicion, node, event);
+        return;
+    }
+    if (!suspicion)
+        suspicion = begin(detection, suspicions, node, subject, event);
+    if (suspicion)
+        hold(detection, suspicions, suspicion, node, event);
+}
+
+void suspicions_free(struct suspicions *suspicions) {
+    for (size_t i = 0; i < suspicions->count; i++)
+        free(suspicions->list[i]);
+    free(suspicions->list);
+    free(suspicions->recent);
+}
+
+/* ---- telling it ---- */
+
+void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,
+                    struct finding *finding) {
+    struct value *reporters = value_list(finding_metrics(finding), "reporters");
+    struct place last_sign = place_of_stamp(suspicion->last_sign);
+    finding_evidence(finding, &last_sign, "the last message of it that arrived");
+    for (size_t i = 0; i < suspicion->reporter_count; i++) {
+        const struct reporter *reporter = &suspicion->reporters[i];
+        char name[ENDPOINT_TEXT];
+        model_node_text(detection->model, reporter->node, name);
+        value_node(reporters, NULL, model_node(detection->model, reporter->node)->id);
+        finding_evidence(finding, &reporter->place, "the first word of %s against it", name);
+    }
+    if (suspicion->reporters_left_out)
+        finding_caveat(finding, "%zu more nodes said so", suspicion->reporters_left_out);
+}

@@ -1,0 +1,70 @@
+/* suspicion.h - episodes in which nodes hold something against one of them: from the first word of
+ * it until the last of them has taken it back. Kept by the detectors that tell of it. */
+#ifndef BUSTAP_ANALYSIS_SUSPICION_H
+#define BUSTAP_ANALYSIS_SUSPICION_H
+
+#include "analysis/detector.h"
+#include "analysis/verdict.h"
+
+enum { REPORTERS_MAX = 64 /* of one episode; further ones are counted */ };
+
+struct reporter {
+    uint32_t node;
+    bool holds;         /* still */
+    bool failed;        /* for failed, not only suspected */
+    bool itself_cut;    /* it suspected most of the others as well */
+    bool voter;         /* a primary with slots */
+    struct place place; /* its first word of it */
+};
+
+struct suspicion {
+    uint32_t subject;
+    bool primary; /* it owned slots when it began */
+    struct reporter reporters[REPORTERS_MAX];
+    size_t reporter_count, reporters_left_out;
+    uint32_t holders;
+    struct stamp last_sign; /* its last message that arrived before; TIME_NONE: none was seen */
+    struct place begin;     /* the first word */
+    struct verdict verdict; /* then; when it failed, then */
+    struct place failed;    /* the first word that it has failed; TIME_NONE: none */
+    struct place announced; /* the first FAIL message; likewise */
+    uint32_t announcer;     /* NODE_NONE: no such message was seen */
+    uint32_t needed;        /* primaries that have to agree */
+    uint32_t agreed;        /* that were known to, when it failed */
+    struct place end;       /* the last one takes it back; TIME_NONE: not yet */
+};
+
+struct suspicions {
+    struct suspicion **list; /* in order of their beginning */
+    size_t count, room;
+    uint64_t left_out; /* for CAP_SUSPICIONS, or want of memory */
+
+    struct verdict *recent; /* by node: the last one while it was missed; `at` 0: none */
+    size_t recent_count;
+};
+
+/* The events that it follows. */
+#define SUSPICION_WANTS                                                               \
+    (EVENT_BIT(node_suspected) | EVENT_BIT(node_failed) | EVENT_BIT(fail_announced) | \
+     EVENT_BIT(node_cleared))
+
+void suspicions_event(const struct detection *detection, struct suspicions *suspicions,
+                      const struct event *event);
+void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now);
+void suspicions_free(struct suspicions *suspicions);
+
+/* Adds whose word it rests on to the finding: the list "reporters", and packets. */
+void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,
+                    struct finding *finding);
+
+static inline bool suspicion_failed(const struct suspicion *suspicion) {
+    return suspicion->failed.time != TIME_NONE;
+}
+
+/* When it fell silent, as far as that is known. */
+static inline nstime suspicion_start(const struct suspicion *suspicion) {
+    bool known = suspicion->last_sign.time != TIME_NONE;
+    return known ? suspicion->last_sign.time : suspicion->begin.time;
+}
+
+#endif

@@ -1,0 +1,268 @@
+/* verdict.c - from the signs of life to the cause of a silence: facts first, then the table, and
+ * where the facts contradict each other, "unknown" with what speaks for what. */
+#include "analysis/verdict.h"
+
+#include <inttypes.h>
+
+#include "analysis/model_clients.h"
+
+enum {
+    SETTLE_MS = 100, /* acknowledgements of what was in flight when the silence began */
+    STUCK_MS = 400,  /* unacknowledged for longer than TCP's first retransmission takes */
+};
+
+/* ---- the facts ---- */
+
+/* What one other node tells: over both connections, the one that it opened and the other. */
+struct pair {
+    bool known, acked_to, stuck_to, acked_from, stuck_from, full, behind;
+};
+
+static bool is_acked(const struct link *link, unsigned end, nstime since) {
+    return link->delivered[end].time > since + SETTLE_MS * NS_PER_MS;
+}
+
+static bool is_stuck(const struct link *link, unsigned end, nstime now) {
+    return link->unacked_since[end] != TIME_NONE &&
+           now - link->unacked_since[end] > STUCK_MS * NS_PER_MS;
+}
+
+static void look_at(struct pair *pair, const struct link *link, unsigned subject_end,
+                    struct verdict *verdict) {
+    unsigned peer_end = !subject_end;
+    pair->known = true;
+    pair->acked_to |= is_acked(link, peer_end, verdict->since);
+    pair->stuck_to |= is_stuck(link, peer_end, verdict->at);
+    pair->acked_from |= is_acked(link, subject_end, verdict->since);
+    pair->stuck_from |= is_stuck(link, subject_end, verdict->at);
+    pair->full |= link->full[subject_end].time > verdict->since;
+    if (is_acked(link, peer_end, verdict->since) &&
+        link->delivered[peer_end].time > verdict->acked.time)
+        verdict->acked = link->delivered[peer_end];
+    verdict->retransmits += link->retransmits;
+}
+
+/* A connection that the peer opened: its PINGs, and whether it is let in. */
+static void look_at_calls(struct pair *pair, const struct link *link,
+                          const struct verdict *verdict) {
+    pair->stuck_to |= link->knocks.first.time != TIME_NONE;
+    pair->behind |= link->waiting_since != TIME_NONE &&
+                    verdict->at - link->waiting_since > NS_PER_SEC &&
+                    link->delivered[1].time > link->waiting_since;
+}
+
+/* Both connections between the subject and a peer. */
+static struct pair pair_with(const struct model *model, uint32_t subject, uint32_t peer,
+                             struct verdict *verdict) {
+    struct pair pair = {0};
+    const struct link *theirs = model_link_between(model, peer, subject);
+    const struct link *ours = model_link_between(model, subject, peer);
+    if (theirs) {
+        look_at(&pair, theirs, 1, verdict);
+        look_at_calls(&pair, theirs, verdict);
+    }
+    if (ours)
+        look_at(&pair, ours, 0, verdict);
+    return pair;
+}
+
+/* Which of the five it is; none, if nothing was sent meanwhile. */
+static uint32_t *class_of(struct verdict *verdict, const struct pair *pair) {
+    bool acked = pair->acked_to || pair->acked_from, stuck = pair->stuck_to || pair->stuck_from;
+    if (!stuck)
+        return acked ? &verdict->fine : NULL;
+    if (!acked)
+        return &verdict->cut;
+    if (pair->stuck_to && !pair->acked_to && !pair->stuck_from)
+        return &verdict->loss_to;
+    if (pair->stuck_from && !pair->acked_from && !pair->stuck_to)
+        return &verdict->loss_from;
+    return &verdict->mixed;
+}
+
+static void count_pair(struct verdict *verdict, const struct pair *pair) {
+    uint32_t *class = class_of(verdict, pair);
+    if (class)
+        ++*class;
+    verdict->peers += pair->known;
+    verdict->acked_to += pair->acked_to;
+    verdict->stuck_to += pair->stuck_to;
+    verdict->acked_from += pair->acked_from;
+    verdict->stuck_from += pair->stuck_from;
+    verdict->full += pair->full;
+    verdict->behind |= pair->behind;
+}
+
+static nstime earlier(nstime a, nstime b) {
+    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
+}
+
+/* Since when somebody waits for it; TIME_NONE: nobody does. */
+static nstime first_missed(const struct model *model, uint32_t subject, uint32_t witness) {
+    nstime since = witness == NODE_NONE ? model_node(model, subject)->knocks.first.time : TIME_NONE;
+    for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
+        const struct link *link = peer == subject || (witness != NODE_NONE && witness != peer)
+                                      ? NULL
+                                      : model_link_between(model, peer, subject);
+        if (link)
+            since = earlier(since, earlier(link->waiting_since, link->knocks.first.time));
+    }
+    return since;
+}
+
+static void gather(const struct model *model, uint32_t subject, uint32_t witness,
+                   struct verdict *verdict) {
+    const struct node *node = model_node(model, subject);
+    const struct server *server = node->addr_known ? model_server_find(model, &node->addr) : NULL;
+    nstime settled = verdict->since + SETTLE_MS * NS_PER_MS;
+    for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
+        if (peer == subject || (witness != NODE_NONE && witness != peer))
+            continue;
+        struct pair pair = pair_with(model, subject, peer, verdict);
+        count_pair(verdict, &pair);
+    }
+    verdict->unanswered = node->knocks.unanswered;
+    verdict->refused = node->knocks.refused;
+    verdict->spoke = node->spoke.time != TIME_NONE && node->spoke.time > settled;
+    verdict->served = server && server->last_reply > settled;
+}
+
+/* ---- the table ---- */
+
+/* Neither its process nor its server said anything. */
+static enum verdict_kind decide_silent(const struct verdict *v) {
+    return v->refused                     ? VERDICT_PROCESS_DIED
+           : v->full                      ? VERDICT_RECEIVER_NOT_READING
+           : v->acked_to                  ? VERDICT_PROCESS_STALLED
+           : v->stuck_to || v->unanswered ? VERDICT_HOST_UNREACHABLE
+                                          : VERDICT_UNKNOWN;
+}
+
+/* It lives: what is wrong is between it and those who miss it. */
+static enum verdict_kind decide_alive(const struct verdict *v) {
+    uint32_t most = v->cut;
+    most = v->loss_to > most ? v->loss_to : most;
+    most = v->loss_from > most ? v->loss_from : most;
+    most = v->mixed > most ? v->mixed : most;
+    if (most == 0)
+        return v->full     ? VERDICT_RECEIVER_NOT_READING
+               : v->behind ? VERDICT_HEAD_OF_LINE
+                           : VERDICT_UNKNOWN;
+    return most == v->cut         ? VERDICT_PATH_CUT
+           : most == v->loss_to   ? VERDICT_LOSS_TO
+           : most == v->loss_from ? VERDICT_LOSS_FROM
+                                  : VERDICT_LOSSY_PATH;
+}
+
+static enum verdict_kind decide(const struct verdict *v) {
+    bool knocked = v->unanswered || v->refused;
+    if (knocked && v->served && v->stuck_from == 0)
+        return VERDICT_BUS_PORT_BLOCKED;
+    return v->spoke || v->served ? decide_alive(v) : decide_silent(v);
+}
+
+struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
+                             nstime last_sign, nstime now) {
+    nstime since = first_missed(model, subject, witness);
+    struct verdict verdict = {
+        .since = since == TIME_NONE ? last_sign : since, .at = now, .acked = {.time = TIME_NONE}};
+    gather(model, subject, witness, &verdict);
+    verdict.kind = decide(&verdict);
+    return verdict;
+}
+
+/* ---- telling it ---- */
+
+static const struct {
+    const char *word, *how, *against; /* against: why it is not something else */
+} rows[VERDICT_KINDS] = {
+    [VERDICT_UNKNOWN] = {"unknown",
+                         "What was seen of it does not say why: nothing was sent to it that could "
+                         "have been acknowledged, or the signs contradict each other.",
+                         NULL},
+    [VERDICT_PROCESS_STALLED] =
+        {"process-stalled",
+         "Its kernel acknowledged what it was sent, its process said nothing: it was stopped, busy "
+         "with one long command, forking, or swapped out.",
+         "host or network down: its kernel acknowledged what it was sent"},
+    [VERDICT_HOST_UNREACHABLE] = {"host-unreachable",
+                                  "What was sent to it was not acknowledged, and nothing of it "
+                                  "arrived: the host is down, or "
+                                  "the path to it is cut.",
+                                  "a stalled process: a kernel that lives would have acknowledged"},
+    [VERDICT_PATH_CUT] =
+        {"host-unreachable",
+         "It was alive, but nothing passed between it and the nodes that miss it, in either "
+         "direction: the path between them is cut.",
+         "a process or host that is down: it went on sending, or serving clients"},
+    [VERDICT_LOSS_TO] =
+        {"one-way-loss",
+         "What was sent to it was not acknowledged, while what it sent itself arrived: packets are "
+         "lost on the way to it.",
+         "host down: it went on sending, and what it sent arrived"},
+    [VERDICT_LOSS_FROM] =
+        {"one-way-loss",
+         "It received and acknowledged what it was sent, and answered, but its answers were not "
+         "acknowledged: packets are lost on the way from it.",
+         "a stalled process: it went on answering"},
+    [VERDICT_BUS_PORT_BLOCKED] =
+        {"bus-port-blocked",
+         "Nobody could open a connection to its bus port, while it answered its clients: a "
+         "firewall "
+         "or a security group, most likely, that does not let the bus port pass.",
+         "host or process down: it answered its clients"},
+    [VERDICT_PROCESS_DIED] =
+        {"process-died",
+         "Its connections were closed, and new ones are refused: the process has ended, its host "
+         "lives.",
+         "host or network down: its kernel refused new connections"},
+    [VERDICT_HEAD_OF_LINE] =
+        {"head-of-line",
+         "It received and it sent, but its answers waited behind other bytes of the same "
+         "connection.",
+         "a stalled process: it went on sending"},
+    [VERDICT_RECEIVER_NOT_READING] =
+        {"receiver-not-reading",
+         "It closed its receive window: its process did not read what its kernel had received.",
+         "host or network down: its kernel told that its buffers are full"},
+    [VERDICT_LOSSY_PATH] =
+        {"lossy-path",
+         "Some of what was sent arrived, some had to be sent again or did not arrive: the path "
+         "loses packets.",
+         "host down: some of what was sent to it was acknowledged"},
+};
+
+const char *verdict_word(enum verdict_kind kind) {
+    return rows[kind].word;
+}
+
+static void tell_facts(const struct verdict *v, struct finding *finding) {
+    finding_explain(finding,
+                    "Of %" PRIu32 " nodes with connections to it, what they sent was acknowledged "
+                    "for %" PRIu32 " and is not for %" PRIu32 "; what it sent was acknowledged by "
+                    "%" PRIu32 " and is not by %" PRIu32 ".",
+                    v->peers, v->acked_to, v->stuck_to, v->acked_from, v->stuck_from);
+    if (v->unanswered || v->refused)
+        finding_explain(finding,
+                        "Attempts to connect to its bus port: %" PRIu32 " unanswered, %" PRIu32
+                        " refused.",
+                        v->unanswered, v->refused);
+}
+
+void verdict_tell(const struct verdict *verdict, struct finding *finding) {
+    if (!finding)
+        return;
+    finding->verdict = rows[verdict->kind].word;
+    finding_explain(finding, "%s", rows[verdict->kind].how);
+    tell_facts(verdict, finding);
+    if (rows[verdict->kind].against)
+        finding_rule_out(finding, "%s", rows[verdict->kind].against);
+    if (verdict->served && verdict->kind != VERDICT_BUS_PORT_BLOCKED)
+        finding_rule_out(finding, "process ended: it answered clients meanwhile");
+    if (verdict->kind == VERDICT_UNKNOWN)
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+    if (verdict->acked.time != TIME_NONE) {
+        struct place place = place_of_stamp(verdict->acked);
+        finding_evidence(finding, &place, "its kernel acknowledges what it was sent");
+    }
+}

@@ -1,0 +1,56 @@
+/* verdict.h - why a node fell silent: what TCP and the application say together. The table is that
+ * of the design, the facts are those of model_signs.c.
+ *
+ * A verdict is given while the silence lasts. It may be looked at, told, and kept: it owns nothing.
+ */
+#ifndef BUSTAP_ANALYSIS_VERDICT_H
+#define BUSTAP_ANALYSIS_VERDICT_H
+
+#include "analysis/finding.h"
+#include "analysis/model.h"
+
+enum verdict_kind {
+    VERDICT_UNKNOWN,
+    VERDICT_PROCESS_STALLED,
+    VERDICT_HOST_UNREACHABLE,
+    VERDICT_PATH_CUT,  /* it lives, but nothing passes between it and others */
+    VERDICT_LOSS_TO,   /* one way: what is sent to it does not arrive */
+    VERDICT_LOSS_FROM, /* one way: what it sends does not arrive */
+    VERDICT_BUS_PORT_BLOCKED,
+    VERDICT_PROCESS_DIED,
+    VERDICT_HEAD_OF_LINE,
+    VERDICT_RECEIVER_NOT_READING,
+    VERDICT_LOSSY_PATH,
+    VERDICT_KINDS
+};
+
+struct verdict {
+    enum verdict_kind kind;
+    nstime since, at; /* the silence that was looked at */
+
+    /* the facts, since then */
+    uint32_t peers;                  /* nodes with connections from or to it */
+    uint32_t acked_to, stuck_to;     /* of these: what they sent it was acknowledged; is not */
+    uint32_t acked_from, stuck_from; /* what it sent them was acknowledged; is not */
+    uint32_t fine, cut, loss_to, loss_from, mixed; /* what each of them tells, one of these */
+    uint32_t full;                                 /* it closed its receive window towards them */
+    bool behind;                  /* it sent something on a connection on which a PONG was due */
+    uint32_t unanswered, refused; /* attempts to reach its bus port */
+    uint64_t retransmits;         /* on connections that have ended, all their life */
+    bool spoke, served;           /* it sent messages; it answered clients */
+    struct stamp acked;           /* an acknowledgement of its kernel; TIME_NONE: none */
+};
+
+/* About a node that is missed now, by all or by `witness` alone (NODE_NONE: by all). The silence
+ * begins with the first of their PINGs, or attempts to connect, that it owes an answer; with
+ * `last_sign` if none is known. */
+struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
+                             nstime last_sign, nstime now);
+
+/* Says so in a finding: the verdict, how we know, what it was not. */
+void verdict_tell(const struct verdict *verdict, struct finding *finding);
+
+/* Its word, as the contract has it. */
+const char *verdict_word(enum verdict_kind kind);
+
+#endif
