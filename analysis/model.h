@@ -120,6 +120,9 @@ const struct link *model_link_between(const struct model *model, uint32_t from, 
 /* How people know it: its address, else the beginning of its id. */
 void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]);
 
+/* Does it vote? Primaries with slots do. */
+bool model_is_voter(const struct model *model, size_t index);
+
 /* PFAIL and FAIL bits that most primaries (those with slots) gossip about the node. */
 uint16_t model_failure(const struct model *model, size_t index);
 

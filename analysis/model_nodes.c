@@ -514,6 +514,10 @@ static bool is_voter(const struct node *node) {
            memcmp(node->slots, none, sizeof none) != 0;
 }
 
+bool model_is_voter(const struct model *model, size_t index) {
+    return is_voter(&model->nodes[index]->node);
+}
+
 /* Does the majority of the primaries' views of the node have one of these bits? */
 static bool most_views_have(const struct model *model, size_t index, uint16_t bits) {
     uint32_t voters = 0, have = 0;

@@ -6,13 +6,6 @@
 #include "analysis/model_elections.h"
 #include "base/limits.h"
 
-static bool is_voter(const struct node *node) {
-    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
-        if (node->slots[i])
-            return true;
-    return false;
-}
-
 /* ---- the list ---- */
 
 /* The episode that goes on about the node; NULL: none. */
@@ -94,7 +87,7 @@ static struct suspicion *begin(const struct detection *detection, struct suspici
         return NULL;
     }
     suspicion->subject = subject;
-    suspicion->primary = is_voter(model_node(detection->model, subject));
+    suspicion->primary = model_is_voter(detection->model, subject);
     suspicion->begin = place_of(event);
     suspicion->last_sign = model_last_sign(detection->model, subject, NODE_NONE);
     suspicion->failed = suspicion->announced = suspicion->end = place_none();
@@ -121,9 +114,8 @@ static struct reporter *add_reporter(const struct detection *detection, struct s
         return NULL;
     }
     struct reporter *reporter = &suspicion->reporters[suspicion->reporter_count++];
-    *reporter = (struct reporter){.node = node,
-                                  .voter = is_voter(model_node(detection->model, node)),
-                                  .place = place_of(event)};
+    *reporter = (struct reporter){
+        .node = node, .voter = model_is_voter(detection->model, node), .place = place_of(event)};
     return reporter;
 }
 
