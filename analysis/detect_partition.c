@@ -12,6 +12,7 @@
 
 enum {
     APART_MS = 1000, /* unacknowledged for so long */
+    QUIET_MS = 3000, /* nothing of a pair for so long, beside that */
     SIDES_MAX = 8,   /* told; there are rarely more than three */
     NO_SIDE = 255,
 };
@@ -41,14 +42,20 @@ static nstime later(nstime a, nstime b) {
     return a > b ? a : b;
 }
 
+/* When a connection was last accepted; its SYN-ACK may have been lost. */
+static nstime last_opened(const struct link *link) {
+    return link->opens ? link->opened[(link->opens - 1) % countof(link->opened)] : TIME_NONE;
+}
+
 /* Since when nothing of it is acknowledged; TIME_NONE: it is, or nothing was sent. A refusal is an
- * answer. */
+ * answer, and so is a SYN-ACK: it takes a way there. */
 static nstime apart_since(const struct link *link) {
     nstime since = earlier(link->unacked_since[0], link->unacked_since[1]);
     if (link->knocks.first.time != TIME_NONE && link->knocks.refused == 0)
         since = earlier(since, link->knocks.first.time);
-    nstime delivered = later(link->delivered[0].time, link->delivered[1].time);
-    return since != TIME_NONE && delivered <= since ? since : TIME_NONE;
+    nstime answered =
+        later(later(link->delivered[0].time, link->delivered[1].time), last_opened(link));
+    return since != TIME_NONE && answered <= since ? since : TIME_NONE;
 }
 
 static bool is_apart(const struct link *link, nstime now) {
@@ -56,11 +63,17 @@ static bool is_apart(const struct link *link, nstime now) {
     return since != TIME_NONE && now - since >= APART_MS * NS_PER_MS;
 }
 
-/* Both connections of the pair say so, or there is only one. */
+/* Both connections of the pair say so. From one host the other's calls are not seen at all: then
+ * nothing of it for so long that it would have been pinged on one or the other. */
 static bool is_pair_apart(const struct model *model, const struct link *link, nstime now) {
     const struct link *back = model_link_between(model, link->to, link->from);
-    nstime delivered = back ? later(back->delivered[0].time, back->delivered[1].time) : TIME_NONE;
-    return is_apart(link, now) && delivered <= apart_since(link);
+    if (!back || !is_apart(link, now))
+        return is_apart(link, now);
+    nstime since = apart_since(link);
+    bool silent = now - since > QUIET_MS * NS_PER_MS &&
+                  later(back->delivered[0].time, back->delivered[1].time) <= since &&
+                  last_opened(back) <= since;
+    return is_apart(back, now) || silent;
 }
 
 /* The first moment since which some pair is apart; TIME_NONE: none is. */
@@ -68,7 +81,7 @@ static nstime first_apart(const struct model *model, nstime now) {
     nstime since = TIME_NONE;
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
-        if (is_apart(link, now) && is_pair_apart(model, link, now))
+        if (is_pair_apart(model, link, now))
             since = earlier(since, apart_since(link));
     }
     return since;
@@ -150,7 +163,7 @@ static void place_others(const struct model *model, struct sides *sides, nstime 
         const struct link *link = model_link(model, i);
         bool calls = sides->of[link->from] == 0 && sides->of[link->to] == NO_SIDE;
         known += calls;
-        apart += calls && is_apart(link, now);
+        apart += calls && is_pair_apart(model, link, now);
     }
     if (sides->count != 1 || apart < 2 || apart != known)
         return;
