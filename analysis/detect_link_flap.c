@@ -1,0 +1,93 @@
+/* detect_link_flap.c - a bus link works, breaks and is opened anew, again and again. A link that
+ * does not work in between is none: its node is silent, and that is told elsewhere. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "analysis/detector.h"
+
+enum { WITHIN = 60 /* seconds */ };
+
+struct flaps {
+    nstime *since; /* by link: the first of the openings that were too many; 0: none */
+    size_t count;
+};
+
+static bool room_for(struct flaps *flaps, size_t links) {
+    if (links <= flaps->count)
+        return true;
+    nstime *since = realloc(flaps->since, links * sizeof *since);
+    if (!since)
+        return false;
+    memset(since + flaps->count, 0, (links - flaps->count) * sizeof *since);
+    flaps->since = since;
+    flaps->count = links;
+    return true;
+}
+
+/* When the link was opened so many times ago. */
+static nstime opened_before(const struct link *link, uint32_t times) {
+    return link->opened[(link->opens - 1 - times) % countof(link->opened)];
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct flaps *flaps = state;
+    size_t links = model_link_count(detection->model);
+    uint32_t back = countof(((struct link *)0)->opened) - 1;
+    if (!room_for(flaps, links))
+        return;
+    for (size_t i = 0; i < links; i++) {
+        const struct link *link = model_link(detection->model, i);
+        if (flaps->since[i] == 0 && link->opens > back &&
+            now - opened_before(link, back) <= WITHIN * NS_PER_SEC)
+            flaps->since[i] = opened_before(link, back);
+    }
+}
+
+static void tell(const struct detection *detection, const struct link *link, nstime since) {
+    const struct model *model = detection->model;
+    char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
+    model_node_text(model, link->from, from);
+    model_node_text(model, link->to, to);
+    struct finding *finding = finding_new("link-flap", SEVERITY_NOTICE, since);
+    if (!finding) {
+        detection_report(detection, NULL);
+        return;
+    }
+    finding_title(finding, "The bus link of %s to %s was opened anew %" PRIu32 " times", from, to,
+                  link->opens - 1);
+    finding_explain(finding, "It worked in between: PONGs came back on it. A node closes a link "
+                             "when a PONG is late by half the node timeout; middle boxes and "
+                             "limits on buffers close it, too.");
+    finding_node(finding, model_node(model, link->from)->id);
+    finding_node(finding, model_node(model, link->to)->id);
+    value_node(finding_metrics(finding), "from", model_node(model, link->from)->id);
+    value_node(finding_metrics(finding), "to", model_node(model, link->to)->id);
+    value_number(finding_metrics(finding), "reconnects", link->opens - 1);
+    struct place closed = place_of_stamp(
+        link->closed[0].time > link->closed[1].time ? link->closed[0] : link->closed[1]);
+    finding_evidence(finding, &closed, "the last time that it was closed, by %s",
+                     link->closed[0].time > link->closed[1].time ? from : to);
+    finding_advise(finding, "see who closes it, and after how long");
+    finding_ends(finding, opened_before(link, 0), NULL);
+    detection_report(detection, finding);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    const struct flaps *flaps = state;
+    for (size_t i = 0; i < flaps->count; i++)
+        if (flaps->since[i])
+            tell(detection, model_link(detection->model, i), flaps->since[i]);
+}
+
+static void dispose(void *state) {
+    free(((struct flaps *)state)->since);
+}
+
+const struct detector detect_link_flap = {
+    .name = "link-flap",
+    .help = "a bus link works, breaks and is opened anew, again and again",
+    .state = sizeof(struct flaps),
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};

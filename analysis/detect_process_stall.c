@@ -1,0 +1,204 @@
+/* detect_process_stall.c - a process stopped, its kernel did not: what it was sent is acknowledged
+ * and not answered, and it says nothing to anybody. Found also when it was too short for a PFAIL.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "analysis/detector.h"
+#include "analysis/model_clients.h"
+
+struct stall {
+    uint32_t node;
+    bool over;
+    nstime since, end;  /* its last sign of life, the next one */
+    struct stamp last;  /* its last message on the bus */
+    struct stamp acked; /* an acknowledgement meanwhile */
+    uint32_t witnesses; /* nodes that it left waiting, at most, at a time */
+    nstime looked_at;
+    uint32_t seen; /* witnesses then */
+    const struct command *command;
+    bool was_busy; /* with that command, as its answer when the stall was over tells */
+};
+
+struct stalls {
+    struct stall *list;
+    size_t count, room;
+};
+
+enum { STALLS_MAX = 1024 };
+
+static const struct server *server_of(const struct model *model, const struct node *node) {
+    return node->addr_known ? model_server_find(model, &node->addr) : NULL;
+}
+
+static nstime last_sign(const struct model *model, uint32_t index) {
+    const struct node *node = model_node(model, index);
+    const struct server *server = server_of(model, node);
+    return server && server->last_reply > node->spoke.time ? server->last_reply : node->spoke.time;
+}
+
+/* A PING that its kernel has and it does not answer, for so long; its connections still stand. */
+static bool is_ignored(const struct model *model, const struct link *link, nstime now,
+                       nstime least) {
+    return link->waiting_since != TIME_NONE && now - link->waiting_since >= least &&
+           link->delivered[0].time >= link->waiting_since &&
+           link->closed[1].time < link->waiting_since && link->knocks.refused == 0 &&
+           last_sign(model, link->to) < link->waiting_since;
+}
+
+/* ---- the list ---- */
+
+static struct stall *open_of(const struct stalls *stalls, uint32_t node) {
+    for (size_t i = stalls->count; i-- > 0;)
+        if (stalls->list[i].node == node)
+            return stalls->list[i].over ? NULL : &stalls->list[i];
+    return NULL;
+}
+
+static struct stall *begin(const struct detection *detection, struct stalls *stalls,
+                           uint32_t node) {
+    if (stalls->count == stalls->room) {
+        size_t room = stalls->room ? stalls->room * 2 : 8;
+        struct stall *list = room <= STALLS_MAX ? realloc(stalls->list, room * sizeof *list) : NULL;
+        if (!list)
+            return NULL;
+        stalls->list = list;
+        stalls->room = room;
+    }
+    const struct server *server = server_of(detection->model, model_node(detection->model, node));
+    struct stall *stall = &stalls->list[stalls->count++];
+    *stall = (struct stall){.node = node,
+                            .since = last_sign(detection->model, node),
+                            .end = TIME_NONE,
+                            .last = model_node(detection->model, node)->spoke,
+                            .command = server ? server->last_command : NULL};
+    return stall;
+}
+
+/* ---- its end ---- */
+
+static nstime end_of(const struct pause *pause, nstime since) {
+    return pause->from <= since && pause->to > since ? pause->to : TIME_NONE;
+}
+
+/* The first thing that it said again. What it answers first had been asked before it stopped, or is
+ * what it was busy with. */
+static void conclude(const struct model *model, struct stall *stall) {
+    const struct node *node = model_node(model, stall->node);
+    const struct server *server = server_of(model, node);
+    nstime spoke = end_of(&node->pause, stall->since);
+    nstime served = server ? end_of(&server->pause, stall->since) : TIME_NONE;
+    stall->over = true;
+    stall->end = spoke == TIME_NONE || (served != TIME_NONE && served < spoke) ? served : spoke;
+    if (stall->end == TIME_NONE)
+        stall->end = last_sign(model, stall->node);
+    if (server && served != TIME_NONE && server->pause_command &&
+        server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
+        stall->command = server->pause_command;
+        stall->was_busy = true;
+    }
+}
+
+static void note_witness(struct stall *stall, const struct link *link, nstime now) {
+    stall->acked = link->delivered[0];
+    stall->seen = stall->looked_at == now ? stall->seen + 1 : 1;
+    stall->looked_at = now;
+    if (stall->seen > stall->witnesses)
+        stall->witnesses = stall->seen;
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct stalls *stalls = state;
+    const struct model *model = detection->model;
+    nstime least = (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
+    for (size_t i = 0; i < stalls->count; i++)
+        if (!stalls->list[i].over && last_sign(model, stalls->list[i].node) > stalls->list[i].since)
+            conclude(model, &stalls->list[i]);
+    for (size_t i = 0; i < model_link_count(model); i++) {
+        const struct link *link = model_link(model, i);
+        if (!is_ignored(model, link, now, least))
+            continue;
+        struct stall *stall = open_of(stalls, link->to);
+        if (!stall)
+            stall = begin(detection, stalls, link->to);
+        if (stall)
+            note_witness(stall, link, now);
+    }
+}
+
+/* ---- telling it ---- */
+
+static void tell_command(const struct stall *stall, struct finding *finding) {
+    if (!stall->command)
+        return;
+    value_text(finding_metrics(finding), "last_command", stall->command->name);
+    if (stall->was_busy)
+        finding_explain(finding,
+                        "The first answer that it gave again was to %s, asked before it "
+                        "fell silent: it may have been busy with that.",
+                        stall->command->name);
+    else
+        finding_explain(finding, "The last command that it answered before was %s.",
+                        stall->command->name);
+}
+
+static void tell(const struct detection *detection, const struct stall *stall) {
+    const struct model *model = detection->model;
+    nstime end = stall->over ? stall->end : model_books(model)->last;
+    struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
+    char name[ENDPOINT_TEXT];
+    model_node_text(model, stall->node, name);
+    bool alone = stall->witnesses < 2; /* its answers may have been lost on the way to that one */
+    struct finding *finding =
+        finding_new("process-stall", alone ? SEVERITY_NOTICE : SEVERITY_WARNING, stall->since);
+    if (!finding) {
+        detection_report(detection, NULL);
+        return;
+    }
+    finding_title(finding, "The process at %s stood still for %.1f s", name,
+                  (double)(end - stall->since) / (double)NS_PER_SEC);
+    finding_explain(finding, "Its kernel acknowledged what it was sent, but it answered nobody: it "
+                             "was stopped, busy with one long command, forking or swapped out.");
+    finding_rule_out(finding, "host or network down: its kernel acknowledged what it was sent");
+    value_node(finding_metrics(finding), "node", model_node(model, stall->node)->id);
+    value_number(finding_metrics(finding), "duration_ms",
+                 (uint64_t)((end - stall->since) / NS_PER_MS));
+    tell_command(stall, finding);
+    finding_evidence(finding, &last, "its last message on the bus");
+    finding_evidence(finding, &acked, "its kernel acknowledges a PING that it did not answer");
+    finding_node(finding, model_node(model, stall->node)->id);
+    finding_advise(finding, "look at its slow log, at latency of fork, at swap and at CPU steal "
+                            "for this time");
+    if (alone) {
+        finding_caveat(finding, "only one node was seen to wait for it: its answers may have been "
+                                "lost on the way there");
+        finding_doubt(finding, CONFIDENCE_POSSIBLE);
+    }
+    if (detection_missed_bytes(detection))
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_ends(finding, stall->over ? stall->end : TIME_NONE, "process-stalled");
+    detection_report(detection, finding);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    struct stalls *stalls = state;
+    for (size_t i = 0; i < stalls->count; i++) {
+        struct stall *stall = &stalls->list[i];
+        if (!stall->over && last_sign(detection->model, stall->node) > stall->since)
+            conclude(detection->model, stall);
+        tell(detection, stall);
+    }
+}
+
+static void dispose(void *state) {
+    free(((struct stalls *)state)->list);
+}
+
+const struct detector detect_process_stall = {
+    .name = "process-stall",
+    .help = "a process stopped answering while its kernel went on",
+    .state = sizeof(struct stalls),
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};
