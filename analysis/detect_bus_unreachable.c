@@ -84,6 +84,7 @@ static void tell(const struct detection *detection, const struct block *block) {
     value_number(finding_metrics(finding), "attempts", block->attempts);
     finding_advise(finding, "let the bus port (client port + 10000, unless cluster-port says "
                             "otherwise) pass in both directions");
+    detection_lessen(detection, finding);
     finding_ends(finding, block->over ? block->end : TIME_NONE, "bus-port-blocked");
     detection_report(detection, finding);
 }

@@ -81,8 +81,7 @@ static void tell(const struct detection *detection, const struct link *link,
     measure(detection, link, finding);
     finding_advise(finding, "measure loss between these two hosts (retransmissions, drops of "
                             "interfaces and queues)");
-    if (detection_missed_bytes(detection))
-        finding_doubt(finding, CONFIDENCE_POSSIBLE);
+    detection_lessen(detection, finding);
     finding->end = link->silent_from + link->longest_silence;
     detection_report(detection, finding);
 }

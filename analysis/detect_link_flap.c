@@ -5,7 +5,7 @@
 
 #include "analysis/detector.h"
 
-enum { WITHIN = 60 /* seconds */ };
+enum { LEAST = 3 /* times */, WITHIN = 60 /* seconds */ };
 
 struct flaps {
     nstime *since; /* by link: the first of the openings that were too many; 0: none */
@@ -32,14 +32,13 @@ static nstime opened_before(const struct link *link, uint32_t times) {
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct flaps *flaps = state;
     size_t links = model_link_count(detection->model);
-    uint32_t back = countof(((struct link *)0)->opened) - 1;
     if (!room_for(flaps, links))
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
-        if (flaps->since[i] == 0 && link->opens > back &&
-            now - opened_before(link, back) <= WITHIN * NS_PER_SEC)
-            flaps->since[i] = opened_before(link, back);
+        if (flaps->since[i] == 0 && link->reconnects >= LEAST &&
+            now - opened_before(link, LEAST - 1) <= WITHIN * NS_PER_SEC)
+            flaps->since[i] = opened_before(link, LEAST - 1);
     }
 }
 
@@ -54,7 +53,7 @@ static void tell(const struct detection *detection, const struct link *link, nst
         return;
     }
     finding_title(finding, "The bus link of %s to %s was opened anew %" PRIu32 " times", from, to,
-                  link->opens - 1);
+                  link->reconnects);
     finding_explain(finding, "It worked in between: PONGs came back on it. A node closes a link "
                              "when a PONG is late by half the node timeout; middle boxes and "
                              "limits on buffers close it, too.");
@@ -62,12 +61,13 @@ static void tell(const struct detection *detection, const struct link *link, nst
     finding_node(finding, model_node(model, link->to)->id);
     value_node(finding_metrics(finding), "from", model_node(model, link->from)->id);
     value_node(finding_metrics(finding), "to", model_node(model, link->to)->id);
-    value_number(finding_metrics(finding), "reconnects", link->opens - 1);
+    value_number(finding_metrics(finding), "reconnects", link->reconnects);
     struct place closed = place_of_stamp(
         link->closed[0].time > link->closed[1].time ? link->closed[0] : link->closed[1]);
     finding_evidence(finding, &closed, "the last time that it was closed, by %s",
                      link->closed[0].time > link->closed[1].time ? from : to);
     finding_advise(finding, "see who closes it, and after how long");
+    detection_lessen(detection, finding);
     finding_ends(finding, opened_before(link, 0), NULL);
     detection_report(detection, finding);
 }

@@ -156,6 +156,16 @@ static void place_nodes(const struct partition *partition, const struct model *m
                 sides->of[i] = sides->of[k];
 }
 
+/* Fewer live than do not: rather one host that is cut off than all others dead. */
+static bool is_smaller(const struct model *model, const struct sides *sides) {
+    size_t living = 0, others = 0;
+    for (size_t i = 0; i < sides->nodes; i++) {
+        living += sides->of[i] != NO_SIDE;
+        others += sides->of[i] == NO_SIDE && model_node(model, i)->heard;
+    }
+    return living < others;
+}
+
 /* From one host it looks as if it were alone: it calls, and none of the others answers. */
 static void place_others(const struct model *model, struct sides *sides, nstime now) {
     size_t apart = 0, known = 0;
@@ -165,7 +175,7 @@ static void place_others(const struct model *model, struct sides *sides, nstime 
         known += calls;
         apart += calls && is_pair_apart(model, link, now);
     }
-    if (sides->count != 1 || apart < 2 || apart != known)
+    if (sides->count != 1 || apart < 2 || apart != known || !is_smaller(model, sides))
         return;
     for (uint32_t i = 0; i < sides->nodes; i++)
         if (sides->of[i] == NO_SIDE && model_node(model, i)->heard)
@@ -270,8 +280,7 @@ static void tell(const struct detection *detection, const struct sides *sides, n
         finding_caveat(finding, "seen from one side only: that the others lived is not proven");
         finding_doubt(finding, CONFIDENCE_LIKELY);
     }
-    if (detection_missed_bytes(detection))
-        finding_doubt(finding, CONFIDENCE_LIKELY);
+    detection_lessen(detection, finding);
     finding_ends(finding, end, "network");
     detection_report(detection, finding);
 }

@@ -174,8 +174,7 @@ static void tell(const struct detection *detection, const struct stall *stall) {
                                 "lost on the way there");
         finding_doubt(finding, CONFIDENCE_POSSIBLE);
     }
-    if (detection_missed_bytes(detection))
-        finding_doubt(finding, CONFIDENCE_LIKELY);
+    detection_lessen(detection, finding);
     finding_ends(finding, stall->over ? stall->end : TIME_NONE, "process-stalled");
     detection_report(detection, finding);
 }

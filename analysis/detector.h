@@ -38,6 +38,19 @@ static inline bool detection_missed_bytes(const struct detection *detection) {
            (facts && (facts->kernel_drops > 0 || facts->truncated_packets > 0));
 }
 
+/* For a finding that rests on something not seen: says so and makes it less, if the capture missed
+ * more than one byte of the bus in a thousand, or packets. */
+static inline void detection_lessen(const struct detection *detection, struct finding *finding) {
+    const struct model_books *books = model_books(detection->model);
+    bool much = books->bus_missing_bytes * 1000 > books->bus_bytes;
+    if (!finding || !detection_missed_bytes(detection))
+        return;
+    finding_caveat(finding, "the capture misses packets: what was not seen may have been there");
+    finding_doubt(finding, much ? CONFIDENCE_POSSIBLE : CONFIDENCE_LIKELY);
+    if (much && finding->severity > SEVERITY_NOTICE)
+        finding->severity = SEVERITY_NOTICE;
+}
+
 static inline uint64_t threshold(const struct detection *detection, enum threshold which) {
     return detection->thresholds->of[which];
 }

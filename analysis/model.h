@@ -76,11 +76,12 @@ struct link {
     nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
                                   whatever connection; TIME_NONE: all are */
     struct knocks knocks;
-    struct stamp closed[2];             /* it last closed or reset a connection; TIME_NONE: never */
-    struct stamp full[2];               /* it last closed its receive window; likewise */
-    nstime opened[4];                   /* the last times that a connection was accepted, a ring */
-    uint32_t opens;                     /* times accepted while PONGs came in between */
-    uint64_t pongs_then;                /* `pongs`, when it was last accepted */
+    struct stamp closed[2]; /* it last closed or reset a connection; TIME_NONE: never */
+    struct stamp full[2];   /* it last closed its receive window; likewise */
+    nstime opened[4];       /* the last times that a connection was accepted, a ring */
+    uint32_t opens;         /* how often one was accepted */
+    uint32_t reconnects;    /* of these, in a row, after PONGs had come on the one before */
+    uint64_t pongs_then;    /* `pongs`, when it was last accepted */
     uint32_t retransmits, zero_windows; /* TCP, both directions */
     uint64_t gap_bytes;
     uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */

@@ -39,8 +39,7 @@ static void knock(struct knocks *knocks, const struct event *event) {
 static void let_in(struct link *link, struct knocks *of_node, nstime now) {
     struct knocks none = {.first = {.time = TIME_NONE}};
     link->knocks = *of_node = none;
-    if (link->pongs == link->pongs_then)
-        link->opens = 0;
+    link->reconnects = link->pongs == link->pongs_then ? 0 : link->reconnects + 1;
     link->pongs_then = link->pongs;
     link->opened[link->opens++ % countof(link->opened)] = now;
 }

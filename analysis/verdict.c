@@ -156,7 +156,7 @@ static enum verdict_kind decide_alive(const struct verdict *v) {
 
 static enum verdict_kind decide(const struct verdict *v) {
     bool knocked = v->unanswered || v->refused;
-    if (knocked && v->served && v->stuck_from == 0)
+    if (knocked && v->served && v->stuck_from == 0 && v->fine == 0)
         return VERDICT_BUS_PORT_BLOCKED;
     return v->spoke || v->served ? decide_alive(v) : decide_silent(v);
 }

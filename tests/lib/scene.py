@@ -46,9 +46,9 @@ class Link:
         self.talk.segment("client", flags=wire.SYN)
         self.opened, self.unacked, self.next_try = None, [], 0
         self.asked = self.scene.now
-        if not self.scene.arrives(self.a, self.b):
+        if not self.scene.arrives(self.a, self.b) or self.scene.blocked.get(self.b) is False:
             return
-        if self.b in self.scene.refusing:
+        if self.b in self.scene.refusing or self.b in self.scene.blocked:
             self.talk.segment("server", flags=wire.RST | wire.ACK, seq=0)
             return
         self.talk.next["client"] += 1
@@ -74,7 +74,7 @@ class Link:
         self.scene.step()
         seq = self.talk.next[side]
         self.talk.send(side, data, ack=False)
-        if self.scene.arrives(source, target):
+        if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
             self.talk.ack(self.talk.other(side))
             return True
         self.unacked.append((self.scene.now, side, seq, data))
@@ -101,6 +101,7 @@ class Scene:
         self.views = {}                                             # [observer][subject]: flags
         self.heard = {}                                             # [observer][reporter]: subjects
         self.silent, self.refusing, self.gone, self.cuts = set(), set(), set(), set()
+        self.blocked = {}                                           # [name]: refused, not dropped
         self.clocks = {}                                            # seconds ahead of the capture
         for i in range(primaries):
             first, last = 16384 * i // primaries, 16384 * (i + 1) // primaries - 1
@@ -134,6 +135,14 @@ class Scene:
     def dead(self, *names):
         """The hosts are gone: nothing of them and nothing to them."""
         self.gone |= set(names)
+
+    def block(self, name, refuse=False):
+        """Nobody gets in at its bus port, and connections to it are dead; its own ones go on."""
+        self.blocked[name] = refuse
+        for (_, b), link in self.links.items():
+            if b == name and refuse and link.opened is not None:
+                link.talk.segment("server", flags=wire.RST | wire.ACK)
+                link.opened = None
 
     def kill(self, *names):
         """The processes are gone, their kernels close and refuse."""
@@ -267,6 +276,8 @@ class Scene:
             link.open()
             if link.opened is not None:
                 self.ping(link)
+            elif link.pinged is None:
+                link.pinged = self.now                              # it waits to be sent
 
     def ping(self, link):
         link.last_ping = self.now
@@ -301,5 +312,10 @@ class Scene:
         if self.views[a][b] == wire.PFAIL and len(said) > len(voters) // 2:
             self.fail(a, b)
 
-    def pcap(self):
-        return wire.pcap(sorted(self.capture.frames(), key=lambda f: f[0]))
+    def pcap(self, host=None):
+        """All that was on the wire, or what one node's host saw of it."""
+        frames = sorted(self.capture.frames(), key=lambda f: f[0])
+        if host:
+            ip = wire.ipaddress.ip_address(self.nodes[host].ip).packed
+            frames = [f for f in frames if ip in (f[1][26:30], f[1][30:34])]
+        return wire.pcap(frames)

@@ -1,0 +1,53 @@
+"""bus-unreachable: nobody gets in at the bus port, and the node lives."""
+
+from lib import findings, resp, scene
+
+
+def blocked(refuse, served=True):
+    """p1's bus port lets nobody in from the fourth second on; its own connections work."""
+    play = scene.Scene()
+    client = play.capture.conversation(("10.0.9.9", 5000), (play.nodes["p1"].ip, 6379)).open()
+    play.run(4)
+    play.block("p1", refuse)
+    for _ in range(8):
+        play.run(1)
+        if served:
+            client.send("client", resp.command("GET", "k"))
+            client.send("server", resp.bulk("v"))
+    return play
+
+
+def test_fires_when_packets_are_dropped(store):
+    play = blocked(refuse=False)
+    found = findings.only(findings.of(store(play.pcap())), "bus-unreachable")
+    assert found.metrics["node"] == play.nodes["p1"].id
+    assert found.metrics["client_port_alive"] is True
+    assert found.metrics["attempts"] >= 5
+    assert found.verdict == "bus-port-blocked"
+
+
+def test_fires_when_connections_are_refused(store):
+    play = blocked(refuse=True)
+    found = findings.only(findings.of(store(play.pcap())), "bus-unreachable")
+    assert found.metrics["client_port_alive"] is True
+
+
+def test_near_miss_a_dead_process(store):
+    play = scene.Scene()
+    play.run(4)
+    play.kill("p1")
+    play.run(6)
+    findings.none(findings.of(store(play.pcap())), "bus-unreachable")
+
+
+def test_near_miss_a_restart(store):
+    """Refused for a second, then well again."""
+    play = scene.Scene()
+    play.run(4)
+    play.kill("p1")
+    play.run(1)
+    play.back("p1")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "bus-unreachable")
+
+

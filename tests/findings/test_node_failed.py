@@ -1,0 +1,82 @@
+"""node-failed: who marked a node failed, after how long, and why."""
+
+import pytest
+
+from lib import captures, findings, scene
+
+FAILOVER = "failover_crash-valkey-8.1.1"
+PARTITION = "partition_minority-redis-7.0.15"
+
+
+def node(take, name):
+    return next(n for n in take.truth["topology"]["nodes"] if n["name"] == name)
+
+
+def logged(take, word):
+    return [e for e in take.truth["log_events"] if word in e["msg"]]
+
+
+@pytest.mark.parametrize("run, verdict", [(FAILOVER, "process-died"),
+                                          (PARTITION, "host-unreachable")])
+def test_fires_as_the_servers_logged_it(run, verdict):
+    take = captures.take(run)
+    found = findings.only(findings.of(take.path), "node-failed")
+    n1 = node(take, "n1")["id"]
+    assert found.nodes == [n1] == [found.metrics["node"]]
+    assert found.verdict == verdict and found.severity == "critical" and found.ruled_out
+    marked = min(e["t"] for e in logged(take, "Marking node") if n1 in e["msg"]
+                 and "failing" in e["msg"])
+    failed = found.span[0] + found.metrics["detection_ms"] / 1000
+    assert abs(failed - marked) < 0.1
+    announcer = next(e["node"] for e in logged(take, "Marking node") if e["t"] == marked)
+    assert found.metrics["announced_by"] == node(take, announcer)["id"]
+    assert found.metrics["quorum_needed"] == 2
+
+
+@pytest.mark.parametrize("what, verdict", [
+    (lambda play: play.stall("p1"), "process-stalled"),
+    (lambda play: play.dead("p1"), "host-unreachable"),
+    (lambda play: play.kill("p1"), "process-died"),
+    (lambda play: play.cut("p2 p3 r1 r2 r3", "p1"), "one-way-loss"),
+])
+def test_fires_with_the_cause(store, what, verdict):
+    play = scene.Scene()
+    play.run(3)
+    what(play)
+    play.run(7)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.metrics["node"] == play.nodes["p1"].id
+    assert found.verdict == verdict
+    assert set(found.metrics["reporters"]) >= {play.nodes[n].id for n in ("p2", "p3")}
+    assert found.metrics["quorum_seen"] >= found.metrics["quorum_needed"] == 2
+    assert 2000 <= found.metrics["detection_ms"] <= 6000
+
+
+def test_fires_from_one_hosts_view(store):
+    """Only p2's traffic: what it cannot have seen is said."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(7)
+    found = findings.only(findings.of(store(play.pcap("p2"))), "node-failed")
+    assert found.metrics["node"] == play.nodes["p1"].id
+    assert found.verdict == "process-stalled"
+
+
+def test_near_miss_suspected_by_one(store):
+    """Only one of three sees it as possibly failed: nobody marks it."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2")
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "node-failed")
+
+
+def test_near_miss_back_in_time(store):
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(2.5)
+    play.wake("p1")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "node-failed")

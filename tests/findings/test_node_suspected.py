@@ -1,0 +1,44 @@
+"""node-suspected: PFAIL that nobody agreed to, or that was taken back in time."""
+
+from lib import captures, findings, scene
+
+
+def test_fires_on_a_pair_that_does_not_hear_each_other(store):
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2")
+    play.run(8)
+    play.heal()
+    play.run(4)
+    found = findings.all_of(findings.of(store(play.pcap())), "node-suspected")
+    assert {f.metrics["node"] for f in found} == {play.nodes[n].id for n in ("p1", "p2")}
+    for one in found:
+        other = "p2" if one.metrics["node"] == play.nodes["p1"].id else "p1"
+        assert one.metrics["reporters"] == [play.nodes[other].id]
+        assert one.severity == "warning" and one.end
+        assert 1000 < one.metrics["duration_ms"] < 9000
+
+
+def test_fires_quietly_for_those_who_are_cut_off():
+    """n1 suspects all others while it is alone: that is no news about them."""
+    take = captures.take("partition_minority-redis-7.0.15")
+    found = findings.all_of(findings.of(take.path), "node-suspected")
+    assert found and all(f.severity == "notice" for f in found)
+
+
+def test_near_miss_a_node_that_fails_is_not_only_suspected(store):
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(7)
+    findings.none(findings.of(store(play.pcap())), "node-suspected")
+
+
+def test_near_miss_a_short_stall(store):
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(2)
+    play.wake("p1")
+    play.run(3)
+    findings.none(findings.of(store(play.pcap())), "node-suspected")

@@ -1,0 +1,79 @@
+"""partition: sides that live and do not hear each other."""
+
+from lib import captures, findings, scene
+
+LEFT, RIGHT = "p1 r1", "p2 p3 r2 r3"
+
+
+def ids(play, names):
+    return {play.nodes[n].id for n in names.split()}
+
+
+def sides(found):
+    return [set(side) for side in found.metrics["sides"]]
+
+
+def split(seconds, left=LEFT, right=RIGHT):
+    play = scene.Scene()
+    play.run(4)
+    play.split(left, right)
+    play.run(seconds)
+    return play
+
+
+def test_fires_on_two_sides(store):
+    play = split(8)
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "partition")
+    both = sides(found)
+    assert sorted(both, key=len) == [ids(play, LEFT), ids(play, RIGHT)]
+    assert both[found.metrics["majority_side"]] == ids(play, RIGHT)
+    assert found.severity == "critical"
+    begin, end = found.span
+    first = scene.wire.START / 1e9 + 4
+    assert first <= begin <= first + 1.1
+    assert first + 8 <= end <= first + 10
+
+
+def test_fires_on_three_sides_without_majority(store):
+    play = scene.Scene()
+    play.run(4)
+    for a, b in (("p1 r1", "p2 r2"), ("p1 r1", "p3 r3"), ("p2 r2", "p3 r3")):
+        play.split(a, b)
+    play.run(8)
+    found = findings.only(findings.of(store(play.pcap())), "partition")
+    assert len(sides(found)) == 3 and "majority_side" not in found.metrics
+    assert found.end is None
+
+
+def test_fires_on_a_real_one():
+    take = captures.take("partition_minority-redis-7.0.15")
+    found = findings.only(findings.of(take.path), "partition")
+    names = {n["id"]: n["name"] for n in take.truth["topology"]["nodes"]}
+    both = sorted(({names[i] for i in side} for side in sides(found)), key=len)
+    assert both == [{"n1"}, {"n2", "n3", "n4", "n5", "n6"}]
+    cut = next(f["t"] for f in take.truth["faults"] if f["kind"] == "partition")
+    healed = next(f["t"] for f in take.truth["faults"] if f["kind"] == "heal")
+    assert cut <= found.span[0] <= cut + 1.1 and healed <= found.span[1] <= healed + 3
+
+
+def test_near_miss_a_host_that_is_down(store):
+    play = scene.Scene()
+    play.run(4)
+    play.dead("p1", "r1")
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "partition")
+
+
+def test_near_miss_a_process_that_stands_still(store):
+    play = scene.Scene()
+    play.run(4)
+    play.stall("p1")
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "partition")
+
+
+def test_near_miss_two_nodes_that_others_still_join(store):
+    play = split(8, "p1", "p2")
+    findings.none(findings.of(store(play.pcap())), "partition")
