@@ -61,8 +61,10 @@ static struct pair pair_with(const struct model *model, uint32_t subject, uint32
         look_at(&pair, theirs, 1, verdict);
         look_at_calls(&pair, theirs, verdict);
     }
-    if (ours)
+    if (ours) {
         look_at(&pair, ours, 0, verdict);
+        pair.stuck_from |= ours->knocks.first.time != TIME_NONE;
+    }
     return pair;
 }
 

@@ -74,8 +74,13 @@ def loud(found):
     return [f for f in found if f.severity in findings.LOUD and f.type != "capture-loss"]
 
 
+# What a part of the time shows of something that becomes more: it was suspected so far.
+PART_OF = {"node-suspected": {"node-failed"}}
+
+
 def is_among(one, whole):
-    return any(one.type == other.type and set(one.nodes) <= set(other.nodes) for other in whole)
+    types = {one.type} | PART_OF.get(one.type, set())
+    return any(other.type in types and set(one.nodes) <= set(other.nodes) for other in whole)
 
 
 @pytest.fixture(scope="module")
