@@ -15,7 +15,8 @@ struct block {
     struct stamp first; /* attempt */
     nstime end;
     uint32_t attempts, refused;
-    bool served; /* it answered clients meanwhile */
+    uint32_t callers; /* nodes that tried at a time, at most */
+    bool served;      /* it answered clients meanwhile */
 };
 
 struct blocks {
@@ -28,6 +29,16 @@ static struct block *open_of(struct blocks *blocks, uint32_t node) {
         if (blocks->list[i].node == node)
             return blocks->list[i].over ? NULL : &blocks->list[i];
     return NULL;
+}
+
+/* Nodes that are not let in. */
+static uint32_t count_callers(const struct model *model, uint32_t index) {
+    uint32_t callers = 0;
+    for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
+        const struct link *link = model_link_between(model, peer, index);
+        callers += link && link->knocks.first.time != TIME_NONE;
+    }
+    return callers;
 }
 
 static void follow(const struct detection *detection, struct blocks *blocks, uint32_t index,
@@ -53,6 +64,8 @@ static void follow(const struct detection *detection, struct blocks *blocks, uin
     block->attempts = knocks->unanswered + knocks->refused;
     block->refused = knocks->refused;
     block->served |= verdict.served;
+    uint32_t callers = count_callers(detection->model, index);
+    block->callers = callers > block->callers ? callers : block->callers;
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
@@ -65,7 +78,9 @@ static void tell(const struct detection *detection, const struct block *block) {
     struct place first = place_of_stamp(block->first);
     char name[ENDPOINT_TEXT];
     model_node_text(model, block->node, name);
-    struct finding *finding = finding_new("bus-unreachable", SEVERITY_WARNING, block->first.time);
+    bool alone = block->callers < 2;
+    struct finding *finding = finding_new(
+        "bus-unreachable", alone ? SEVERITY_NOTICE : SEVERITY_WARNING, block->first.time);
     if (!finding) {
         detection_report(detection, NULL);
         return;
@@ -84,6 +99,10 @@ static void tell(const struct detection *detection, const struct block *block) {
     value_number(finding_metrics(finding), "attempts", block->attempts);
     finding_advise(finding, "let the bus port (client port + 10000, unless cluster-port says "
                             "otherwise) pass in both directions");
+    if (alone) {
+        finding_caveat(finding, "only one node was seen to try");
+        finding_doubt(finding, CONFIDENCE_POSSIBLE);
+    }
     detection_lessen(detection, finding);
     finding_ends(finding, block->over ? block->end : TIME_NONE, "bus-port-blocked");
     detection_report(detection, finding);
