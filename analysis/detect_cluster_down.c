@@ -91,14 +91,18 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
     return outage;
 }
 
+static bool is_heard(const struct model *model, uint32_t index, nstime now) {
+    nstime last = model_node(model, index)->last_heard;
+    return last != TIME_NONE && now - last < SILENT;
+}
+
 /* Who says so now: after every change of that. */
 static void recount(const struct detection *detection, struct downs *downs, nstime now) {
     struct outage *outage = &downs->outage;
     uint32_t down = 0, heard = 0;
     for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
-        nstime last = model_node(detection->model, i)->last_heard;
         down += downs->witnesses[i].down;
-        heard += last != TIME_NONE && now - last < SILENT;
+        heard += is_heard(detection->model, i, now);
     }
     if (down > outage->peak) {
         outage->peak = down;
@@ -387,7 +391,7 @@ static bool anyone_down(const struct detection *detection, struct downs *downs, 
     bool any = false;
     for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
         struct witness *witness = &downs->witnesses[i];
-        witness->down &= now - model_node(detection->model, i)->last_heard < SILENT;
+        witness->down = witness->down && is_heard(detection->model, i, now);
         any |= witness->down;
     }
     return any;

@@ -105,16 +105,20 @@ struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t 
     return last;
 }
 
+static bool is_recent(nstime time, nstime now, nstime most) {
+    return time != TIME_NONE && now - time <= most;
+}
+
 static void note_background(const struct model *model, struct election *election) {
     nstime now = model->cause->time;
     const struct node_private *candidate = model->nodes[election->candidate];
     const struct node_private *old =
         election->old_primary == NODE_NONE ? NULL : model->nodes[election->old_primary];
-    if (now - candidate->handover.time <= HANDOVER_MAX)
+    if (is_recent(candidate->handover.time, now, HANDOVER_MAX))
         election->handover = candidate->handover;
     if (!old)
         return;
-    if (now - old->paused.time <= HANDOVER_MAX)
+    if (is_recent(old->paused.time, now, HANDOVER_MAX))
         election->paused = old->paused;
     election->last_sign = model_last_sign(model, election->old_primary, election->candidate);
     election->alarmed = old->alarm;
