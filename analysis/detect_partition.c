@@ -121,7 +121,7 @@ static void join_all(struct partition *partition, const struct model *model, nst
 /* Did it send, serve or call since then? */
 static bool lives(const struct model *model, uint32_t index, nstime since) {
     const struct node *node = model_node(model, index);
-    const struct server *server = node->addr_known ? model_server_find(model, &node->addr) : NULL;
+    const struct server *server = node->addr_known ? model_server_at(model, &node->addr) : NULL;
     if (node->spoke.time > since || (server && server->last_reply > since))
         return true;
     for (uint32_t peer = 0; peer < model_node_count(model); peer++) {

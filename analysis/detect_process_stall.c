@@ -28,7 +28,7 @@ struct stalls {
 enum { STALLS_MAX = 1024 };
 
 static const struct server *server_of(const struct model *model, const struct node *node) {
-    return node->addr_known ? model_server_find(model, &node->addr) : NULL;
+    return node->addr_known ? model_server_at(model, &node->addr) : NULL;
 }
 
 static nstime last_sign(const struct model *model, uint32_t index) {

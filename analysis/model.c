@@ -14,8 +14,8 @@ struct model *model_new(struct siphash_key key, event_fn *emit, void *context) {
     model->emit = emit;
     model->context = context;
     model->books.first = model->books.last = TIME_NONE;
-    if (!model_clients_init(&model->clients)) {
-        free(model);
+    if (!model_clients_init(&model->clients) || !model_writes_init(&model->writes)) {
+        model_free(model);
         return NULL;
     }
     return model;
@@ -24,6 +24,8 @@ struct model *model_new(struct siphash_key key, event_fn *emit, void *context) {
 void model_free(struct model *model) {
     if (!model)
         return;
+    model_claims_free(model);
+    model_writes_free(model);
     for (uint32_t i = 0; i < model->node_count; i++) {
         free(model->nodes[i]->slots);
         free(model->nodes[i]->views);
@@ -133,6 +135,7 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(bus_message, on_message)             \
     HANDLER(bus_delivered, model_link_delivered) \
     HANDLER(reply, model_reply)                  \
+    HANDLER(write, model_write_asked)            \
     HANDLER(silent, model_silent)                \
     HANDLER(executed, model_executed)            \
     HANDLER(error, model_inner_error)            \

@@ -117,6 +117,8 @@ const struct link *model_link(const struct model *model, size_t index); /* by fi
 
 /* The ordered pair; NULL: no connection of it was seen. */
 const struct link *model_link_between(const struct model *model, uint32_t from, uint32_t to);
+/* Of the nodes whose client port this is, the one that was heard last; NODE_NONE: none. */
+uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr);
 
 /* How people know it: its address, else the beginning of its id. */
 void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]);
@@ -155,7 +157,7 @@ struct model_books {
     uint64_t snaplen_bytes;                  /* cut off by the capture's snaplen */
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
     uint64_t gossip_entries;                           /* in all messages */
-    uint64_t nodes_over_cap, links_over_cap;
+    uint64_t nodes_over_cap, links_over_cap, contests_over_cap;
     struct traffic resp, tls, other; /* connections that are not bus links */
     uint64_t resp_joined;            /* of the RESP ones: the capture joined in the middle */
     uint64_t resp_undecoded_bytes;   /* on them, part of no request and no reply */
@@ -164,6 +166,7 @@ struct model_books {
     uint64_t commands_over_cap;                  /* requests and replies of further ones */
     uint64_t replications_over_cap;
     uint64_t elections_over_cap; /* requests and promotions of further ones */
+    uint64_t writes_over_cap;    /* forgotten although a replica may lack them */
     nstime first, last;          /* events */
 };
 const struct model_books *model_books(const struct model *model);

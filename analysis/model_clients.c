@@ -50,31 +50,30 @@ static struct server *add_server(struct model_clients *clients, uint32_t hash,
     return server;
 }
 
-const struct server *model_server_at(const struct model *model, const struct endpoint *addr) {
+static uint32_t hash_of(const struct model *model, const struct endpoint *addr) {
+    return (uint32_t)siphash(&model->key, addr, sizeof *addr);
+}
+
+struct server *model_find_server(const struct model *model, const struct endpoint *addr) {
     const struct model_clients *clients = &model->clients;
-    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
-    uint32_t index = table_find(&clients->server_index, hash, has_addr, clients, addr);
+    uint32_t index =
+        table_find(&clients->server_index, hash_of(model, addr), has_addr, clients, addr);
     return index == TABLE_NONE ? NULL : clients->servers[index];
 }
 
 static struct server *server_at(struct model *model, const struct endpoint *addr) {
-    struct model_clients *clients = &model->clients;
-    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
-    uint32_t index = table_find(&clients->server_index, hash, has_addr, clients, addr);
-    if (index != TABLE_NONE)
-        return clients->servers[index];
-    struct server *server = add_server(clients, hash, addr);
+    struct server *server = model_find_server(model, addr);
+    if (server)
+        return server;
+    server = add_server(&model->clients, hash_of(model, addr), addr);
     if (server)
         return server;
     model->books.servers_over_cap++;
-    return clients->other_server;
+    return model->clients.other_server;
 }
 
-const struct server *model_server_find(const struct model *model, const struct endpoint *addr) {
-    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
-    uint32_t index =
-        table_find(&model->clients.server_index, hash, has_addr, &model->clients, addr);
-    return index == TABLE_NONE ? NULL : model->clients.servers[index];
+const struct server *model_server_at(const struct model *model, const struct endpoint *addr) {
+    return model_find_server(model, addr);
 }
 
 /* ---- clients ---- */
@@ -152,6 +151,10 @@ static inline struct client_conn *conn_of(struct model *model, const struct even
     return bind_ends(model, event->flow, server_end);
 }
 
+struct server *model_server_of(struct model *model, const struct event *event, unsigned end) {
+    return conn_of(model, event, end)->server;
+}
+
 /* ---- commands ---- */
 
 static struct command_stats *add_stats(struct model *model, struct server *server, size_t row) {
@@ -218,6 +221,15 @@ static void note_pause(struct server *server, const struct event *event) {
     server->pause_asked = event->time - latency;
 }
 
+/* What MULTI queues is answered by EXEC. */
+static void answer_write(struct model *model, struct client_conn *conn, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    if (LIKELY(reply->called))
+        model_write_answered(model, conn, event, reply->write, reply->nothing);
+    else
+        model_write_queued(conn, reply->write);
+}
+
 void model_reply(struct model *model, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     struct client_conn *conn = conn_of(model, event, event->direction);
@@ -239,9 +251,13 @@ void model_reply(struct model *model, const struct event *event) {
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
         count_error(model, conn, reply->error);
+        if (model->claims.open)
+            model_claim_refusal(model, &conn->server->addr);
     } else if (reply->command && reply->command->keys != KEYS_NONE) {
         note_served(model, conn, event);
     }
+    if (reply->write)
+        answer_write(model, conn, event);
 }
 
 /* Silence, where it is the answer, is a call and no reply. */
@@ -256,6 +272,8 @@ void model_silent(struct model *model, const struct event *event) {
 void model_executed(struct model *model, const struct event *event) {
     struct client_conn *conn = conn_of(model, event, event->direction);
     stats_of(model, conn->server, event->executed.command)->calls++;
+    if (event->executed.write)
+        model_write_executed(model, conn, event);
 }
 
 void model_inner_error(struct model *model, const struct event *event) {

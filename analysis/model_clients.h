@@ -45,6 +45,7 @@ struct server {
     struct histogram blocking;    /* latency of what may wait for others */
     struct served served[SERVED]; /* by the client's number */
     struct command_stats rest;    /* commands that we do not know, or past CAP_SERVER_COMMANDS */
+    struct write_log *writes;     /* NULL: none was asked of it */
     struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
 };
 
@@ -61,6 +62,7 @@ struct replication {
     const char *kind;   /* replication, migration; rdb: the data of a replication on another one */
     bool rdb_elsewhere; /* its data come on another connection */
     struct endpoint primary, replica;
+    struct server *server; /* the primary as one; NULL: nobody asked it for anything so far */
     char replid[WORD_LENGTH_MAX + 1]; /* empty: not seen */
     uint64_t base_offset;             /* where the stream begins; NOT_KNOWN */
     uint64_t offset;                  /* behind what was last seen of it; NOT_KNOWN */
@@ -80,9 +82,6 @@ const struct server *model_server(const struct model *model, size_t index); /* b
 
 /* Of all commands that do not wait for others. */
 void model_server_latency(const struct server *server, struct histogram *ret_latency);
-
-/* The server at this address; NULL: none answered there. */
-const struct server *model_server_find(const struct model *model, const struct endpoint *addr);
 
 size_t model_client_count(const struct model *model);
 const struct client *model_client(const struct model *model, size_t index); /* by appearance */

@@ -110,6 +110,17 @@ uint32_t model_node_by_bus_address(const struct model *model, const struct endpo
     return NODE_NONE;
 }
 
+uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr) {
+    uint32_t found = NODE_NONE;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *node = &model->nodes[i]->node;
+        bool later = found == NODE_NONE || node->last_heard > model_node(model, found)->last_heard;
+        if (node->addr_known && endpoint_equal(&node->addr, addr) && later)
+            found = i;
+    }
+    return found;
+}
+
 uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip) {
     uint32_t found = NODE_NONE;
     for (uint32_t i = 0; i < model->node_count; i++) {
@@ -170,7 +181,8 @@ static uint32_t primary_of(struct model *model, const struct node *node, const c
     return same ? node->primary : model_add_node(model, id);
 }
 
-static void learn_role(struct model *model, uint32_t index, const struct ev_bus_message *message) {
+/* Like the next two: true: it is not what it was. */
+static bool learn_role(struct model *model, uint32_t index, const struct ev_bus_message *message) {
     struct node *node = &model->nodes[index]->node;
     /* The receiver takes the role from this field, not from the flags; so do we. */
     bool replica = message->replica_of;
@@ -179,11 +191,14 @@ static void learn_role(struct model *model, uint32_t index, const struct ev_bus_
     node->replica = replica;
     node->primary = primary;
     if (!changed)
-        return;
+        return false;
+    if (replica)
+        model_write_demoted(model, node);
     struct event event = {.type = EV_node_role};
     event.node_role = (struct ev_node_role){
         .node = node->id, .about = message->replica_of, .role = replica ? "replica" : "primary"};
     model_conclude(model, &event);
+    return true;
 }
 
 static void raise_cluster_epoch(struct model *model, const struct node *node) {
@@ -193,7 +208,7 @@ static void raise_cluster_epoch(struct model *model, const struct node *node) {
     model_conclude(model, &event);
 }
 
-static void learn_epochs(struct model *model, struct node *node,
+static bool learn_epochs(struct model *model, struct node *node,
                          const struct ev_bus_message *message) {
     uint64_t was = node->config_epoch;
     node->config_epoch = message->config_epoch;
@@ -207,11 +222,12 @@ static void learn_epochs(struct model *model, struct node *node,
             .node = node->id, .config_epoch = node->config_epoch, .was = was};
         model_conclude(model, &event);
     }
-    if (LIKELY(node->current_epoch <= model->books.current_epoch))
-        return;
-    if (node->heard)
-        raise_cluster_epoch(model, node);
-    model->books.current_epoch = node->current_epoch;
+    if (UNLIKELY(node->current_epoch > model->books.current_epoch)) {
+        if (node->heard)
+            raise_cluster_epoch(model, node);
+        model->books.current_epoch = node->current_epoch;
+    }
+    return was != node->config_epoch;
 }
 
 /* Tells what a node claims now and did not before, and the other way round. NULL: nothing. */
@@ -233,23 +249,24 @@ static void conclude_slots(struct model *model, const struct node *node, const u
 }
 
 /* A replica repeats its primary's slots: it claims none itself, until it is promoted. */
-static void learn_slots(struct model *model, struct node_private *node,
+static bool learn_slots(struct model *model, struct node_private *node,
                         const struct ev_bus_message *message, bool was_replica) {
     if (!node->slots)
         node->slots = calloc(1, BUS_SLOT_BYTES);
     if (!node->slots)
-        return;
+        return false;
     node->node.slots = node->slots;
     bool is_replica = node->node.replica;
     bool same = memcmp(node->slots, message->slots, BUS_SLOT_BYTES) == 0;
     if (LIKELY(same && was_replica == is_replica))
-        return;
+        return false;
     uint8_t before[BUS_SLOT_BYTES];
     memcpy(before, node->slots, BUS_SLOT_BYTES);
     memcpy(node->slots, message->slots, BUS_SLOT_BYTES);
     if (node->node.heard)
         conclude_slots(model, &node->node, was_replica ? NULL : before,
                        is_replica ? NULL : node->slots, message->config_epoch);
+    return true;
 }
 
 static void learn_state(struct model *model, struct node *node, uint8_t state) {
@@ -344,16 +361,21 @@ static void learn_header(struct model *model, uint32_t index,
                          const struct ev_bus_message *message) {
     struct node_private *node = model->nodes[index];
     bool was_replica = node->node.heard && node->node.replica;
-    learn_own_address(model, index, message);
-    learn_role(model, index, message);
-    learn_epochs(model, &node->node, message);
-    learn_slots(model, node, message, was_replica);
-    learn_state(model, &node->node, message->state);
     node->node.flags = message->flags;
     node->node.repl_offset = message->repl_offset;
+    learn_own_address(model, index, message);
+    bool changed = learn_role(model, index, message);
+    changed |= learn_epochs(model, &node->node, message);
+    changed |= learn_slots(model, node, message, was_replica);
+    learn_state(model, &node->node, message->state);
     if (UNLIKELY(!node->node.heard))
         conclude_heard(model, &node->node, message);
+    changed |= !node->node.heard;
     node->node.heard = true;
+    if (UNLIKELY(changed))
+        model_claim_changed(model, index, was_replica);
+    if (UNLIKELY(node->contest))
+        model_claim_repeated(model, node);
 }
 
 /* ---- a node about others ---- */

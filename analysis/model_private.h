@@ -5,6 +5,7 @@
 #include "analysis/model.h"
 #include "analysis/model_addresses.h"
 #include "analysis/model_alarms.h"
+#include "analysis/model_claims.h"
 #include "analysis/model_clients.h"
 #include "analysis/model_elections.h"
 #include "base/table.h"
@@ -27,9 +28,10 @@ struct node_private {
     uint16_t *views;  /* [subject]: flags that this node last gossiped about it */
     uint32_t view_count;
     struct node_addresses addresses;
-    struct alarm *alarm;   /* owned; NULL: nothing is held against it */
-    struct place handover; /* it last asked its primary to hand over; TIME_NONE: never */
-    struct stamp paused;   /* it last said that its writes are paused; TIME_NONE: never */
+    struct alarm *alarm;     /* owned; NULL: nothing is held against it */
+    struct place handover;   /* it last asked its primary to hand over; TIME_NONE: never */
+    struct stamp paused;     /* it last said that its writes are paused; TIME_NONE: never */
+    struct contest *contest; /* another one claims its slots; NULL: mostly */
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */
@@ -51,13 +53,20 @@ struct conn {
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
 };
 
+/* Writes of one connection, from the oldest on; each knows how far the next one is. */
+struct write_chain {
+    uint64_t first, last; /* numbers in the server's log */
+    uint32_t count;
+};
+
 /* A connection of a client, or between servers: who answers, who asks, what is replicated. */
 struct client_conn {
     enum note_kind kind;
     bool no_replication;   /* there was no room for it */
     struct server *server; /* NULL, as is client, until there is a request or a reply */
     struct client *client;
-    struct replication *replication; /* NULL: no step of one was seen */
+    struct replication *replication;  /* NULL: no step of one was seen */
+    struct write_chain asked, queued; /* its writes that wait for their replies, and for EXEC */
 };
 
 /* Records stay where they are: notes point to them. */
@@ -78,6 +87,21 @@ struct model_clients {
     uint32_t replication_count, replication_room;
 };
 
+/* What all servers' logs of writes share. */
+struct model_writes {
+    uint8_t *kinds;                      /* write_kind.h; by row of command_rows */
+    struct write_chunk *oldest, *newest; /* of all servers */
+    uint32_t chunks;
+    size_t key_bytes;
+};
+
+/* Double claims: those that go on stand with their nodes. */
+struct model_claims {
+    uint32_t open;
+    struct contest *kept; /* have ended */
+    uint32_t count, room;
+};
+
 enum { NODE_RECENT = 1024 };
 
 struct model {
@@ -96,6 +120,8 @@ struct model {
     struct table link_index;
 
     struct model_clients clients;
+    struct model_claims claims;
+    struct model_writes writes;
 
     struct election **elections; /* by their first sign */
     uint32_t election_count, election_room;
@@ -165,6 +191,14 @@ void model_tcp_event(struct model *model, const struct event *event);
 
 /* The ordered pair of a connection, by its messages or else by its addresses; NULL: not known. */
 struct link *model_link_of_flow(struct model *model, struct flow *flow);
+/* model_claims.c: role, epoch or slots of a node changed; a contested one's header says the same
+ * again; a server acknowledged a write to the slot; it answered with an error. To be called for the
+ * last two only while contests are open. */
+void model_claim_changed(struct model *model, uint32_t index, bool was_replica);
+void model_claim_repeated(struct model *model, struct node_private *node);
+void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot);
+void model_claim_refusal(struct model *model, const struct endpoint *server);
+void model_claims_free(struct model *model);
 
 /* model_links.c: connections and ordered pairs. */
 struct message_ends model_link_message(struct model *model, const struct event *event);
@@ -188,6 +222,30 @@ void model_unmatched(struct model *model, const struct event *event);
 void model_push(struct model *model, const struct event *event);
 void model_redirect(struct model *model, const struct event *event);
 void model_client_flow_end(struct flow *flow);
+
+/* The server at this address; NULL: there is none. And at that end of the event's connection, which
+ * makes it one. */
+struct server *model_find_server(const struct model *model, const struct endpoint *addr);
+struct server *model_server_of(struct model *model, const struct event *event, unsigned end);
+
+/* model_writes.c: a client asks for a write; it has a good answer, or waits for EXEC. */
+bool model_writes_init(struct model_writes *writes);
+void model_write_asked(struct model *model, const struct event *event);
+void model_write_answered(struct model *model, struct client_conn *conn, const struct event *event,
+                          uint64_t number, bool nothing);
+void model_write_queued(struct client_conn *conn, uint64_t number);
+void model_write_executed(struct model *model, struct client_conn *conn, const struct event *event);
+
+/* A replica begins to follow the server, at this offset of the data set with this id; it has got
+ * the whole of it; what it gets then; what it has; the server follows another one from now on. */
+void model_write_attached(struct model *model, struct server *server,
+                          const struct replication *link, bool full);
+void model_write_copied(struct model *model, struct server *server);
+void model_write_replicated(struct model *model, struct server *server,
+                            const struct replication *link, const struct event *event);
+void model_write_acked(struct model *model, struct server *server);
+void model_write_demoted(struct model *model, const struct node *node);
+void model_writes_free(struct model *model);
 
 /* model_replication.c */
 void model_replication_step(struct model *model, const struct event *event);

@@ -154,6 +154,25 @@ static void join_channels(struct model *model, struct replication *rdb) {
     }
 }
 
+static struct server *server_of(struct model *model, struct replication *link) {
+    if (UNLIKELY(!link->server))
+        link->server = model_find_server(model, &link->primary);
+    return link->server;
+}
+
+/* What it means for the writes that the primary has taken. */
+static void tell_writes(struct model *model, struct replication *link, const struct step_row *row) {
+    struct server *server = server_of(model, link);
+    if (!server)
+        return;
+    if (row->learn == on_ack)
+        model_write_acked(model, server);
+    else if (row->learn == on_stream)
+        model_write_copied(model, server);
+    else if (row->learn == on_fullresync || row->learn == on_continue)
+        model_write_attached(model, server, link, row->learn == on_fullresync);
+}
+
 void model_replication_step(struct model *model, const struct event *event) {
     const struct step_row *row = step_of(event->replication.what);
     if (!row)
@@ -165,6 +184,7 @@ void model_replication_step(struct model *model, const struct event *event) {
     row->learn(link, &event->replication);
     if (row->learn == on_fullresync)
         join_channels(model, link);
+    tell_writes(model, link, row);
 }
 
 /* ---- the stream ---- */
@@ -191,6 +211,8 @@ void model_replicated(struct model *model, const struct event *event) {
         link->offset = replicated->offset;
     else if (link->base_offset != NOT_KNOWN)
         link->offset = link->base_offset + link->stream_bytes;
+    if (server_of(model, link))
+        model_write_replicated(model, link->server, link, event);
 }
 
 /* ---- looking at it, and the end ---- */

@@ -54,6 +54,10 @@ void value_wire(struct value *parent, const char *name, struct bytes text) {
     add_text(parent, name, VALUE_WIRE, text);
 }
 
+void value_key(struct value *parent, const char *name, struct bytes key) {
+    add_text(parent, name, VALUE_KEY, key);
+}
+
 void value_node(struct value *parent, const char *name, const char *node) {
     struct value *value = add(parent, name, VALUE_NODE);
     if (value)
@@ -90,6 +94,13 @@ static struct value *add_container(struct value *parent, const char *name, enum 
 
 struct value *value_list(struct value *parent, const char *name) {
     return add_container(parent, name, VALUE_LIST);
+}
+
+struct value *value_keyed_list(struct value *parent, const char *name) {
+    struct value *list = value_list(parent, name);
+    if (list)
+        list->keyed = true;
+    return list;
 }
 
 struct value *value_object(struct value *parent, const char *name) {

@@ -20,6 +20,7 @@ enum value_kind {
     VALUE_BOOL,
     VALUE_TEXT,  /* our own words */
     VALUE_WIRE,  /* text from the wire: hostile */
+    VALUE_KEY,   /* likewise, a key: shown as --keys says; empty: not known */
     VALUE_NODE,  /* BUS_NODE_ID digits */
     VALUE_ADDR,  /* address and port */
     VALUE_SLOTS, /* a set of them */
@@ -36,7 +37,7 @@ struct value {
         uint64_t number;
         double real;
         bool truth;
-        struct bytes text; /* of a TEXT or WIRE */
+        struct bytes text; /* of a TEXT, WIRE or KEY */
         char node[BUS_NODE_ID];
         struct endpoint addr;
         const uint8_t *slots; /* BUS_SLOT_BYTES */
@@ -45,6 +46,7 @@ struct value {
             struct arena *arena;
             struct value *first, *last;
             size_t count;
+            bool keyed; /* it is about keys: not shown at all if they are not */
         };
     };
 };
@@ -57,11 +59,13 @@ void value_real(struct value *parent, const char *name, double real);
 void value_bool(struct value *parent, const char *name, bool truth);
 void value_text(struct value *parent, const char *name, const char *text);  /* copied */
 void value_wire(struct value *parent, const char *name, struct bytes text); /* copied */
+void value_key(struct value *parent, const char *name, struct bytes key);   /* likewise */
 void value_node(struct value *parent, const char *name, const char *node);
 void value_addr(struct value *parent, const char *name, const struct endpoint *addr);
 void value_slots(struct value *parent, const char *name, const uint8_t *slots); /* copied */
 void value_time(struct value *parent, const char *name, nstime time);
 struct value *value_list(struct value *parent, const char *name);
+struct value *value_keyed_list(struct value *parent, const char *name);
 struct value *value_object(struct value *parent, const char *name);
 
 /* Is the node, or the address, an item of the list? */

@@ -115,7 +115,7 @@ static nstime first_missed(const struct model *model, uint32_t subject, uint32_t
 static void gather(const struct model *model, uint32_t subject, uint32_t witness,
                    struct verdict *verdict) {
     const struct node *node = model_node(model, subject);
-    const struct server *server = node->addr_known ? model_server_find(model, &node->addr) : NULL;
+    const struct server *server = node->addr_known ? model_server_at(model, &node->addr) : NULL;
     nstime settled = verdict->since + SETTLE_MS * NS_PER_MS;
     for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
         if (peer == subject || (witness != NODE_NONE && witness != peer))

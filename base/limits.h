@@ -31,11 +31,17 @@
     CAP(CHANNEL_SHOWN, 256, "bytes of a channel's name kept; a longer one is shown cut")          \
     CAP(NODES, 2048, "nodes of the model; further ones are counted, not followed")                \
     CAP(LINKS, 65536, "ordered pairs of nodes; further ones are counted, not followed")           \
+    CAP(CONTESTS, 256,                                                                            \
+        "double claims of slots kept, once they have ended; further ones are counted")            \
     CAP(SERVERS, 1024, "answering ends kept apart; further ones share one row")                   \
     CAP(SERVER_COMMANDS, 8192, "commands of all servers kept apart; others share one row")        \
     CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
+    CAP(WRITES, 131072,                                                                           \
+        "writes remembered until all replicas have them; the oldest are forgotten")               \
+    CAP(WRITE_KEYS, 8 << 20, "bytes of memory for their keys; then likewise")                     \
+    CAP(LISTED_WRITES, 16384, "lost writes listed one by one in a finding; others only counted")  \
     CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
     CAP(SUSPICIONS, 1024, "times that a node was suspected; later ones are not followed")         \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \

@@ -121,7 +121,7 @@ struct request_args {
     size_t kept;              /* views in the list */
     uint64_t count;           /* arguments of the request, kept or not; at least `kept` */
 };
-enum { ARGUMENT_KEPT = 32 };
+enum { ARGUMENT_KEPT = 32, KEY_WHOLE = 512 /* and a first key is whole if it is shorter */ };
 
 struct command_keys {
     uint64_t first, step; /* they stand at first, first + step, ...; perhaps not kept */
@@ -133,6 +133,9 @@ struct command_keys {
 /* Where the keys of a request stand. False: it has none, or is not well-formed. */
 bool command_keys(const struct command *command, const struct request_args *args,
                   struct command_keys *ret_keys);
+
+/* The first key; empty: there is none, or it may not have been kept whole. */
+struct bytes command_first_key(const struct command *command, const struct request_args *args);
 
 /* Would the request, if it succeeds, change data? A script may, so it says true; so does what
  * depends on an argument that was not kept. */

@@ -282,3 +282,12 @@ enum command_reply command_reply_to(const struct command *command,
             return reply_rows[i].reply;
     return command->reply;
 }
+
+struct bytes command_first_key(const struct command *command, const struct request_args *args) {
+    struct command_keys where = {.first = 1, .count = 1};
+    bool any = command->keys == KEYS_1 || command_keys(command, args, &where);
+    if (!any || where.count == 0 || where.first >= args->kept)
+        return bytes_of(NULL, 0);
+    struct bytes key = args->list[where.first];
+    return key.len < KEY_WHOLE ? key : bytes_of(NULL, 0);
+}

@@ -22,6 +22,7 @@ struct pending {
     const struct command *command; /* NULL: not known */
     uint32_t bytes;
     uint32_t expected; /* confirmations to come; 0: not known yet, or just one reply */
+    uint32_t write;    /* which write of the connection it is, from 1 on; 0: none */
     uint8_t reply;     /* enum command_reply */
     bool blocking;
     bool quiet;     /* when it was made the client had all that the server had sent: */
@@ -55,6 +56,12 @@ enum resp_mode {
     MODE_TALK,        /* requests and replies */
     MODE_REPLICATION, /* a replica listens; it sends requests without replies */
     MODE_MIGRATION,   /* requests without replies, both ways */
+};
+
+/* A command that waits for EXEC. */
+struct queued {
+    const struct command *command;
+    uint32_t write; /* as in struct pending */
 };
 
 enum repl_phase { REPL_PAYLOAD_HEAD, REPL_PAYLOAD, REPL_PAYLOAD_MARKED, REPL_STREAM };
@@ -119,8 +126,10 @@ struct resp_link {
     uint64_t asked_offset;              /* by the last PSYNC */
     uint64_t last_name;                 /* of the last request, if that is at most eight bytes */
     const struct command *last_command; /* its command, if it is a plain one; else NULL */
+    bool last_writes;                   /* that one is a write */
+    uint32_t writes;                    /* told so far */
     struct pending_queue pending;
-    const struct command **queued; /* by MULTI */
+    struct queued *queued; /* by MULTI */
     uint32_t queued_count, queued_room;
     size_t queued_size;
     struct orphans *orphans; /* replies that wait for their requests; NULL: none */

@@ -85,6 +85,18 @@ static uint64_t latency_of(const struct resp_walk *walk, const struct pending *p
     return latency < 0 ? NOT_KNOWN : (uint64_t)(latency / NS_PER_US);
 }
 
+/* Null, 0, or a list of nothing: what many writes say that found nothing to do. */
+static bool says_nothing(const struct resp_item *item) {
+    bool counts = item->type == ':' || item->type == '*';
+    return counts ? item->number == 0 || (item->type == '*' && item->number < 0)
+                  : item->number < 0 || item->type == '_';
+}
+
+/* Which write of its connection has this answer; 0: none, or it has failed. */
+static uint64_t answered_write(uint32_t write, const struct resp_item *item) {
+    return item->type != RESP_NOTHING && !is_error(item) ? write : 0;
+}
+
 static void tell_reply(const struct resp_walk *walk, const struct pending *pending,
                        const struct resp_value *value, bool called) {
     struct event event; /* not zeroed: this is the path of every reply */
@@ -101,6 +113,10 @@ static void tell_reply(const struct resp_walk *walk, const struct pending *pendi
         .blocking = pending->blocking,
         .called = called,
     };
+    if (pending->write) {
+        event.reply.write = answered_write(pending->write, item);
+        event.reply.nothing = says_nothing(item);
+    }
     emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 
@@ -140,7 +156,7 @@ static bool room_for_queued(const struct resp_walk *walk) {
     size_t size;
     if (link->queued_count < link->queued_room)
         return true;
-    const struct command **queued =
+    struct queued *queued =
         room <= CAP_PENDING ? pool_take(walk->out->pool, room * sizeof *queued, &size) : NULL;
     if (!queued)
         return false;
@@ -153,11 +169,20 @@ static bool room_for_queued(const struct resp_walk *walk) {
     return true;
 }
 
-static void queue_command(const struct resp_walk *walk, const struct command *command) {
+static void queue_command(const struct resp_walk *walk, const struct pending *pending) {
     if (room_for_queued(walk))
-        walk->link->queued[walk->link->queued_count++] = command;
+        walk->link->queued[walk->link->queued_count++] =
+            (struct queued){.command = pending->command, .write = pending->write};
     else
         resp_anomaly(walk, AN_resp_pending_cap);
+}
+
+/* The next of EXEC's replies, in order, behind items[*at]; NULL: it was not kept. */
+static const struct resp_item *next_result(const struct resp_value *value, uint32_t *at) {
+    while (++*at < value->count)
+        if (value->items[*at].depth == 1)
+            return &value->items[*at];
+    return NULL;
 }
 
 /* The transaction has run: each queued command was called. */
@@ -165,8 +190,13 @@ static void tell_executed(const struct resp_walk *walk, const struct resp_value 
     struct resp_link *link = walk->link;
     struct event event = {.type = EV_executed};
     bool ran = value->items[0].type == '*' && value->items[0].number >= 0;
+    uint32_t at = 0;
     for (uint32_t i = 0; i < link->queued_count && ran; i++) {
-        event.executed.command = link->queued[i];
+        const struct queued *queued = &link->queued[i];
+        const struct resp_item *result = next_result(value, &at);
+        event.executed.command = queued->command;
+        event.executed.write = result ? answered_write(queued->write, result) : 0;
+        event.executed.nothing = result && says_nothing(result);
         emit_event(walk->out, walk->flow, walk->direction, &event);
     }
     forget_queued(walk);
@@ -219,7 +249,7 @@ void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value
     if (error)
         tell_redirect(walk, pending->command, text);
     if (queued)
-        queue_command(walk, pending->command);
+        queue_command(walk, pending);
     else if (pending->reply == REPLY_EXEC)
         tell_executed(walk, value);
     else if (!error)

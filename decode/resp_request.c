@@ -89,6 +89,33 @@ void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *val
     emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 
+/* Before the reply can be told: a write that waits for it. The key and the last argument are enough
+ * to know it again where it is replicated. */
+static inline void tell_write(const struct resp_walk *walk, struct pending *pending, uint64_t args,
+                              struct bytes key, struct bytes last) {
+    struct event event; /* not zeroed: this is on the path of every write */
+    pending->write = ++walk->link->writes;
+    if (UNLIKELY(pending->write == 0))
+        pending->write = ++walk->link->writes;
+    event.type = EV_write;
+    event.write = (struct ev_write){.command = pending->command,
+                                    .number = pending->write,
+                                    .args = args,
+                                    .bytes = pending->bytes,
+                                    .key = key,
+                                    .last = last};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+static void tell_any_write(const struct resp_walk *walk, struct pending *pending,
+                           const struct request *request) {
+    if (request->command && emitter_wants(walk->out, EV_write) &&
+        command_is_write(request->command, &request->args))
+        tell_write(walk, pending, request->args.count,
+                   command_first_key(request->command, &request->args),
+                   argument(request, request->args.kept - 1));
+}
+
 /* ---- waiting for the reply ---- */
 
 static uint32_t confirmations(const struct request *request) {
@@ -118,6 +145,7 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
                     command_may_block(request->command, &request->args),
     };
     pairing_note(walk, pending);
+    tell_any_write(walk, pending, request);
     if (UNLIKELY(link->orphans))
         orphan_match(walk);
 }
@@ -169,6 +197,15 @@ static inline bool is_usual(const struct resp_walk *walk, const struct resp_valu
            !link->deaf && !link->wary && !emitter_wants(walk->out, EV_request);
 }
 
+/* The first argument is the key. */
+static inline void tell_usual_write(const struct resp_walk *walk, struct pending *pending,
+                                    const struct resp_value *value) {
+    struct bytes key = value->count > 2 ? resp_text(&value->items[2]) : bytes_of(NULL, 0);
+    tell_write(walk, pending, (uint64_t)value->items[0].number,
+               key.len < KEY_WHOLE ? key : bytes_of(NULL, 0),
+               resp_text(&value->items[value->count - 1]));
+}
+
 static inline void wait_as_usual(const struct resp_walk *walk, const struct resp_value *value) {
     struct resp_link *link = walk->link;
     struct pending *pending = pending_add(&link->pending, walk->out->pool);
@@ -180,20 +217,28 @@ static inline void wait_as_usual(const struct resp_walk *walk, const struct resp
     pending->frame = walk->out->frame;
     pending->command = link->last_command;
     pending->bytes = (uint32_t)value->bytes;
-    pending->expected = 0;
+    pending->expected = pending->write = 0;
     pending->reply = REPLY_ONE;
     pending->blocking = false;
     pairing_note(walk, pending);
+    if (link->last_writes)
+        tell_usual_write(walk, pending, value);
     if (UNLIKELY(link->orphans))
         orphan_match(walk);
 }
 
-static void remember_command(struct resp_link *link, const struct request *request) {
+/* Whether it writes must be known without its arguments, too. */
+static void remember_command(const struct resp_walk *walk, const struct request *request) {
+    struct resp_link *link = walk->link;
     const struct command *command = request->command;
     bool plain = command && command->kind == COMMAND_PLAIN && command->reply == REPLY_ONE &&
+                 (command->access < ACCESS_WRITE ||
+                  (command->access == ACCESS_WRITE && command->keys == KEYS_1)) &&
                  request->list[0].len <= 8 && !strchr(command->name, '|');
     link->last_command = plain ? command : NULL;
     link->last_name = plain ? name_of(request->list[0]) : 0;
+    link->last_writes =
+        plain && command->access == ACCESS_WRITE && emitter_wants(walk->out, EV_write);
 }
 
 /* ---- all ---- */
@@ -205,7 +250,7 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
     if (value->count && value->items[0].number <= 0)
         return; /* asks nothing, and is not answered */
     read_request(walk, value, &request);
-    remember_command(link, &request);
+    remember_command(walk, &request);
     if (UNLIKELY(emitter_wants(walk->out, EV_request)))
         tell_request(walk, &request, value);
     if (UNLIKELY(request.reply != REPLY_ONE))

@@ -73,6 +73,11 @@ static void text_MAYBE(struct buf *buf, struct field_value value) {
         buf_u64(buf, number);
 }
 
+static void text_HIDDEN(struct buf *buf, struct field_value value) {
+    (void)buf;
+    (void)value;
+}
+
 static void text_BOOL(struct buf *buf, struct field_value value) {
     if (*(const field_BOOL *)value.at)
         buf_text(buf, "yes");
@@ -160,6 +165,12 @@ static void json_MAYBE(struct json *json, const char *key, struct field_value va
         json_u64(json, key, number);
     else
         json_null(json, key);
+}
+
+static void json_HIDDEN(struct json *json, const char *key, struct field_value value) {
+    (void)json;
+    (void)key;
+    (void)value;
 }
 
 static void json_BOOL(struct json *json, const char *key, struct field_value value) {

@@ -42,6 +42,11 @@ void render_fields(struct buf *buf, const struct event *event, const struct even
  * for keys that are not to be shown. */
 void render_json(struct json *json, const struct event *event, const struct render_style *style);
 
+/* One key, which the style must allow to be shown: as it is, or as its pseudonym. */
+void render_key(struct buf *buf, const struct render_style *style, struct bytes key);
+void render_json_key(struct json *json, const char *key, const struct render_style *style,
+                     struct bytes name);
+
 /* Flags of a node as an array of words. */
 void render_json_flags(struct json *json, const char *key, uint32_t flags,
                        const struct bus_flag_row *rows, size_t count);

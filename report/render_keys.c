@@ -52,7 +52,7 @@ static void pseudonym(const struct siphash_key *secret, struct bytes key, char r
         ret[i] = hex[hash & 15];
 }
 
-static void text_key(struct buf *buf, const struct render_style *style, struct bytes key) {
+void render_key(struct buf *buf, const struct render_style *style, struct bytes key) {
     char name[PSEUDONYM];
     if (style->keys == SHOW_KEYS) {
         render_quoted(buf, key);
@@ -71,20 +71,21 @@ void text_KEYS(struct buf *buf, struct field_value value) {
     while (next_kept(&walk, &key)) {
         if (buf->len > from)
             buf_add(buf, ",", 1);
-        text_key(buf, value.style, key);
+        render_key(buf, value.style, key);
     }
     if (walk.missing)
         buf_text(buf, buf->len > from ? ",..." : "...");
 }
 
-static void json_key(struct json *json, const struct render_style *style, struct bytes key) {
-    char name[PSEUDONYM];
+void render_json_key(struct json *json, const char *key, const struct render_style *style,
+                     struct bytes name) {
+    char stands[PSEUDONYM];
     if (style->keys == SHOW_KEYS) {
-        json_wire_text(json, NULL, key, TEXT_SHOWN);
+        json_wire_text(json, key, name, TEXT_SHOWN);
         return;
     }
-    pseudonym(&style->secret, key, name);
-    json_text_of(json, NULL, bytes_of(name, sizeof name));
+    pseudonym(&style->secret, name, stands);
+    json_text_of(json, key, bytes_of(stands, sizeof stands));
 }
 
 /* A null at the end stands for keys that were not kept. */
@@ -94,7 +95,7 @@ void json_KEYS(struct json *json, const char *key, struct field_value value) {
     json_open(json, key, '[');
     if (walk_keys(value.at, &walk)) {
         while (next_kept(&walk, &name))
-            json_key(json, value.style, name);
+            render_json_key(json, NULL, value.style, name);
         if (walk.missing)
             json_null(json, NULL);
     }

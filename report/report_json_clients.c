@@ -188,4 +188,5 @@ void writer_replication(struct writer *w) {
     w->json.pretty = pretty;
     json_close(&w->json, ']');
     json_u64(&w->json, "replications_over_cap", model_books(w->model)->replications_over_cap);
+    json_u64(&w->json, "writes_over_cap", model_books(w->model)->writes_over_cap);
 }

@@ -9,14 +9,28 @@ enum { FILTER_MAX = 512, NUMBER_MAX = 32 };
 
 /* ---- values ---- */
 
-static void put_value(struct json *json, const char *key, const struct value *value);
+static void put_value(struct writer *w, const char *key, const struct value *value);
 
-static void put_items(struct json *json, const char *key, const struct value *container) {
+static bool shows_keys(const struct writer *w) {
+    return w->sink->options.style.keys != SHOW_NO_KEYS;
+}
+
+static void put_items(struct writer *w, const char *key, const struct value *container) {
     bool list = container->kind == VALUE_LIST;
-    json_open(json, key, list ? '[' : '{');
+    if (list && container->keyed && !shows_keys(w))
+        return;
+    json_open(&w->json, key, list ? '[' : '{');
     for (const struct value *item = container->first; item; item = item->next)
-        put_value(json, item->name, item);
-    json_close(json, list ? ']' : '}');
+        put_value(w, item->name, item);
+    json_close(&w->json, list ? ']' : '}');
+    writer_piece(w);
+}
+
+static void put_key(struct writer *w, const char *key, struct bytes name) {
+    if (name.len && shows_keys(w))
+        render_json_key(&w->json, key, &w->sink->options.style, name);
+    else
+        json_null(&w->json, key);
 }
 
 static void put_slots(struct json *json, const char *key, const uint8_t *slots) {
@@ -27,7 +41,8 @@ static void put_slots(struct json *json, const char *key, const uint8_t *slots) 
     buf_free(&ranges);
 }
 
-static void put_value(struct json *json, const char *key, const struct value *value) {
+static void put_value(struct writer *w, const char *key, const struct value *value) {
+    struct json *json = &w->json;
     switch (value->kind) {
     case VALUE_NUMBER:
         json_u64(json, key, value->number);
@@ -44,6 +59,9 @@ static void put_value(struct json *json, const char *key, const struct value *va
     case VALUE_WIRE:
         json_wire_text(json, key, value->text, value->text.len);
         break;
+    case VALUE_KEY:
+        put_key(w, key, value->text);
+        break;
     case VALUE_NODE:
         render_json_node(json, key, value->node);
         break;
@@ -58,7 +76,7 @@ static void put_value(struct json *json, const char *key, const struct value *va
         break;
     case VALUE_LIST:
     case VALUE_OBJECT:
-        put_items(json, key, value);
+        put_items(w, key, value);
         break;
     }
 }
@@ -86,12 +104,13 @@ static void evidence(struct json *json, const struct evidence *evidence) {
     json_close(json, '}');
 }
 
-static void subjects(struct json *json, const struct finding *finding) {
+static void subjects(struct writer *w, const struct finding *finding) {
+    struct json *json = &w->json;
     json_open(json, "subjects", '{');
-    put_items(json, "nodes", &finding->nodes);
-    put_items(json, "clients", &finding->clients);
+    put_items(w, "nodes", &finding->nodes);
+    put_items(w, "clients", &finding->clients);
     put_slots(json, "slots", finding->slots);
-    put_items(json, "addrs", &finding->addrs);
+    put_items(w, "addrs", &finding->addrs);
     json_close(json, '}');
 }
 
@@ -117,8 +136,8 @@ static void put_finding(struct writer *w, const struct finding *finding, size_t 
     json_text(json, "explanation", finding->explanation);
     json_text(json, "verdict", finding->verdict);
     sentences(json, "ruled_out", finding->ruled_out);
-    subjects(json, finding);
-    put_items(json, "metrics", &finding->metrics);
+    subjects(w, finding);
+    put_items(w, "metrics", &finding->metrics);
     json_open(json, "evidence", '[');
     for (const struct evidence *e = finding->evidence; e; e = e->next)
         evidence(json, e);

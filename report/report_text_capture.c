@@ -91,6 +91,8 @@ static void unseen_bus(struct page *page, bool *any) {
                  " not followed, past the cap (bustap list limits)");
     unseen_count(page, any, books->links_over_cap, "use",
                  " of further links, past the cap on links (bustap list limits)");
+    unseen_count(page, any, books->contests_over_cap, "double claim",
+                 " of slots not kept, past the cap (bustap list limits)");
 }
 
 #define PAST_CAP ", past the cap (bustap list limits): counted together"
@@ -108,6 +110,8 @@ static void unseen_clients(struct page *page, bool *any) {
     unseen_count(page, any, books->commands_over_cap, "use", " of further commands" PAST_CAP);
     unseen_count(page, any, books->replications_over_cap, "replication link",
                  " not followed, past the cap (bustap list limits)");
+    unseen_count(page, any, books->writes_over_cap, "write",
+                 " forgotten before all replicas had them, past the cap (bustap list limits)");
 }
 
 void page_unseen(struct page *page) {

@@ -8,7 +8,7 @@
 #include "report/render.h"
 #include "report/report_text.h"
 
-enum { LINE_MAX_TEXT = 4096, ITEMS_SHOWN = 12 /* of a list among the numbers */ };
+enum { LINE_MAX_TEXT = 4096, ITEMS_SHOWN = 12 /* of a list among the numbers */, SLOTS_SHOWN = 60 };
 
 enum tone page_severity_tone(enum severity severity) {
     static const enum tone tones[] = {TONE_PLAIN, TONE_PLAIN, TONE_WARNING, TONE_BAD};
@@ -18,6 +18,17 @@ enum tone page_severity_tone(enum severity severity) {
 /* ---- values ---- */
 
 static void put_value(struct page *page, struct buf *buf, const struct value *value);
+
+static bool is_hidden(const struct page *page, const struct value *value) {
+    return value->kind == VALUE_LIST && value->keyed && page->options->style.keys == SHOW_NO_KEYS;
+}
+
+static void put_key(struct page *page, struct buf *buf, struct bytes key) {
+    if (key.len && page->options->style.keys != SHOW_NO_KEYS)
+        render_key(buf, &page->options->style, key);
+    else
+        buf_text(buf, "?");
+}
 
 static void put_items(struct page *page, struct buf *buf, const struct value *container) {
     size_t shown = page->options->style.whole ? SIZE_MAX : ITEMS_SHOWN, at = 0;
@@ -48,6 +59,21 @@ static void put_addr(struct buf *buf, const struct endpoint *addr) {
     buf_text(buf, text);
 }
 
+/* Scattered slots make long lists, which say little: their beginning and how many there are. */
+static void put_slots(struct page *page, struct buf *buf, const uint8_t *slots) {
+    size_t from = buf->len, count = 0;
+    buf_slots(buf, slots);
+    if (page->options->style.whole || buf->len - from <= SLOTS_SHOWN)
+        return;
+    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
+        count += (size_t)__builtin_popcount(slots[i]);
+    size_t end = from + SLOTS_SHOWN;
+    while (end > from && buf->data[end] != ',')
+        end--;
+    buf_cut(buf, end);
+    buf_printf(buf, ",... (%zu slots)", count);
+}
+
 static void put_value(struct page *page, struct buf *buf, const struct value *value) {
     switch (value->kind) {
     case VALUE_NUMBER:
@@ -65,6 +91,9 @@ static void put_value(struct page *page, struct buf *buf, const struct value *va
     case VALUE_WIRE:
         buf_wire_text(buf, value->text, value->text.len);
         break;
+    case VALUE_KEY:
+        put_key(page, buf, value->text);
+        break;
     case VALUE_NODE:
         put_node(page, buf, value->node);
         break;
@@ -72,7 +101,7 @@ static void put_value(struct page *page, struct buf *buf, const struct value *va
         put_addr(buf, &value->addr);
         break;
     case VALUE_SLOTS:
-        buf_slots(buf, value->slots);
+        put_slots(page, buf, value->slots);
         break;
     case VALUE_TIME:
         page_clock(buf, value->time);
@@ -107,6 +136,8 @@ static void paragraph_of(struct page *page, const char *label, struct buf *text)
 static void metrics(struct page *page, const struct finding *finding) {
     struct buf text = {.max = CAP_FINDING};
     for (const struct value *metric = finding->metrics.first; metric; metric = metric->next) {
+        if (is_hidden(page, metric))
+            continue;
         buf_printf(&text, "%s%s ", text.len > 0 ? ", " : "", metric->name);
         put_value(page, &text, metric);
     }

@@ -145,6 +145,8 @@ static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
     case FIELD_EXTENSIONS:
         put_extensions(buf, *(const struct bus_extensions *)at);
         break;
+    case FIELD_HIDDEN:
+        break;
     case FIELD_KIND_COUNT:
         abort();
     }

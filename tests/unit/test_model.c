@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "analysis/engine.h"
+#include "analysis/model_claims.h"
 #include "analysis/model_elections.h"
 #include "base/limits.h"
 #include "tests/lib/group.h"
@@ -629,6 +630,23 @@ static void too_many_links(void **state) {
     model_free(model);
 }
 
+/* CAP_CONTESTS: double claims that have ended; one goes on, and is not among them. */
+static void too_many_contests(void **state) {
+    (void)state;
+    const struct model *model = engine_model(engine);
+    listen_to("");
+    for (unsigned i = 0; i < CAP_CONTESTS + 3; i++) {
+        says(1, primary(1, 2 * i + 1, 0, 9)); /* its epoch is the greatest: it is right again */
+        says(2, primary(2, 2 * i + 2, 0, 9));
+        says(1, primary(1, 2 * i + 1, 0, 9));
+        lan.time += 2 * NS_PER_SEC;
+        says(1, primary(1, 2 * i + 1, 0, 9));
+    }
+    assert_int_equal(model_books(model)->contests_over_cap, 2);
+    assert_int_equal(model_contest_count(model), CAP_CONTESTS + 1);
+    assert_int_equal(model_contest(model, CAP_CONTESTS)->ended, TIME_NONE);
+}
+
 #define MODEL_TEST(name) cmocka_unit_test_setup_teardown(name, start_engine, end_engine)
 
 int main(int argc, char **argv) {
@@ -662,6 +680,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(resets_and_what_was_left),
         MODEL_TEST(too_many_nodes),
         MODEL_TEST(too_many_elections),
+        MODEL_TEST(too_many_contests),
         cmocka_unit_test(too_many_links),
     };
     return RUN_GROUP(argc, argv, tests);

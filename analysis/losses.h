@@ -1,0 +1,27 @@
+/* losses.h - a list of writes that are lost, for a finding: counted, measured, named. */
+#ifndef BUSTAP_ANALYSIS_LOSSES_H
+#define BUSTAP_ANALYSIS_LOSSES_H
+
+#include "analysis/finding.h"
+#include "analysis/model_writes.h"
+
+/* Zero-initialised with a log it is empty. */
+struct losses {
+    const struct write_log *log;
+    uint64_t *numbers;
+    size_t count, room;
+    uint64_t bytes;           /* of the requests, as they would stand in the stream */
+    uint64_t open;            /* of which nobody can tell; to be set by the caller */
+    struct place first, last; /* where they were acknowledged */
+    bool failed;              /* out of memory */
+};
+
+void losses_add(struct losses *losses, uint64_t number);
+void losses_free(struct losses *losses);
+
+/* Puts count, bytes_of_writes, slots, clients, first, last, undecided and the list into the
+ * metrics, and slots and clients among the subjects. */
+void losses_measure(const struct losses *losses, struct finding *finding,
+                    const struct endpoint *server);
+
+#endif

@@ -1,0 +1,341 @@
+/* model_writes.c - the logs of writes: what clients asked for, and the answers.
+ *
+ * A log is a queue of chunks. All servers' chunks share one cap, and the oldest of all goes when it
+ * is hit. A connection's writes that wait are chained through the log, as answers come in order. */
+#include "analysis/model_writes.h"
+
+#include <stdlib.h>
+
+#include "analysis/model_private.h"
+#include "analysis/write_kind.h"
+#include "base/limits.h"
+#include "decode/key_slot.h"
+
+/* ---- chunks ---- */
+
+/* Takes the log's oldest chunk out of it; it must be the oldest of all servers', too. */
+static void drop_oldest(struct model_writes *writes) {
+    struct write_chunk *chunk = writes->oldest;
+    struct write_log *log = chunk->log;
+    writes->oldest = chunk->younger;
+    writes->chunks--;
+    writes->key_bytes -= chunk->keys_room;
+    if (log) {
+        log->chunk_count--;
+        memmove(log->chunks, log->chunks + 1, log->chunk_count * sizeof(struct write_chunk *));
+        log->base += WRITES_CHUNK;
+        if (log->next < log->base) /* it was the only one, and not full */
+            log->next = log->base;
+    }
+    free(chunk->keys);
+    free(chunk);
+}
+
+/* Have all replicas what is in it? */
+static bool is_safe(const struct write_chunk *chunk) {
+    const struct write_log *log = chunk->log;
+    bool full = chunk->count == WRITES_CHUNK;
+    return !log || (full && log->safe != TIME_NONE && chunk->last_acked < log->safe);
+}
+
+/* What is dropped although a replica may lack it is counted. */
+static void give_up_oldest(struct model *model) {
+    const struct write_chunk *chunk = model->writes.oldest;
+    struct write_log *log = chunk->log;
+    if (is_safe(chunk)) {
+        if (log)
+            log->dropped += chunk->count;
+    } else {
+        log->forgotten += chunk->count;
+        log->forgotten_until = chunk->last_acked;
+        model->books.writes_over_cap += chunk->count;
+    }
+    drop_oldest(&model->writes);
+}
+
+static bool is_full(const struct model_writes *writes) {
+    return writes->chunks >= CAP_WRITES / WRITES_CHUNK || writes->key_bytes >= CAP_WRITE_KEYS;
+}
+
+static struct write_chunk *add_chunk(struct model *model, struct write_log *log) {
+    struct model_writes *writes = &model->writes;
+    while (writes->oldest && (is_full(writes) || !writes->oldest->log))
+        give_up_oldest(model);
+    struct write_chunk **chunks = list_with_room(log->chunks, log->chunk_count, &log->chunk_room,
+                                                 sizeof(struct write_chunk *));
+    if (!chunks)
+        return NULL;
+    log->chunks = chunks;
+    struct write_chunk *chunk = malloc(sizeof *chunk);
+    if (!chunk)
+        return NULL;
+    chunk->log = log;
+    chunk->younger = NULL;
+    chunk->count = chunk->keys_used = chunk->keys_room = 0;
+    chunk->last_acked = TIME_NONE;
+    chunk->keys = NULL;
+    if (writes->oldest)
+        writes->newest->younger = chunk;
+    else
+        writes->oldest = chunk;
+    writes->newest = chunk;
+    writes->chunks++;
+    return chunks[log->chunk_count++] = chunk;
+}
+
+/* The chunks stay in the queue of all, without a log, until their turn comes. */
+static void forget_all(struct write_log *log) {
+    for (uint32_t i = 0; i < log->chunk_count; i++)
+        log->chunks[i]->log = NULL;
+    log->base += (uint64_t)log->chunk_count * WRITES_CHUNK;
+    log->next = log->match = log->safe_next = log->from = log->base;
+    log->chunk_count = 0;
+    log->stale = log->copy.begun = false;
+    log->forgotten = log->dropped = 0;
+    log->matched = log->safe = TIME_NONE;
+}
+
+/* ---- one write more ---- */
+
+static struct write_log *log_of(struct server *server) {
+    struct write_log *log = server->writes;
+    if (UNLIKELY(!log)) {
+        log = server->writes = calloc(1, sizeof *log);
+        if (!log)
+            return NULL;
+        log->stream = NOT_KNOWN;
+        log->forgotten_until = log->matched = log->safe = TIME_NONE;
+    }
+    if (UNLIKELY(log->stale))
+        forget_all(log);
+    return log;
+}
+
+static bool room_for_key(struct model_writes *writes, struct write_chunk *chunk, size_t len) {
+    if (LIKELY(chunk->keys_used + len <= chunk->keys_room))
+        return true;
+    uint32_t room = chunk->keys_room ? chunk->keys_room * 2 : WRITES_CHUNK * 16;
+    uint8_t *keys = realloc(chunk->keys, room);
+    if (!keys)
+        return false;
+    writes->key_bytes += room - chunk->keys_room;
+    chunk->keys = keys;
+    chunk->keys_room = room;
+    return true;
+}
+
+static inline void keep_key(struct model_writes *writes, struct write_chunk *chunk,
+                            struct write *write, struct bytes key) {
+    write->key = chunk->keys_used;
+    write->key_len = 0;
+    if (key.len == 0 || !room_for_key(writes, chunk, key.len))
+        return;
+    memcpy(chunk->keys + chunk->keys_used, key.data, key.len);
+    chunk->keys_used += (uint32_t)key.len;
+    write->key_len = (uint16_t)key.len;
+}
+
+static void chain_add(struct write_log *log, struct write_chain *chain, uint64_t number) {
+    if (chain->count == 0)
+        chain->first = number;
+    else if (chain->last >= log->base)
+        write_at(log, chain->last)->next = (uint32_t)(number - chain->last);
+    chain->last = number;
+    chain->count++;
+}
+
+/* Takes the first one out of the chain. False: it is empty, or its beginning is forgotten. */
+static bool chain_take(const struct write_log *log, struct write_chain *chain,
+                       uint64_t *ret_number) {
+    if (chain->count == 0)
+        return false;
+    if (UNLIKELY(chain->first < log->base)) {
+        chain->count = 0;
+        return false;
+    }
+    *ret_number = chain->first;
+    chain->count--;
+    chain->first += write_at(log, chain->first)->next;
+    return true;
+}
+
+/* All but its key and its kind. Field by field: nothing is stored twice on a write's way. */
+static inline void fill_in(struct write *write, const struct event *event) {
+    const struct ev_write *asked = &event->write;
+    write->asked = event->time;
+    write->acked = TIME_NONE;
+    write->offset = NOT_KNOWN;
+    write->command = asked->command;
+    write->number = (uint32_t)asked->number;
+    write->next = 0;
+    write->print = write_print(asked->last);
+    write->bytes = (uint32_t)asked->bytes;
+    write->client = event->flow->ends[event->direction];
+    write->state = WRITE_ASKED;
+    write->passed = false;
+}
+
+void model_write_asked(struct model *model, const struct event *event) {
+    const struct ev_write *asked = &event->write;
+    struct server *server = model_server_of(model, event, !event->direction);
+    struct client_conn *conn = event->flow->note;
+    struct write_log *log = conn && !server->others ? log_of(server) : NULL;
+    if (!log)
+        return;
+    uint64_t at = log->next % WRITES_CHUNK;
+    struct write_chunk *chunk = at == 0 || log->chunk_count == 0
+                                    ? add_chunk(model, log)
+                                    : log->chunks[log->chunk_count - 1];
+    if (!chunk)
+        return;
+    struct write *write = &chunk->list[at];
+    fill_in(write, event);
+    uint8_t kind = model->writes.kinds[asked->command - command_rows];
+    write->kind = kind & WRITE_OPTIONS && asked->args > 3 ? kind | WRITE_REWRITTEN : kind;
+    keep_key(&model->writes, chunk, write, asked->key);
+    chunk->count++;
+    chain_add(log, &conn->asked, log->next++);
+}
+
+/* ---- the answer ---- */
+
+static enum write_state state_of(const struct write *write, bool nothing) {
+    if (write->kind & WRITE_SERVERS || (nothing && write->kind & WRITE_NOTHING_IF_EMPTY))
+        return WRITE_NO_OP;
+    bool doubted = write->kind & WRITE_UNCLEAR || (nothing && write->kind & WRITE_UNCLEAR_IF_EMPTY);
+    return doubted ? WRITE_DOUBTED : WRITE_DONE;
+}
+
+static void acknowledge(struct model *model, struct server *server, uint64_t number,
+                        const struct event *event, bool nothing) {
+    struct write_log *log = server->writes;
+    struct write_chunk *chunk = write_chunk_of(log, number);
+    struct write *write = &chunk->list[number % WRITES_CHUNK];
+    if (event->flow->sides[!event->direction].fin) /* the client has given up: it never knows */
+        return;
+    write->acked = event->time;
+    write->frame = event->frame;
+    write->source = event->source;
+    write->state = (uint8_t)state_of(write, nothing);
+    if (event->time > chunk->last_acked)
+        chunk->last_acked = event->time;
+    if (UNLIKELY(model->claims.open) && write->state == WRITE_DONE && write->key_len)
+        model_claim_write(model, &server->addr, key_slot(write_key_of(log, number)));
+}
+
+/* The chain's write with this number on its connection; older ones get no answer any more. */
+static bool take_numbered(const struct write_log *log, struct write_chain *chain, uint64_t wanted,
+                          uint64_t *ret_number) {
+    while (chain_take(log, chain, ret_number)) {
+        uint32_t number = write_at(log, *ret_number)->number;
+        if (LIKELY(number == wanted))
+            return true;
+        if (number > wanted) { /* it is not there: put back */
+            chain->first = *ret_number;
+            chain->count++;
+            return false;
+        }
+    }
+    return false;
+}
+
+void model_write_answered(struct model *model, struct client_conn *conn, const struct event *event,
+                          uint64_t wanted, bool nothing) {
+    struct write_log *log = conn->server->writes;
+    uint64_t number;
+    if (log && take_numbered(log, &conn->asked, wanted, &number))
+        acknowledge(model, conn->server, number, event, nothing);
+}
+
+void model_write_queued(struct client_conn *conn, uint64_t wanted) {
+    struct write_log *log = conn->server->writes;
+    uint64_t number;
+    if (!log || !take_numbered(log, &conn->asked, wanted, &number))
+        return;
+    write_at(log, number)->next = 0;
+    chain_add(log, &conn->queued, number);
+}
+
+void model_write_executed(struct model *model, struct client_conn *conn,
+                          const struct event *event) {
+    struct write_log *log = conn->server->writes;
+    uint64_t number;
+    if (log && take_numbered(log, &conn->queued, event->executed.write, &number))
+        acknowledge(model, conn->server, number, event, event->executed.nothing);
+}
+
+/* ---- the data set changes ---- */
+
+/* The server's data set is this one from now on: what was written before `from` is in it. */
+static void adopt(struct write_log *log, const char *replid, uint64_t offset, uint64_t from,
+                  nstime now) {
+    memcpy(log->replid, replid, sizeof log->replid);
+    log->stream = offset;
+    log->stream_since = now;
+    log->from = log->match = log->safe_next = from;
+    log->matched = log->safe = TIME_NONE;
+    log->copy.begun = false;
+}
+
+/* A copy that begins with another id than the data set had may be the sign that the server has lost
+ * it: its writes are kept until the copy is complete, so that its size can be looked at. */
+static void begin_copy(struct write_log *log, const struct replication *link) {
+    log->copy.begun = true;
+    memcpy(log->copy.replid, link->replid, sizeof log->copy.replid);
+    log->copy.offset = link->offset;
+    log->copy.from = log->next;
+    log->copy.since = link->first;
+}
+
+void model_write_attached(struct model *model, struct server *server,
+                          const struct replication *link, bool full) {
+    struct write_log *log = log_of(server);
+    if (!log || link->offset == NOT_KNOWN ||
+        (strcmp(log->replid, link->replid) == 0 && log->stream != NOT_KNOWN))
+        return;
+    if (full && log->replid[0])
+        begin_copy(log, link);
+    else
+        adopt(log, link->replid, link->offset, full ? log->next : log->from, model->cause->time);
+}
+
+void model_write_copied(struct model *model, struct server *server) {
+    struct write_log *log = server->writes;
+    if (log && log->copy.begun)
+        adopt(log, log->copy.replid, log->copy.offset, log->copy.from, model->cause->time);
+}
+
+/* What it wrote is its own until it takes the other one's data; what it writes once it is a primary
+ * again is of another data set. */
+void model_write_demoted(struct model *model, const struct node *node) {
+    struct server *server = node->addr_known ? model_find_server(model, &node->addr) : NULL;
+    if (server && server->writes)
+        server->writes->stale = true;
+}
+
+/* ---- looking at it, and life ---- */
+
+const struct write_log *model_write_log(const struct model *model, const struct endpoint *server) {
+    const struct server *found = model_find_server(model, server);
+    return found ? found->writes : NULL;
+}
+
+bool model_writes_init(struct model_writes *writes) {
+    writes->kinds = write_kinds_new();
+    return writes->kinds;
+}
+
+void model_writes_free(struct model *model) {
+    for (uint32_t i = 0; i < model->clients.server_count; i++) {
+        struct write_log *log = model->clients.servers[i]->writes;
+        if (log)
+            free(log->chunks);
+        free(log);
+        model->clients.servers[i]->writes = NULL;
+    }
+    while (model->writes.oldest) {
+        model->writes.oldest->log = NULL;
+        drop_oldest(&model->writes);
+    }
+    free(model->writes.kinds);
+}
