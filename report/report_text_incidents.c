@@ -14,16 +14,16 @@ enum measure { SUM, LONGEST_MS };
 
 /* Of the rows of one group the first with something to say is told. */
 static const struct {
-    int group;
     const char *type, *metric, *what;
+    int group;
     enum measure measure;
 } costs[] = {
-    {0, "lost-writes", "count", "acknowledged writes lost", SUM},
-    {1, "split-brain", "writes_acknowledged", "writes acknowledged by two primaries", SUM},
-    {2, "failover", "unavailable_ms", "without service", LONGEST_MS},
-    {2, "slot-uncovered", "duration_ms", "of slots without an owner", LONGEST_MS},
-    {2, "cluster-down", "duration_ms", "of a cluster that says it is down", LONGEST_MS},
-    {3, "cluster-down", "replies", "requests answered CLUSTERDOWN", SUM},
+    {"lost-writes", "count", "acknowledged writes lost", 0, SUM},
+    {"split-brain", "writes_acknowledged", "writes acknowledged by two primaries", 1, SUM},
+    {"failover", "unavailable_ms", "without service", 2, LONGEST_MS},
+    {"slot-uncovered", "duration_ms", "of slots without an owner", 2, LONGEST_MS},
+    {"cluster-down", "duration_ms", "of a cluster that says it is down", 2, LONGEST_MS},
+    {"cluster-down", "replies", "requests answered CLUSTERDOWN", 3, SUM},
 };
 
 static uint64_t metric_of(const struct finding *finding, const char *name) {
