@@ -50,6 +50,8 @@ static void advise(const struct suspicion *suspicion, struct finding *finding) {
             "not raise cluster-node-timeout before the cause is known",
         [VERDICT_HOST_UNREACHABLE] =
             "look at the host and at the network between it and the others",
+        [VERDICT_PATH_CUT] = "look at the network between these nodes; writes that it accepts "
+                             "meanwhile are lost once somebody has taken over",
         [VERDICT_LOSS_TO] =
             "look for what drops packets towards it: firewall, routing, a full queue",
         [VERDICT_LOSS_FROM] =
