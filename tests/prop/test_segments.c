@@ -1,9 +1,10 @@
 /* test_segments.c - however the same bytes are cut, repeated and reordered on their way, they are
- * the same messages: every capture of pcaps/, taken apart into its TCP segments, put together again
+ * the same events: every capture of pcaps/, taken apart into its TCP segments, put together again
  * in other ways, and decoded.
  *
- * Compared are the bus messages, and the opening and closing, of each direction of each connection:
- * every field but `receiver` (who is at the other end may be learnt a message earlier or later).
+ * Compared is what each direction of each connection says: bus messages, requests, replies and all
+ * that the decoder makes of them, replication, opening and closing. Left out is what depends on
+ * packets by its nature: the packet in which a request stood, the time between two packets.
  * The packets stand a microsecond apart, so that one that comes late is late in order, not in time.
  * A failure prints the seed; PROP_SEED=... repeats it. */
 #include <setjmp.h>
@@ -29,20 +30,84 @@ enum {
     SINGLE_BYTES = 500000,  /* bytes that are sent one by one */
     SEEDS = 3,
     REORDER_WITHIN = 16,
+    PIECES = 4096, /* of a direction that have passed before their time */
     COPY_WITHIN = 8,
     RAW_IP = 101,
 };
-
-/* ---- the segments of a capture ---- */
 
 struct part {
     struct endpoint src, dst;
     uint32_t seq, ack;
     uint16_t window;
     uint8_t flags;
+    bool early; /* bytes of its direction that stand before it come later */
     uint32_t len;
     const uint8_t *data; /* in the take's bytes */
 };
+
+/* ---- how far each direction has come ---- */
+
+/* How much of a direction has passed: all bytes up to `complete`, and some pieces behind it. */
+struct passed {
+    struct part first; /* its SYN */
+    uint32_t complete;
+    struct piece {
+        uint32_t from, until;
+    } pieces[PIECES];
+    size_t count;
+};
+
+enum { WAYS = 4096 };
+
+struct ways {
+    struct passed list[WAYS];
+    size_t count;
+};
+
+/* The direction from `src` to `dst`; NULL: its beginning was not captured. */
+static struct passed *way_of(struct ways *ways, const struct endpoint *src,
+                             const struct endpoint *dst) {
+    for (size_t i = ways->count; i-- > 0;) {
+        struct passed *way = &ways->list[i];
+        if (endpoint_equal(&way->first.src, src) && endpoint_equal(&way->first.dst, dst))
+            return way;
+    }
+    return NULL;
+}
+
+static void pass_piece(struct passed *way, const struct part *part) {
+    uint32_t from = part->seq - way->first.seq;
+    uint32_t until = from + part->len + !!(part->flags & TCP_SYN) + !!(part->flags & TCP_FIN);
+    if (until > from && until > way->complete) {
+        assert_true(way->count < countof(way->pieces));
+        way->pieces[way->count++] = (struct piece){from, until};
+    }
+    for (size_t i = 0; i < way->count; i++) {
+        struct piece piece = way->pieces[i];
+        if (piece.from > way->complete)
+            continue;
+        way->complete = piece.until > way->complete ? piece.until : way->complete;
+        way->pieces[i] = way->pieces[--way->count];
+        i = SIZE_MAX; /* from the beginning */
+    }
+}
+
+/* The part goes by. Returns its direction, NULL if that is not known; *ret_early: bytes before it
+ * are still to come. */
+static struct passed *pass(struct ways *ways, const struct part *part, bool *ret_early) {
+    struct passed *way = way_of(ways, &part->src, &part->dst);
+    if (part->flags & TCP_SYN && (!way || way->first.seq != part->seq)) {
+        assert_true(ways->count < WAYS);
+        way = &ways->list[ways->count++];
+        *way = (struct passed){.first = *part};
+    }
+    *ret_early = way && part->seq - way->first.seq > way->complete;
+    if (way)
+        pass_piece(way, part);
+    return way;
+}
+
+/* ---- the segments of a capture ---- */
 
 struct take {
     struct part *parts;
@@ -78,14 +143,22 @@ static void take_packet(void *context, const struct packet *packet) {
     if (s.payload.len)
         memcpy(data, s.payload.data, s.payload.len);
     take->bytes_len += s.payload.len;
-    take->parts[take->count++] =
-        (struct part){s.src, s.dst, s.seq, s.ack, s.window, s.flags, (uint32_t)s.payload.len, data};
+    take->parts[take->count++] = (struct part){
+        s.src, s.dst, s.seq, s.ack, s.window, s.flags, false, (uint32_t)s.payload.len, data};
+}
+
+static void find_early(struct take *take) {
+    static struct ways ways;
+    ways.count = 0;
+    for (size_t i = 0; i < take->count; i++)
+        (void)pass(&ways, &take->parts[i], &take->parts[i].early);
 }
 
 static struct take take_of(const char *path) {
     struct take take = {.bytes = malloc(TAKE_ROOM), .bytes_room = TAKE_ROOM, .net = net_new()};
     assert_true(take.bytes && take.net);
     capture_each(path, take_packet, &take);
+    find_early(&take);
     return take;
 }
 
@@ -163,13 +236,13 @@ static void as_it_was(struct run *run, const struct take *take, struct dice *dic
         send(run, &take->parts[i]);
 }
 
-/* One packet per byte, of the first SINGLE_BYTES of the bus; the rest as it was. */
+/* One packet per byte, of the first SINGLE_BYTES. What came out of order stays whole: cut up it is
+ * more segments than are held (CAP_REORDER_SEGMENTS). */
 static void byte_by_byte(struct run *run, const struct take *take, struct dice *dice) {
     (void)dice;
     for (size_t i = 0; i < take->count; i++) {
         const struct part *part = &take->parts[i];
-        bool bus = part->src.port == BUS_PORT || part->dst.port == BUS_PORT;
-        if (part->len < 2 || !bus || part->flags & TCP_SYN || run->single > SINGLE_BYTES) {
+        if (part->len < 2 || part->early || part->flags & TCP_SYN || run->single > SINGLE_BYTES) {
             send(run, part);
             continue;
         }
@@ -260,9 +333,18 @@ static struct lot *lot_of(struct lot lots[LOTS], const struct part *part, const 
     return found;
 }
 
-/* The data of each direction shuffled, up to 16 segments at a time; nothing passes a SYN, a FIN or
- * a reset. */
-static void reordered(struct run *run, const struct take *take, struct dice *dice) {
+static void draw_peer(struct lot lots[LOTS], const struct part *part, const struct part **order,
+                      const struct take *take, struct dice *dice) {
+    for (size_t i = 0; i < LOTS; i++)
+        if (lots[i].passed && endpoint_equal(&lots[i].first.src, &part->dst) &&
+            endpoint_equal(&lots[i].first.dst, &part->src))
+            draw(order, &lots[i], take, dice);
+}
+
+/* The order in which the parts are sent: the data of each direction shuffled, up to 16 segments at
+ * a time; nothing passes a SYN, a FIN or a reset. If an end `hears`, what it says may be an answer:
+ * nothing passes data of the other direction either. To be freed. */
+static const struct part **shuffle(const struct take *take, struct dice *dice, bool hears) {
     static struct lot lots[LOTS];
     const struct part **order = calloc(take->count + 1, sizeof *order);
     assert_non_null(order);
@@ -274,6 +356,8 @@ static void reordered(struct run *run, const struct take *take, struct dice *dic
             draw(order, &lots[k], take, dice);
         if (is_control(part))
             continue;
+        if (hears && part->len)
+            draw_peer(lots, part, order, take, dice);
         struct lot *lot = lot_of(lots, part, order, take, dice);
         if (part->len)
             lot->places[lot->count++] = i;
@@ -282,9 +366,53 @@ static void reordered(struct run *run, const struct take *take, struct dice *dic
     }
     for (size_t k = 0; k < LOTS; k++)
         draw(order, &lots[k], take, dice);
+    return order;
+}
+
+/* Segments keep their ACKs, which may speak of bytes that are still to come. */
+static void reordered(struct run *run, const struct take *take, struct dice *dice) {
+    const struct part **order = shuffle(take, dice, false);
     for (size_t i = 0; i < take->count; i++)
         send(run, order[i]);
     free(order);
+}
+
+/* Reordered in the network, before the packets came by: no ACK speaks of bytes still to come. */
+static void reordered_before(struct run *run, const struct take *take, struct dice *dice) {
+    static struct ways ways;
+    const struct part **order = shuffle(take, dice, true);
+    ways.count = 0;
+    for (size_t i = 0; i < take->count; i++) {
+        struct part part = *order[i];
+        const struct passed *theirs = way_of(&ways, &part.dst, &part.src);
+        bool early;
+        (void)pass(&ways, &part, &early);
+        if (theirs && part.flags & TCP_ACK && part.ack - theirs->first.seq > theirs->complete)
+            part.ack = theirs->first.seq + theirs->complete;
+        send(run, &part);
+    }
+    free(order);
+}
+
+/* Reordered in the card, as its queues do it: packets of all directions shuffled, some at a time;
+ * nothing passes a SYN, a FIN or a reset. */
+static void reordered_after(struct run *run, const struct take *take, struct dice *dice) {
+    const struct part *block[REORDER_WITHIN];
+    size_t count = 0;
+    for (size_t i = 0; i <= take->count; i++) {
+        const struct part *part = i < take->count ? &take->parts[i] : NULL;
+        if (!part || is_control(part) || count == REORDER_WITHIN) {
+            for (; count > 0; count--) {
+                size_t k = dice_below(dice, (uint32_t)count);
+                send(run, block[k]);
+                block[k] = block[count - 1];
+            }
+        }
+        if (part && is_control(part))
+            send(run, part);
+        else if (part)
+            block[count++] = part;
+    }
 }
 
 /* After some segments a stretch of them and of the one before, again, from anywhere to anywhere. */
@@ -323,53 +451,74 @@ static void retransmits(struct run *run, const struct take *take, struct dice *d
     }
 }
 
+/* What is compared, always by direction. The receiver of a bus message may be learnt a message
+ * earlier or later; times are the packets'. */
+static const struct recorder everything = {
+    .only = "tcp-open tcp-close bus-message request reply silent executed error unanswered "
+            "unmatched push redirect replication replicated opaque",
+    .quiet = true,
+    .without = "receiver latency_us request_frame"};
+static const struct recorder the_bus = {.only = "tcp-open tcp-close bus-message",
+                                        .without = "receiver"};
+
+/* A reply stays behind its request: where directions overtake each other only the bus is compared,
+ * of which each direction speaks for itself. */
 static const struct {
     const char *name;
     reshape *shape;
     int seeds;
+    const struct recorder *compared;
 } shapes[] = {
-    {"byte by byte", byte_by_byte, 1},   {"random cuts", random_cuts, SEEDS},
-    {"duplicates", duplicates, SEEDS},   {"reordered", reordered, SEEDS},
-    {"retransmits", retransmits, SEEDS},
+    {"byte by byte", byte_by_byte, 1, &everything},
+    {"random cuts", random_cuts, SEEDS, &everything},
+    {"duplicates", duplicates, SEEDS, &everything},
+    {"retransmits", retransmits, SEEDS, &everything},
+    {"reordered in the network", reordered_before, SEEDS, &everything},
+    {"reordered in the card", reordered_after, SEEDS, &the_bus},
+    {"reordered by direction", reordered, SEEDS, &the_bus},
 };
 
 /* ---- the properties ---- */
 
 static uint64_t seed;
 
-static const struct recorder by_direction = {.only = "tcp-open tcp-close bus-message",
-                                             .without = "receiver"};
-
-static void shaped(struct run *run, reshape *shape, const struct take *take, uint64_t with_seed) {
+static void shaped(struct run *run, const struct recorder *wants, reshape *shape,
+                   const struct take *take, uint64_t with_seed) {
     struct dice dice = dice_of(with_seed);
-    run_start(run, &by_direction);
+    run_start(run, wants);
     shape(run, take, &dice);
     run_end(run);
     recorder_by_direction(&run->heard);
 }
 
-static void compare_shapes(void *context, const char *path) {
-    struct take take = take_of(path);
+static void compare_shape(size_t row, const struct take *take, const char *path) {
     struct run plain, other;
-    size_t *lines = context;
-    shaped(&plain, as_it_was, &take, 0);
-    print_message("%s: %zu segments, %zu lines\n", path, take.count, plain.heard.count);
-    *lines += plain.heard.count;
-    for (size_t i = 0; i < countof(shapes); i++) {
-        for (int k = 0; k < shapes[i].seeds; k++) {
-            shaped(&other, shapes[i].shape, &take, seed + (uint64_t)k);
-            if (!recorder_same(&plain.heard, &other.heard))
-                fail_msg("%s, %s: not the same; again: PROP_SEED=%llu", path, shapes[i].name,
-                         (unsigned long long)seed);
-            recorder_free(&other.heard);
-        }
+    shaped(&plain, shapes[row].compared, as_it_was, take, 0);
+    for (int k = 0; k < shapes[row].seeds; k++) {
+        shaped(&other, shapes[row].compared, shapes[row].shape, take, seed + (uint64_t)k);
+        if (!recorder_same(&plain.heard, &other.heard))
+            fail_msg("%s, %s: not the same; again: PROP_SEED=%llu", path, shapes[row].name,
+                     (unsigned long long)seed);
+        recorder_free(&other.heard);
     }
     recorder_free(&plain.heard);
+}
+
+static void compare_shapes(void *context, const char *path) {
+    struct take take = take_of(path);
+    struct run plain;
+    size_t *lines = context;
+    shaped(&plain, &everything, as_it_was, &take, 0);
+    print_message("%s: %zu segments, %zu lines\n", path, take.count, plain.heard.count);
+    *lines += plain.heard.count;
+    recorder_free(&plain.heard);
+    for (size_t i = 0; i < countof(shapes); i++)
+        compare_shape(i, &take, path);
     take_free(&take);
 }
 
-/* The list of messages of each direction does not depend on how its bytes came. */
-static void same_messages_in_every_shape(void **state) {
+/* The list of events of each direction does not depend on how its bytes came. */
+static void same_events_in_every_shape(void **state) {
     (void)state;
     size_t lines = 0;
     print_message("PROP_SEED=%llu\n", (unsigned long long)seed);
@@ -428,7 +577,7 @@ static void prefixes_and_keys(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(same_messages_in_every_shape),
+        cmocka_unit_test(same_events_in_every_shape),
         cmocka_unit_test(prefixes_and_keys),
     };
     seed = dice_seed();
