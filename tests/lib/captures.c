@@ -13,10 +13,17 @@ static int is_capture(const struct dirent *entry) {
                   strcmp(at, ".pcap") == 0 || strcmp(at, ".pcapng") == 0);
 }
 
-size_t captures_each(void (*visit)(void *context, const char *path), void *context) {
-    const char *folder = getenv("BUSTAP_PCAPS") ? getenv("BUSTAP_PCAPS") : "pcaps";
+static int is_folder(const struct dirent *entry) {
+    return entry->d_name[0] != '.';
+}
+
+typedef void visit_fn(void *context, const char *path);
+
+/* The entries of a folder, by name; one that cannot be read has none. */
+static size_t each_entry(const char *folder, int (*wanted)(const struct dirent *), visit_fn *visit,
+                         void *context) {
     struct dirent **entries;
-    int count = scandir(folder, &entries, is_capture, alphasort);
+    int count = scandir(folder, &entries, wanted, alphasort);
     for (int i = 0; i < count; i++) {
         char path[4096];
         (void)snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
@@ -26,6 +33,29 @@ size_t captures_each(void (*visit)(void *context, const char *path), void *conte
     if (count >= 0)
         free(entries);
     return count > 0 ? (size_t)count : 0;
+}
+
+size_t captures_each(visit_fn *visit, void *context) {
+    const char *folder = getenv("BUSTAP_PCAPS") ? getenv("BUSTAP_PCAPS") : "pcaps";
+    return each_entry(folder, is_capture, visit, context);
+}
+
+struct outside {
+    visit_fn *visit;
+    void *context;
+    size_t count;
+};
+
+static void visit_folder(void *context, const char *path) {
+    struct outside *outside = context;
+    outside->count += each_entry(path, is_capture, outside->visit, outside->context);
+}
+
+size_t captures_outside_each(visit_fn *visit, void *context) {
+    struct outside outside = {visit, context, 0};
+    if (getenv("BUSTAP_CAPTURES"))
+        (void)each_entry(getenv("BUSTAP_CAPTURES"), is_folder, visit_folder, &outside);
+    return outside.count;
 }
 
 static _Noreturn void fail(const char *path, const char *why) {

@@ -7,6 +7,9 @@
 /* Calls `visit` with the path of each capture, in the order of their names. Returns how many. */
 size_t captures_each(void (*visit)(void *context, const char *path), void *context);
 
+/* Likewise those in the folders within $BUSTAP_CAPTURES; none where that is not set. */
+size_t captures_outside_each(void (*visit)(void *context, const char *path), void *context);
+
 /* Calls `visit` with each packet of a capture. A capture that cannot be read ends the program. */
 void capture_each(const char *path, void (*visit)(void *context, const struct packet *packet),
                   void *context);
