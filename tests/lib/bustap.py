@@ -55,9 +55,14 @@ def run(*args, code=0, stdin=None):
     return result
 
 
+HARMLESS = b"\n" + bytes(range(0x20, 0x7f))
+
+
 def harmful(stream):
     """Whatever a terminal might act on, with its place: control characters, bidirectional marks
     and bytes that are not UTF-8. New lines are the only control characters allowed."""
+    if not stream.translate(None, HARMLESS):
+        return []
     try:
         text = stream.decode()
     except UnicodeDecodeError as error:
@@ -115,6 +120,15 @@ def incomplete(events):
     return [e for e in named(events, "bus-message") if e.get("incomplete")]
 
 
+# what clients and servers say to each other, and what the decoder makes of it
+CLIENTS = ("request", "reply", "silent", "unanswered", "unmatched", "push", "redirect",
+           "replication", "replicated", "opaque")
+
+
+def of_clients(events):
+    return [e for e in events if e["event"] in CLIENTS]
+
+
 def types(events):
     return [m["type"] for m in messages(events)]
 
@@ -132,11 +146,12 @@ def short(event, *without):
     return {k: v for k, v in event.items() if k not in PLACE and k not in without}
 
 
-def by_direction(events, *without):
-    """The bus messages of each direction of each connection, without their places."""
+def by_direction(events, *without, of=messages):
+    """The bus messages of each direction of each connection, or other events, without their
+    places."""
     found = {}
-    for m in messages(events):
-        found.setdefault((m["src"], m["dst"]), []).append(short(m, *without))
+    for e in of(events):
+        found.setdefault((e["src"], e["dst"]), []).append(short(e, *without))
     return found
 
 
@@ -153,12 +168,13 @@ def first_difference(left, right, names=("expected", "found")):
     return ""
 
 
-def same_messages(expected, found, *without, names=("expected", "found")):
-    """Both runs saw the same messages, per direction; else an error shows where they part."""
-    a, b = by_direction(expected, *without), by_direction(found, *without)
+def same_messages(expected, found, *without, names=("expected", "found"), of=messages):
+    """Both runs saw the same messages (or other events), per direction; else an error shows where
+    they part."""
+    a, b = by_direction(expected, *without, of=of), by_direction(found, *without, of=of)
     for direction in sorted({*a, *b}):
         said = first_difference(a.get(direction, []), b.get(direction, []), names)
-        assert not said, f"messages differ on {direction[0]} > {direction[1]}\n{said}"
+        assert not said, f"events differ on {direction[0]} > {direction[1]}\n{said}"
 
 
 def when(nanoseconds):

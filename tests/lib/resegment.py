@@ -1,6 +1,6 @@
-"""The bus connections of a capture, cut, repeated and reordered in other ways.
+"""Connections of a capture, cut, repeated and reordered in other ways.
 
-    segments = bus_segments(take.raw(), ports)
+    segments = segments_of(take.raw(), ports)
     write(path, capture(cut(segments, everywhere)))
 
 No byte of any stream is changed, only how it is spread over packets. Everything is a list of
@@ -22,8 +22,8 @@ PCAP = {b"\xd4\xc3\xb2\xa1": ("<", 1000), b"\xa1\xb2\xc3\xd4": (">", 1000),
         b"\x4d\x3c\xb2\xa1": ("<", 1), b"\xa1\xb2\x3c\x4d": (">", 1)}
 
 
-def bus_segments(raw, ports):
-    """The TCP segments of a pcap that go from or to one of the bus ports."""
+def segments_of(raw, ports):
+    """The TCP segments of a pcap that go from or to one of the ports."""
     type_at, header = LINK[link_type(raw)]
     found = []
     for time, frame, _ in frames(raw):
