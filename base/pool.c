@@ -25,6 +25,7 @@ void pool_give(struct pool *pool, void *block, size_t room) {
 }
 
 void pool_free(struct pool *pool) {
+    assert(pool->used == 0);
     while (pool->spare_count > 0)
         free(pool->spares[--pool->spare_count]);
 }

@@ -108,14 +108,19 @@ static inline uint32_t hole_end(const struct flow_side *side) {
     return stream->held ? stream->held->seq : stream->next;
 }
 
-static void emit_close(struct decoder *d, struct flow *flow, unsigned direction,
-                       enum flow_close close) {
-    if (flow->close != FLOW_OPEN)
-        return;
-    flow->close = (uint8_t)close;
-    struct event event = {.type = close == FLOW_REFUSED ? EV_tcp_refused : EV_tcp_close};
-    if (close != FLOW_REFUSED)
-        event.tcp_close.how = close == FLOW_FIN ? "fin" : "reset";
+/* False: it was closed already. */
+static bool note_close(struct flow *flow, enum flow_close close) {
+    bool open = flow->close == FLOW_OPEN;
+    if (open)
+        flow->close = (uint8_t)close;
+    return open;
+}
+
+static void emit_close(struct decoder *d, struct flow *flow, unsigned direction) {
+    bool refused = flow->close == FLOW_REFUSED;
+    struct event event = {.type = refused ? EV_tcp_refused : EV_tcp_close};
+    if (!refused)
+        event.tcp_close.how = flow->close == FLOW_FIN ? "fin" : "reset";
     emit_event(&d->out, flow, direction, &event);
 }
 
@@ -151,15 +156,18 @@ static void on_reset(struct decoder *d, struct flow *flow, unsigned direction, u
     if (stream->started && distance > FAR_AHEAD && -distance > FAR_AHEAD)
         return; /* nobody's: the receiver ignores it, too */
     bool refused = !flow->accepted && peer->syn && !peer->stream.offset;
+    bool first = note_close(flow, refused ? FLOW_REFUSED : FLOW_RESET);
     flush(d, flow);
-    emit_close(d, flow, direction, refused ? FLOW_REFUSED : FLOW_RESET);
+    if (first)
+        emit_close(d, flow, direction);
 }
 
 /* A FIN counts once all bytes before it are there. */
 static void check_fin(struct decoder *d, struct flow *flow, unsigned direction) {
     const struct flow_side *side = &flow->sides[direction];
-    if (side->fin && !seq_after(side->fin_seq, side->stream.next))
-        emit_close(d, flow, direction, FLOW_FIN);
+    bool closes = side->fin && !seq_after(side->fin_seq, side->stream.next);
+    if (closes && note_close(flow, FLOW_FIN))
+        emit_close(d, flow, direction);
 }
 
 /* ---- the start of a connection ---- */

@@ -120,7 +120,8 @@ struct resp_link {
     bool skip_next; /* CLIENT REPLY SKIP */
     bool in_multi;
     bool monitor;
-    uint64_t subscriptions;             /* as the server counted them last: channels and patterns */
+    bool confirms;                      /* a subscription was asked for while replies were off */
+    uint64_t channels, patterns;        /* subscribed to, as the server counted them last */
     uint64_t shards;                    /* likewise, shard channels */
     nstime answer_began;                /* first byte of the reply in hand */
     uint64_t asked_offset;              /* by the last PSYNC */

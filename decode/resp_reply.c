@@ -218,7 +218,8 @@ static void on_accepted(const struct resp_walk *walk, const struct pending *pend
     case REPLY_RESET:
         forget_queued(walk);
         link->monitor = false;
-        link->subscriptions = link->shards = 0;
+        link->channels = link->patterns = link->shards = 0;
+        link->confirms = false;
         break;
     case REPLY_DISCARD:
         forget_queued(walk);
@@ -287,27 +288,43 @@ static const struct push_row *push_of(const struct resp_value *value) {
     return NULL;
 }
 
-/* In RESP2 a push looks like any array: it is one only where messages are to be expected. */
+/* In RESP2 a push looks like any array: it is one only where messages are to be expected. Those that
+ * confirm a subscription come even when replies are off. */
 static bool expects_pushes(struct resp_link *link) {
     const struct pending *head = pending_head(&link->pending);
     bool asked = head && head->reply >= REPLY_SUBSCRIBE && head->reply <= REPLY_SUNSUBSCRIBE;
-    return asked || link->subscriptions || link->shards;
+    return asked || link->confirms || link->channels || link->patterns || link->shards;
 }
 
 /* How many confirmations an UNSUBSCRIBE without arguments will get is known with the first one: it
- * says how many subscriptions are left. */
+ * says how many subscriptions of its kind are left. */
 static uint32_t confirmations_left(const struct push_row *row, uint64_t left) {
     bool all = row->request >= REPLY_UNSUBSCRIBE;
     return all ? (uint32_t)min_size(left, UINT32_MAX - 1) + 1 : 1;
 }
 
-/* Counts the subscriptions that are left, as the confirmation says. */
+/* Where the subscriptions of the confirmation's kind are counted. */
+static uint64_t *counter_of(struct resp_link *link, const struct push_row *row) {
+    bool shard = row->request == REPLY_SSUBSCRIBE || row->request == REPLY_SUNSUBSCRIBE;
+    bool pattern = row->request == REPLY_PSUBSCRIBE || row->request == REPLY_PUNSUBSCRIBE;
+    return shard ? &link->shards : pattern ? &link->patterns : &link->channels;
+}
+
+/* Counts the subscriptions that are left, as the confirmation says: channels and patterns together,
+ * of which it has changed but one. */
 static void note_subscriptions(struct resp_link *link, const struct push_row *row,
                                const struct resp_value *value) {
-    const struct resp_item *count = &value->items[3];
-    bool shard = row->request == REPLY_SSUBSCRIBE || row->request == REPLY_SUNSUBSCRIBE;
-    if (value->count > 3 && count->type == ':' && count->number >= 0)
-        *(shard ? &link->shards : &link->subscriptions) = (uint64_t)count->number;
+    const struct resp_item *item = &value->items[3];
+    uint64_t *own = counter_of(link, row);
+    if (value->count <= 3 || item->type != ':' || item->number < 0)
+        return;
+    uint64_t count = (uint64_t)item->number;
+    if (own != &link->shards) {
+        uint64_t *others = own == &link->patterns ? &link->channels : &link->patterns;
+        *others = min_size(*others, count);
+        count -= *others;
+    }
+    *own = count;
 }
 
 static void on_confirmation(const struct resp_walk *walk, const struct push_row *row,
@@ -320,8 +337,7 @@ static void on_confirmation(const struct resp_walk *walk, const struct push_row 
         return;
     }
     if (head->expected == 0)
-        head->expected = confirmations_left(
-            row, row->request == REPLY_SUNSUBSCRIBE ? link->shards : link->subscriptions);
+        head->expected = confirmations_left(row, *counter_of(link, row));
     if (--head->expected == 0)
         tell_reply(walk, pending_take(&link->pending), value, true);
 }

@@ -118,9 +118,12 @@ static void tell_any_write(const struct resp_walk *walk, struct pending *pending
 
 /* ---- waiting for the reply ---- */
 
+static bool is_confirmed(enum command_reply reply) {
+    return reply >= REPLY_SUBSCRIBE && reply <= REPLY_SUNSUBSCRIBE;
+}
+
 static uint32_t confirmations(const struct request *request) {
-    bool each = request->reply >= REPLY_SUBSCRIBE && request->reply <= REPLY_SUNSUBSCRIBE;
-    return each ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX) : 0;
+    return is_confirmed(request->reply) ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX) : 0;
 }
 
 static void wait_for_reply(const struct resp_walk *walk, const struct request *request) {
@@ -152,9 +155,10 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
 
 /* ---- the rules ---- */
 
-/* True: the request is not answered, whatever it is. */
+/* True: the request is not answered, whatever it is. RESET is answered when replies are off, for it
+ * turns them on. */
 static bool is_muted(struct resp_link *link, enum command_reply reply) {
-    if (reply == REPLY_ON) {
+    if (reply == REPLY_ON || (reply == REPLY_RESET && link->muted)) {
         link->muted = link->skip_next = false;
         return false;
     }
@@ -247,8 +251,10 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
                                                const struct resp_value *value) {
     struct request request;
     struct resp_link *link = walk->link;
-    if (value->count && value->items[0].number <= 0)
-        return; /* asks nothing, and is not answered */
+    if (value->count && value->items[0].number <= 0) { /* asks nothing, and is not answered */
+        link->skip_next = false;                       /* but it was the next one */
+        return;
+    }
     read_request(walk, value, &request);
     remember_command(walk, &request);
     if (UNLIKELY(emitter_wants(walk->out, EV_request)))
@@ -257,9 +263,10 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
         on_replica_word(walk, &request);
     bool silent = UNLIKELY(link->muted | link->skip_next | (request.reply != REPLY_ONE)) &&
                   (is_muted(link, request.reply) || request.reply == REPLY_NONE);
-    if (silent)
+    if (silent) {
+        link->confirms |= is_confirmed(request.reply);
         resp_tell_silent(walk, request.command, request.bytes);
-    else
+    } else
         wait_for_reply(walk, &request);
 }
 
