@@ -20,6 +20,13 @@ void doubt_begin(const struct resp_walk *walk, struct bytes first) {
     link->refuted = line && link->server_first;
 }
 
+bool doubt_greeting(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    link->refuted = !link->joined && !link->greeted && !begins_reply(view.data[0]);
+    link->greeted = true;
+    return !link->refuted;
+}
+
 static void drop(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     pool_give(walk->out->pool, link->doubtful, link->doubtful_room);

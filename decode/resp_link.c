@@ -230,6 +230,8 @@ static void resp_refute(struct emitter *out, struct flow *flow) {
 }
 
 static void feed_server(const struct resp_walk *walk, struct bytes view) {
+    if (UNLIKELY(!walk->link->opened) && !doubt_greeting(walk, view))
+        return;
     while (view.len)
         view = bytes_after(view, take(walk, view));
 }

@@ -103,6 +103,7 @@ struct resp_link {
 
     bool joined;       /* the capture joined in the middle */
     bool server_first; /* the server said something before the client did */
+    bool greeted;      /* and it was looked at */
     bool resume_known; /* they will be, from resume_at on */
     bool spoke;        /* the server has said something since the last request, while wary */
     uint32_t resume_at;
@@ -162,6 +163,9 @@ void doubt_begin(const struct resp_walk *walk, struct bytes first);
 
 /* Bytes of the client while undecided; they are kept, or told. */
 void doubt_client(const struct resp_walk *walk, struct bytes view);
+
+/* Bytes of the server before any of the client. False: it speaks another protocol. */
+bool doubt_greeting(const struct resp_walk *walk, struct bytes view);
 
 /* Bytes of the server while undecided. True: it is decided, and they are to be read. */
 bool doubt_server(const struct resp_walk *walk, struct bytes view);

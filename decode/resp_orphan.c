@@ -2,8 +2,9 @@
  *
  * The client's bytes may be held behind a hole while the server, which has them all, answers; and
  * a capture from several queues may have a reply before its request. A reply to nothing, when the
- * server has acknowledged bytes of the client that were not read yet, is kept for what they bring.
- */
+ * server has acknowledged bytes of the client that were not read yet, is kept for what they bring;
+ * and so is what a server says before its client has said anything. A refusal of the connection is
+ * not: it is no reply. */
 #include "decode/resp_link.h"
 
 enum { ORPHANS = 24, ORPHAN_TEXT = 96 };
@@ -25,13 +26,15 @@ static_assert(sizeof(struct orphans) <= POOL_BLOCK, "a spare block of the pool w
 
 static bool may_come(const struct resp_walk *walk) {
     const struct flow_side *client = &walk->flow->sides[walk->link->client];
-    return client->acked_known && seq_after(client->acked, client->stream.next);
+    return !walk->link->opened ||
+           (client->acked_known && seq_after(client->acked, client->stream.next));
 }
 
 bool orphan_keep(const struct resp_walk *walk, const struct resp_value *value) {
     struct resp_link *link = walk->link;
     const struct resp_item *item = &value->items[0];
-    if (!may_come(walk))
+    bool refusal = !link->opened && item->type == '-';
+    if (refusal || !may_come(walk))
         return false;
     if (!link->orphans) {
         link->orphans = pool_take(walk->out->pool, POOL_BLOCK, &link->orphans_room);

@@ -288,8 +288,8 @@ static const struct push_row *push_of(const struct resp_value *value) {
     return NULL;
 }
 
-/* In RESP2 a push looks like any array: it is one only where messages are to be expected. Those that
- * confirm a subscription come even when replies are off. */
+/* In RESP2 a push looks like any array: it is one only where messages are to be expected. Those
+ * that confirm a subscription come even when replies are off. */
 static bool expects_pushes(struct resp_link *link) {
     const struct pending *head = pending_head(&link->pending);
     bool asked = head && head->reply >= REPLY_SUBSCRIBE && head->reply <= REPLY_SUNSUBSCRIBE;

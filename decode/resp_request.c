@@ -123,7 +123,8 @@ static bool is_confirmed(enum command_reply reply) {
 }
 
 static uint32_t confirmations(const struct request *request) {
-    return is_confirmed(request->reply) ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX) : 0;
+    return is_confirmed(request->reply) ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX)
+                                        : 0;
 }
 
 static void wait_for_reply(const struct resp_walk *walk, const struct request *request) {

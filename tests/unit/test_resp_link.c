@@ -16,10 +16,11 @@
 #include "tests/lib/dialogue.h"
 #include "tests/lib/dice.h"
 #include "tests/lib/group.h"
+#include "tests/lib/made.h"
 
-#define GET "reply command=get type=bulk-string"
+#define GET  "reply command=get type=bulk-string"
 #define INCR "reply command=incr type=integer"
-#define SET "reply command=set type=simple-string"
+#define SET  "reply command=set type=simple-string"
 #define PING "reply command=ping type=simple-string"
 
 /* ---- replies off ---- */
@@ -51,12 +52,12 @@ static const struct dialogue replies_off[] = {
      .said = {"> CLIENT REPLY SKIP; RESET; INCR n", "< :1"},
      .heard = {"silent command=client|reply", "silent command=reset", INCR}},
     {.name = "an empty request is a next one, too",
-     .said = {"> CLIENT REPLY SKIP", ">~ *0\r\n", "> GET a; CLIENT REPLY SKIP", "< $1 v",
-              ">~ \r\n", "> INCR n", "< :1"},
+     .said = {"> CLIENT REPLY SKIP", ">~ *0\r\n", "> GET a; CLIENT REPLY SKIP", "< $1 v", ">~ \r\n",
+              "> INCR n", "< :1"},
      .heard = {"silent command=client|reply", "silent command=client|reply", GET, INCR}},
     {.name = "subscriptions are confirmed all the same",
-     .said = {"> CLIENT REPLY SKIP; SUBSCRIBE a; PING",
-              "< *3 $9 subscribe $1 a :1 *2 $4 pong $1 x", "> CLIENT REPLY OFF; SUBSCRIBE b",
+     .said = {"> CLIENT REPLY SKIP; SUBSCRIBE a; PING", "< *3 $9 subscribe $1 a :1 *2 $4 pong $1 x",
+              "> CLIENT REPLY OFF; SUBSCRIBE b",
               "< *3 $9 subscribe $1 b :2 *3 $7 message $1 a $2 hi", "> RESET; LRANGE l 0 9",
               "< +RESET *3 $7 message $1 a $1 b"},
      .heard = {"silent command=client|reply", "silent command=subscribe", "push kind=subscribe",
@@ -120,8 +121,8 @@ static const struct dialogue subscribers[] = {
      .heard = {SUBSCRIBED("ssubscribe"), "push kind=sunsubscribe", PING}},
     {.name = "tracking: invalidations, and CACHING for the next command",
      .said = {"> HELLO 3; CLIENT TRACKING ON OPTIN", "< %1 $5 proto :3 +OK",
-              "> CLIENT CACHING YES; GET a", "< +OK $1 v >2 $10 invalidate *1 $1 a",
-              "> PING", "< >2 $10 invalidate _ +PONG"},
+              "> CLIENT CACHING YES; GET a", "< +OK $1 v >2 $10 invalidate *1 $1 a", "> PING",
+              "< >2 $10 invalidate _ +PONG"},
      .heard = {"reply command=hello type=map", "reply command=client|tracking type=simple-string",
                "reply command=client|caching type=simple-string", GET, "push kind=invalidate",
                "push kind=invalidate", PING}},
@@ -242,8 +243,8 @@ static const struct dialogue rules[] = {
                "redirect kind=ask slot=7 target=10.0.0.3:6379 command=get",
                "reply command=asking type=simple-string", GET}},
     {.name = "a protocol error answers no request",
-     .said = {"> GET a", ">| *1x", "< $1 v",
-              "<| -ERR Protocol error: invalid multibulk length", "<x"},
+     .said = {"> GET a", ">| *1x", "< $1 v", "<| -ERR Protocol error: invalid multibulk length",
+              "<x"},
      .heard = {"anomaly name=resp-step", GET, "unmatched type=error error=ERR"},
      .undecoded = 5,
      .uncut = true},
@@ -306,8 +307,8 @@ static void check_counted(const struct recorder *heard, const struct counted *li
     assert_int_equal(heard->count, all);
 }
 
-#define ASSERT_COUNTED(heard, ...)                                       \
-    check_counted((heard), (const struct counted[]){__VA_ARGS__},        \
+#define ASSERT_COUNTED(heard, ...)                                \
+    check_counted((heard), (const struct counted[]){__VA_ARGS__}, \
                   countof(((const struct counted[]){__VA_ARGS__})))
 
 static struct dialogue_run run_of_many(uint64_t wants) {
@@ -429,21 +430,25 @@ static void blocking_commands(void **state) {
 
 static const struct dialogue other_protocols[] = {
     {.name = "memcached",
-     .said = {">| get a", "<| VALUE a 0 1", "<| v", "<| END", ">| set a 0 0 1", ">| v",
-              "<| STORED", ">| incr n 1", "<| 5", ">| quit"}},
-    {.name = "memcached that begins with a set", .said = {">~ set a 0 0 4\r\nPING\r\n", "<| STORED"}},
-    {.name = "HTTP", .said = {">~ GET / HTTP/1.1\r\nHost: x\r\n\r\n", "<| HTTP/1.1 200 OK", "<| +OK"}},
+     .said = {">| get a", "<| VALUE a 0 1", "<| v", "<| END", ">| set a 0 0 1", ">| v", "<| STORED",
+              ">| incr n 1", "<| 5", ">| quit"}},
+    {.name = "memcached that begins with a set",
+     .said = {">~ set a 0 0 4\r\nPING\r\n", "<| STORED"}},
+    {.name = "HTTP",
+     .said = {">~ GET / HTTP/1.1\r\nHost: x\r\n\r\n", "<| HTTP/1.1 200 OK", "<| +OK"}},
     {.name = "HTTP before versions", .said = {">| GET /index.html", "<| <html>", "<x"}},
     {.name = "HTTP with a body that is RESP, to a server that hangs up",
      .said = {">~ POST / HTTP/1.1\r\nHost: x\r\n\r\n", ">~ *1\r\n$8\r\nFLUSHALL\r\n", "<x"}},
-    {.name = "POP3", .said = {"<| +OK POP3 ready", ">| AUTH PLAIN", "<| -ERR no", ">| QUIT", "<| +OK"}},
+    {.name = "POP3",
+     .said = {"<| +OK POP3 ready", ">| AUTH PLAIN", "<| -ERR no", ">| QUIT", "<| +OK"}},
     {.name = "SMTP", .said = {"<| 220 mail.example", ">| HELO me", "<| 250 hi", ">| QUIT"}},
     {.name = "IMAP", .said = {"<| * OK ready", ">| a1 LOGIN u p", "<| a1 OK", "<| * 3 EXISTS"}},
     {.name = "NATS, whose first word is a command",
      .said = {"<| INFO {\"server_id\":\"x\"}", ">| CONNECT {}", ">| PING", "<| PONG", "<| +OK"}},
     {.name = "a banner that is one", .said = {"<| HELLO", ">| PING", "<| PONG"}},
     {.name = "IRC", .said = {">| NICK bob", ">| USER bob", "<| :irc.example 001 bob", ">| PING x"}},
-    {.name = "TLS", .said = {">~ \x16\x03\x01\x02\x01hello", "<~ \x16\x03\x03\x02\x01hello"},
+    {.name = "TLS",
+     .said = {">~ \x16\x03\x01\x02\x01hello", "<~ \x16\x03\x03\x02\x01hello"},
      .heard = {"opaque what=tls"}},
     {.name = "RESP in a value that nobody asked for",
      .said = {">~ PUT 99 bytes\r\n*1\r\n$8\r\nFLUSHALL\r\n", "<| 201 +OK"}},
@@ -495,7 +500,8 @@ static void random_bytes(void **state) {
 static const struct dialogue doubts[] = {
     {.name = "a line", .said = {">| PING", ">| GET a", "< +PONG $1 v"}, .heard = {PING, GET}},
     {.name = "a line without an answer", .said = {">| PING", ">| GET a"}},
-    {.name = "lines, then arrays", .said = {">| PING", "< +PONG", "> GET a", ">| INCR n", "< $1 v :1"},
+    {.name = "lines, then arrays",
+     .said = {">| PING", "< +PONG", "> GET a", ">| INCR n", "< $1 v :1"},
      .heard = {PING, GET, INCR}},
     {.name = "a word that the server does not know either",
      .said = {">| XYZZY a b", "<| -ERR unknown command 'XYZZY'", "> GET a", "< $1 v"},
@@ -503,6 +509,10 @@ static const struct dialogue doubts[] = {
     {.name = "an array needs no answer",
      .said = {"> GET a"},
      .heard = {"unanswered command=get count=1 why=end"}},
+    {.name = "only the server's side is captured",
+     .said = {"< *1 $4", "<~ PING\r\n", "<~ $9\r\nab", "<-~ 34567", "<~ 89\r\n", "<~ *2\r\n$1\r\n",
+              "<~ x\r\n:7\r\n"},
+     .heard = {"unmatched type=array", "unmatched type=bulk-string", "unmatched type=array"}},
     {.name = "joined: an array needs one", .said = {"> GET a"}, .joined = true, .uncut = true},
     {.name = "joined: lines are not enough", .said = {">| PING", "< +PONG"}, .joined = true},
     {.name = "joined at a request, all answered",
@@ -544,13 +554,14 @@ static const struct dialogue gaps[] = {
      .said = {">~ *3\r\n$3\r\nSET\r\n$1\r\nk\r\n$9\r\nab", ">-~ 34567", ">~ 89\r\n", "< +OK"},
      .heard = {SET}},
     {.name = "within a value of a reply",
-     .said = {"> GET a; INCR n", "<~ $9\r\nab", "<-~ 34567", "<~ 89\r\n:1\r\n", "> PING", "< +PONG"},
+     .said = {"> GET a; INCR n", "<~ $9\r\nab", "<-~ 34567", "<~ 89\r\n:1\r\n", "> PING",
+              "< +PONG"},
      .heard = {GET, INCR, PING}},
     {.name = "a request",
      .said = {"> GET a", "< $1 v", ">- GET b", "< $1 v", ".", "> INCR n", "< :1", "> GET c",
               "< $1 v"},
      .heard = {GET, "unmatched type=bulk-string", INCR, GET},
-     .undecoded = 0},
+     .uncut = true},
     {.name = "a reply",
      .said = {"> GET a", "<- $1 v", ".", "> INCR n", "< :1"},
      .heard = {"unanswered command=get count=1 why=gap", INCR}},
@@ -559,14 +570,117 @@ static const struct dialogue gaps[] = {
      .heard = {"unanswered command=get count=1 why=gap", "unanswered command=incr count=1 why=gap",
                GET},
      .undecoded = 4},
+    {.name = "the head of a request",
+     .said = {"> GET a", "< $1 v", ">-~ *2\r\n$3\r\nG", ">~ ET\r\n$1\r\nb\r\n", "< $1 v", ".",
+              "> INCR n", "< :1"},
+     .heard = {GET, "unmatched type=bulk-string", INCR},
+     .undecoded = 11,
+     .uncut = true},
+    {.name = "the middle of a pipeline's replies: what follows cannot be told apart",
+     .said = {"> GET a; GET b; INCR n; GET c", "< $1 v", "<-~ $1\r\nv", "<~ \r\n:1\r\n$1\r\nv\r\n",
+              ".", "> INCR n", "< :2"},
+     .heard = {GET, "unanswered command=get count=1 why=gap",
+               "unanswered command=incr count=1 why=gap", "unanswered command=get count=1 why=gap",
+               INCR},
+     .undecoded = 13},
+    {.name = "a request that was made after the hole is answered after it",
+     .said = {"> GET a", "<- $1 v", "> INCR n", "< :1", ".", "> GET b", "< $1 v"},
+     .heard = {"unanswered command=get count=1 why=gap", INCR, GET}},
+    {.name = "a reply that is cut in the middle of an array",
+     .said = {"> LRANGE l 0 9; GET a", "<~ *3\r\n$1\r\n", "<-~ x\r\n:1\r\n", "<~ :2\r\n$1\r\nv\r\n",
+              ".", "> INCR n", "< :1"},
+     .heard = {"unanswered command=lrange count=1 why=gap",
+               "unanswered command=get count=1 why=gap", INCR},
+     .undecoded = 11},
+    {.name = "nonsense among replies",
+     .said = {"> GET a; INCR n", "<~ hello\r\n:1\r\n", ".", "> GET b", "< $1 v"},
+     .heard = {"anomaly name=resp-step", "unanswered command=get count=1 why=gap",
+               "unanswered command=incr count=1 why=gap", GET},
+     .undecoded = 11,
+     .uncut = true},
+    {.name = "what MULTI had queued is forgotten",
+     .said = {"> MULTI; INCR n", "< +OK +QUEUED", "> INCR n; EXEC", "<- +QUEUED", "< *2 :1 :2", ".",
+              "> GET a", "< $1 v"},
+     .heard = {"reply command=multi type=simple-string", "reply command=incr type=simple-string",
+               "unanswered command=incr count=1 why=gap", "unanswered command=exec count=1 why=gap",
+               GET},
+     .undecoded = 12},
     {.name = "a second both ways",
-     .said = {"> GET a", "< $1 v", ">- GET b; GET c", "<- $1 v $1 v", ".", "> INCR n", "< :1"},
-     .heard = {GET, INCR}},
+     .said = {"> GET a", "< $1 v", ">- GET b; GET c", "<- $1 v $1 v", ".", "> INCR n", "< :1", ".",
+              "> GET d", "< $1 v", "> SET k v", "< +OK"},
+     .heard = {GET, "unanswered command=incr count=1 why=gap", GET, SET},
+     .undecoded = 4,
+     .uncut = true},
 };
 
 static void gaps_in_a_conversation(void **state) {
     (void)state;
     CHECK_DIALOGUES(gaps);
+}
+
+/* ---- replies that are captured before their requests ---- */
+
+/* The client's next `line` is sent, and captured only when the result is passed to comes_late. */
+static struct made held_back(struct dialogue_run *run, const char *line, uint32_t *ret_seq) {
+    struct made made = {0};
+    made_bytes(&made, line, strlen(line));
+    *ret_seq = run->talk.next[CLIENT];
+    talk_lose(&run->talk, CLIENT, made.len);
+    return made;
+}
+
+static void comes_late(struct dialogue_run *run, struct made *made, uint32_t seq) {
+    talk_packet(&run->talk, CLIENT, TCP_ACK, seq, made_view(made));
+    made_free(made);
+}
+
+#define GET_A "*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
+
+/* Each finds its request, also when it is the connection's first. */
+static void replies_before_requests(void **state) {
+    (void)state;
+    for (int opened = 0; opened < 2; opened++) {
+        struct dialogue_run run = {.heard = {.faceless = true, .only = DIALOGUE_EVENTS}};
+        run.heard.with = DIALOGUE_FIELDS;
+        uint32_t seq;
+        dialogue_begin(&run, false);
+        if (opened) {
+            dialogue_say(&run, "> SET k v");
+            dialogue_say(&run, "< +OK");
+        }
+        struct made first = held_back(&run, GET_A, &seq);
+        dialogue_say(&run, "< $1 v");
+        comes_late(&run, &first, seq);
+        dialogue_say(&run, "> INCR n");
+        dialogue_say(&run, "< :1");
+        dialogue_end(&run);
+        if (opened)
+            assert_recorded(&run.heard, SET, GET, INCR);
+        else
+            assert_recorded(&run.heard, GET, INCR);
+        dialogue_free(&run);
+    }
+}
+
+/* Only so many are kept. */
+static void too_many_replies_before_requests(void **state) {
+    (void)state;
+    enum { KEPT = 24, ALL = 30 };
+    struct dialogue_run run = run_of_many(0);
+    char line[sizeof GET_A * ALL] = "";
+    uint32_t seq;
+    dialogue_begin(&run, false);
+    dialogue_say(&run, "> SET k v");
+    dialogue_say(&run, "< +OK");
+    for (int i = 0; i < ALL; i++)
+        strcat(line, GET_A);
+    struct made requests = held_back(&run, line, &seq);
+    dialogue_repeat(&run, "< $1 v", ALL);
+    comes_late(&run, &requests, seq);
+    dialogue_end(&run);
+    ASSERT_COUNTED(&run.heard, {SET, 1}, {GET, KEPT}, {"unmatched type=bulk-string", ALL - KEPT},
+                   {"unanswered command=get count=1 why=end", ALL - KEPT});
+    dialogue_free(&run);
 }
 
 int main(int argc, char **argv) {
@@ -586,6 +700,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(believed_once_answered),
         cmocka_unit_test(gaps_in_a_conversation),
+        cmocka_unit_test(replies_before_requests),
+        cmocka_unit_test(too_many_replies_before_requests),
     };
     return RUN_GROUP(argc, argv, tests);
 }
