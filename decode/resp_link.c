@@ -150,17 +150,46 @@ static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
 
 /* ---- streams ---- */
 
-static size_t take_migrated(const struct resp_walk *walk, struct bytes view) {
+static size_t search_streamed(const struct resp_walk *walk, struct bytes view) {
+    bool found;
+    size_t at = resp_find_request(walk->out->commands, view, &found);
+    walk->link->astray[walk->direction] = !found;
+    if (!found)
+        at = view.len;
+    count_undecoded(walk, at);
+    return at;
+}
+
+/* Streams have no lines, but for the empty ones that keep them alive: what looks like one is the
+ * inside of a value. */
+size_t resp_take_streamed(const struct resp_walk *walk, struct bytes view,
+                          const struct resp_value **ret_value) {
     struct resp_reader *reader = &walk->link->readers[walk->direction];
-    enum resp_got got;
-    size_t used = resp_feed(reader, walk->out->resp, view, &got);
-    if (got == RESP_DONE) {
-        resp_on_streamed(walk, reader->value, NOT_KNOWN);
-        resp_done(reader, walk->out->resp);
-    } else if (got == RESP_BAD) {
-        resp_anomaly(walk, AN_resp_step);
-        count_undecoded(walk, view.len);
-        return view.len;
+    enum resp_got got = RESP_BAD;
+    size_t used = 0;
+    *ret_value = NULL;
+    if (UNLIKELY(walk->link->astray[walk->direction]))
+        return search_streamed(walk, view);
+    bool begins = view.data[0] == '*' || view.data[0] == '\r' || view.data[0] == '\n';
+    if (LIKELY(begins || !resp_is_between(reader)))
+        used = resp_feed(reader, walk->out->resp, view, &got);
+    if (got == RESP_DONE)
+        *ret_value = reader->value;
+    if (LIKELY(got != RESP_BAD))
+        return used;
+    resp_anomaly(walk, AN_resp_step);
+    resp_reset(reader, walk->out->resp);
+    walk->link->astray[walk->direction] = true;
+    count_undecoded(walk, view.len);
+    return view.len; /* what is left of this segment is not looked at again */
+}
+
+static size_t take_migrated(const struct resp_walk *walk, struct bytes view) {
+    const struct resp_value *value;
+    size_t used = resp_take_streamed(walk, view, &value);
+    if (value) {
+        resp_on_streamed(walk, value, NOT_KNOWN);
+        resp_done(&walk->link->readers[walk->direction], walk->out->resp);
     }
     return used;
 }
@@ -279,6 +308,10 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
     if (link->undecided || resp_skip(reader, len))
         return;
     resp_reset(reader, out->resp);
+    if (link->mode == MODE_MIGRATION) {
+        link->astray[direction] = true;
+        return;
+    }
     if (direction != link->client) {
         pairing_lost_replies(&walk);
         return;

@@ -64,7 +64,13 @@ struct queued {
     uint32_t write; /* as in struct pending */
 };
 
-enum repl_phase { REPL_PAYLOAD_HEAD, REPL_PAYLOAD, REPL_PAYLOAD_MARKED, REPL_STREAM };
+enum repl_phase {
+    REPL_PAYLOAD_HEAD,
+    REPL_PAYLOAD,
+    REPL_PAYLOAD_MARKED,
+    REPL_PAYLOAD_ENDLESS, /* how it ends was not captured */
+    REPL_STREAM
+};
 
 enum { REPL_MARK = 40, REPL_LINE = 128 };
 
@@ -76,6 +82,7 @@ struct repl {
     uint8_t line_len;
     uint8_t mark[REPL_MARK], tail[REPL_MARK]; /* of a payload that a mark ends; its last bytes */
     uint8_t tail_len;
+    bool torn; /* bytes are missing that may have held the payload's end, or told how it ends */
     bool offset_known;
     uint64_t offset; /* of the last byte that was told of */
 };
@@ -116,6 +123,8 @@ struct resp_link {
     nstime doubtful_time;
     uint64_t doubtful_frame;
 
+    bool
+        astray[2]; /* of a stream without replies, by direction: the next command is searched for */
     bool answering; /* a reply has begun */
     bool muted;     /* CLIENT REPLY OFF */
     bool skip_next; /* CLIENT REPLY SKIP */
@@ -241,6 +250,11 @@ void resp_tell_unanswered(const struct resp_walk *walk, const struct command *co
 /* A command that is not answered, by rule. */
 void resp_tell_silent(const struct resp_walk *walk, const struct command *command,
                       uint64_t request_bytes);
+
+/* One command of a stream without replies, or a part of it; where none begins the next one is
+ * searched for. Returns the bytes used; *ret_value: it is complete, until resp_done; else NULL. */
+size_t resp_take_streamed(const struct resp_walk *walk, struct bytes view,
+                          const struct resp_value **ret_value);
 
 /* ---- resp_repl.c ---- */
 

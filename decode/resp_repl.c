@@ -5,7 +5,8 @@
  *                           LF ... $EOF:mark CRLF payload mark
  *   +CONTINUE [id]          the stream goes on with the byte that PSYNC asked for
  *
- * Each byte of the stream counts in the offset. The payload is passed over. */
+ * Each byte of the stream counts in the offset. The payload is passed over. If its end was not
+ * captured, the stream is taken up once the replica acknowledges: by then it has loaded it all. */
 #include <stdlib.h>
 
 #include "decode/resp_link.h"
@@ -75,6 +76,7 @@ static void begin(const struct resp_walk *walk, enum repl_phase phase) {
     bool known = repl->offset_known;
     *repl = (struct repl){.phase = phase, .offset = offset, .offset_known = known};
     walk->link->mode = MODE_REPLICATION;
+    walk->link->astray[walk->direction] = false;
     resp_turn(&walk->link->readers[walk->direction], walk->out->resp, true);
 }
 
@@ -154,16 +156,39 @@ void repl_begin_payload(const struct resp_walk *walk) {
     begin(walk, REPL_PAYLOAD_HEAD);
 }
 
+/* Are bytes of this end held behind a hole? They were sent before what is in hand. */
+static bool is_held(const struct flow_side *side) {
+    return side->stream.next != side->high;
+}
+
+/* The stream goes on, from some place. */
+static void take_up_stream(const struct resp_walk *primary) {
+    set_offset(primary, false, 0);
+    begin(primary, REPL_STREAM);
+    primary->link->astray[primary->direction] = true;
+    tell(primary, "stream", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
+}
+
+/* The payload's end cannot be told. */
+static void wait_for_ack(struct repl *repl) {
+    repl->phase = REPL_PAYLOAD_ENDLESS;
+    repl->torn = true;
+}
+
 void repl_joined(const struct resp_walk *walk) {
     struct resp_walk primary = {walk->out, walk->flow, walk->link, !walk->direction};
     resp_give_up_pending(walk, "gap");
-    set_offset(&primary, false, 0);
-    begin(&primary, REPL_STREAM);
-    tell(&primary, "stream", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
+    take_up_stream(&primary);
+    if (walk->link->repl && is_held(&walk->flow->sides[primary.direction]))
+        wait_for_ack(walk->link->repl);
 }
 
 void repl_acked(const struct resp_walk *walk, struct bytes offset) {
+    struct resp_walk primary = {walk->out, walk->flow, walk->link, !walk->direction};
+    const struct repl *repl = walk->link->repl;
     uint64_t acked;
+    if (repl && repl->torn && !is_held(&walk->flow->sides[primary.direction]))
+        take_up_stream(&primary);
     if (offset_of(offset, &acked))
         tell(walk, "ack", bytes_of(NULL, 0), acked, NOT_KNOWN);
 }
@@ -175,6 +200,7 @@ static void payload_ended(const struct resp_walk *walk) {
     tell(walk, "rdb", bytes_of(NULL, 0), known_offset(repl), repl->payload_bytes);
     tell(walk, "stream", bytes_of(NULL, 0), known_offset(repl), NOT_KNOWN);
     repl->phase = REPL_STREAM;
+    repl->torn = false;
 }
 
 /* "$ENDOFF:<offset> <replid> <db> <client>": Valkey tells on the payload's connection where the
@@ -261,6 +287,11 @@ static size_t find_mark(const struct repl *repl, struct bytes view) {
     return at ? (size_t)(at - view.data) + REPL_MARK : 0;
 }
 
+static size_t take_endless(const struct resp_walk *walk, struct bytes view) {
+    walk->flow->sides[walk->direction].undecoded += view.len;
+    return view.len;
+}
+
 static size_t take_marked(const struct resp_walk *walk, struct bytes view) {
     struct repl *repl = walk->link->repl;
     size_t end = find_mark(repl, view), used = end ? end : view.len;
@@ -275,21 +306,15 @@ static size_t take_marked(const struct resp_walk *walk, struct bytes view) {
 
 /* ---- the stream ---- */
 
+/* Every byte counts, whatever it is. */
 static size_t take_stream(const struct resp_walk *walk, struct bytes view) {
-    struct resp_link *link = walk->link;
-    struct repl *repl = link->repl;
-    struct resp_reader *reader = &link->readers[walk->direction];
-    enum resp_got got;
-    size_t used = resp_feed(reader, walk->out->resp, view, &got);
+    struct repl *repl = walk->link->repl;
+    const struct resp_value *value;
+    size_t used = resp_take_streamed(walk, view, &value);
     repl->offset += used;
-    if (got == RESP_DONE) {
-        resp_on_streamed(walk, reader->value, known_offset(repl));
-        resp_done(reader, walk->out->resp);
-    } else if (got == RESP_BAD) {
-        resp_anomaly(walk, AN_resp_step);
-        repl->offset += view.len - used; /* every byte counts; the next segment may begin one */
-        walk->flow->sides[walk->direction].undecoded += view.len;
-        return view.len;
+    if (value) {
+        resp_on_streamed(walk, value, known_offset(repl));
+        resp_done(&walk->link->readers[walk->direction], walk->out->resp);
     }
     return used;
 }
@@ -299,6 +324,7 @@ size_t repl_feed(const struct resp_walk *walk, struct bytes view) {
         [REPL_PAYLOAD_HEAD] = take_payload_head,
         [REPL_PAYLOAD] = take_payload,
         [REPL_PAYLOAD_MARKED] = take_marked,
+        [REPL_PAYLOAD_ENDLESS] = take_endless,
         [REPL_STREAM] = take_stream,
     };
     return phases[walk->link->repl->phase](walk, view);
@@ -317,15 +343,22 @@ void repl_skip(const struct resp_walk *walk, uint64_t len) {
             payload_ended(walk);
         len -= payload;
         break;
+    case REPL_PAYLOAD_HEAD:
+        wait_for_ack(repl);
+        return;
     case REPL_PAYLOAD_MARKED:
         repl->tail_len = 0;
         repl->payload_bytes += len;
+        repl->torn = true;
         return;
-    case REPL_PAYLOAD_HEAD:
+    case REPL_PAYLOAD_ENDLESS:
+        return;
     case REPL_STREAM:
         break;
     }
     repl->offset += len;
-    if (len > 0 && !resp_skip(reader, len))
-        resp_reset(reader, walk->out->resp);
+    if (len == 0 || resp_skip(reader, len))
+        return;
+    resp_reset(reader, walk->out->resp);
+    link->astray[walk->direction] = true;
 }

@@ -152,10 +152,10 @@ static size_t length_of(const char *const *list) {
 
 /* False, having shown what differs. */
 static bool check(const struct dialogue *dialogue, size_t cut) {
+    const char *only = dialogue->only ? dialogue->only : DIALOGUE_EVENTS;
     const char *with = dialogue->with ? dialogue->with : DIALOGUE_FIELDS;
     struct dialogue_run run = {
-        .heard = {.faceless = true, .quiet = true, .only = DIALOGUE_EVENTS, .with = with},
-        .cut = cut};
+        .heard = {.faceless = true, .quiet = true, .only = only, .with = with}, .cut = cut};
     dialogue_begin(&run, dialogue->joined);
     for (const char *const *line = dialogue->said; *line; line++)
         dialogue_say(&run, *line);

@@ -19,7 +19,7 @@
  *   ">x", "<x"        this end closes (FIN); ">!", "<!" resets
  *
  * Each dialogue is run as it stands and with its segments cut to a few bytes; that must make no
- * difference. Of the events those of clients and replication are looked at; see `with`. */
+ * difference. */
 #ifndef BUSTAP_TESTS_DIALOGUE_H
 #define BUSTAP_TESTS_DIALOGUE_H
 
@@ -31,7 +31,8 @@ struct dialogue {
     const char *name;
     const char *said[32];
     const char *heard[48]; /* as a recorder has them */
-    const char *with;      /* fields that are looked at; NULL: DIALOGUE_FIELDS */
+    const char *only;      /* events that are looked at; NULL: DIALOGUE_EVENTS */
+    const char *with;      /* and their fields; NULL: DIALOGUE_FIELDS */
     uint64_t undecoded;    /* bytes, of both directions */
     bool joined;           /* the capture began later than the connection */
     bool uncut;            /* is run only as it stands: it says what segments hold */
