@@ -77,11 +77,59 @@ static void a_lossy_link(void) {
     talk_send(&tls, CLIENT, bytes_of("\x16\x03\x01\x00\x05hello", 10));
 }
 
+static void speak(struct talk *talk, unsigned end, const char *text, size_t cut) {
+    talk_send_cut(talk, end, bytes_str(text), cut);
+}
+
+#define GET       "*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
+#define FIVE_GETS GET GET GET GET GET
+
+/* Lines that are believed only once they are answered; a pipeline, a transaction, values in pieces;
+ * replies that come before their requests; the end comes with some unanswered. */
+static void a_busy_client(void) {
+    struct talk talk = talk_between(&lan, 9, 40004, 4, 6379);
+    talk_open(&talk);
+    speak(&talk, CLIENT, "PING\r\n", 2);
+    speak(&talk, SERVER, "+PONG\r\n", 2);
+    speak(&talk, CLIENT, FIVE_GETS FIVE_GETS, 50);
+    for (int i = 0; i < 10; i++)
+        speak(&talk, SERVER, "*2\r\n$1\r\na\r\n-MOVED 1 10.0.0.3:6379\r\n", 9);
+    speak(&talk, CLIENT, "MULTI\r\nINCR n\r\nEXEC\r\nSUBSCRIBE a b\r\n", 5);
+    speak(&talk, SERVER, "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n", 3);
+    speak(&talk, SERVER, "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n", 10);
+    uint32_t seq = talk.next[CLIENT];
+    talk_lose(&talk, CLIENT, strlen(FIVE_GETS));
+    speak(&talk, SERVER, "-ERR no\r\n:1\r\n:2\r\n", 100);
+    talk_packet(&talk, CLIENT, TCP_ACK, seq, bytes_str(FIVE_GETS));
+    talk_fin(&talk, SERVER);
+}
+
+/* A handshake, a payload, a stream with a hole; and slots that move. */
+static void links_without_replies(void) {
+    struct talk talk = talk_between(&lan, 8, 40005, 4, 6379);
+    talk_open(&talk);
+    speak(&talk, CLIENT, "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n", 20);
+    speak(&talk, SERVER, "+FULLRESYNC 8f097806027fc37fda062a8b81bc0dcdbe23d087 100\r\n", 30);
+    speak(&talk, SERVER, "\n$10\r\nREDIS00110" GET, 4);
+    speak(&talk, CLIENT, "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$3\r\n122\r\n", 9);
+    talk_lose(&talk, SERVER, 500);
+    speak(&talk, SERVER, FIVE_GETS, 30);
+    lan.time += 2 * NS_PER_SEC;
+    speak(&talk, CLIENT, "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n$3\r\n722\r\n", 9);
+    struct talk slots = talk_between(&lan, 8, 40006, 4, 6379);
+    talk_open(&slots);
+    speak(&slots, CLIENT, "CLUSTER SYNCSLOTS ESTABLISH\r\n", 10);
+    speak(&slots, SERVER, "+OK\r\n" GET, 2);
+    speak(&slots, CLIENT, FIVE_GETS, 9);
+}
+
 static void make_capture(void) {
     capture = made_pcap(false, 0xa1b2c3d4, 1);
     a_busy_link(1, 2);
     a_busy_link(2, 1);
     a_lossy_link();
+    a_busy_client();
+    links_without_replies();
 }
 
 /* ---- runs ---- */
