@@ -47,7 +47,8 @@ struct proto {
     /* No more bytes of the direction will come; what waited for them is told now. */
     void (*end)(struct emitter *out, struct flow *flow, unsigned direction);
 
-    void (*close)(struct emitter *out, struct flow *flow); /* frees flow->state */
+    /* Frees flow->state. NULL: there is none. */
+    void (*close)(struct emitter *out, struct flow *flow);
     size_t state_size; /* of flow->state, the part that every packet needs */
     bool wants_bytes;  /* false: sizes and times are all there is to know */
 };
