@@ -24,6 +24,7 @@ struct request_keys {
     FIELD_KIND(NUM, uint64_t)                                                                \
     FIELD_KIND(MAYBE, uint64_t)  /* NOT_KNOWN: not known */                                  \
     FIELD_KIND(HIDDEN, uint64_t) /* for the analysis alone; zero: none */                    \
+    FIELD_KIND(USUAL, bool)      /* true nearly always: text says so only where it is not */ \
     FIELD_KIND(BOOL, bool)                                                                   \
     FIELD_KIND(WORD, const char *)    /* one of our own words; NULL: not known */            \
     FIELD_KIND(NODE, const char *)    /* BUS_NODE_ID digits; NULL: not known */              \

@@ -83,6 +83,11 @@ static void text_BOOL(struct buf *buf, struct field_value value) {
         buf_text(buf, "yes");
 }
 
+static void text_USUAL(struct buf *buf, struct field_value value) {
+    if (!*(const field_USUAL *)value.at)
+        buf_text(buf, "no");
+}
+
 static void text_WORD(struct buf *buf, struct field_value value) {
     const char *word = *(const field_WORD *)value.at;
     if (word)
@@ -175,6 +180,10 @@ static void json_HIDDEN(struct json *json, const char *key, struct field_value v
 
 static void json_BOOL(struct json *json, const char *key, struct field_value value) {
     json_bool(json, key, *(const field_BOOL *)value.at);
+}
+
+static void json_USUAL(struct json *json, const char *key, struct field_value value) {
+    json_bool(json, key, *(const field_USUAL *)value.at);
 }
 
 static void json_WORD(struct json *json, const char *key, struct field_value value) {

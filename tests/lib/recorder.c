@@ -98,6 +98,9 @@ static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
     case FIELD_BOOL:
         buf_text(buf, *(const bool *)at ? "yes" : "");
         break;
+    case FIELD_USUAL:
+        buf_text(buf, *(const bool *)at ? "" : "no");
+        break;
     case FIELD_WORD:
         buf_text(buf, *(const char *const *)at ? *(const char *const *)at : "");
         break;

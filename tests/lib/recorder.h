@@ -8,7 +8,7 @@
  *   assert_recorded(&r, "tcp-open 10.0.0.1:40000 > 10.0.0.2:16379");
  *
  * A line is the event's name, its two ends if it has a flow, then " field=value" for each field
- * that is not zero, unknown or empty. */
+ * that is not zero, unknown or empty; of those that are usually true, if they are not. */
 #ifndef BUSTAP_TESTS_RECORDER_H
 #define BUSTAP_TESTS_RECORDER_H
 

@@ -480,8 +480,11 @@ static void test_fields_of_requests(void **state) {
     render_fields(&text, &request, event_rows[EV_request].fields(), &style);
     assert_text(" command=unknown args=1 bytes=0");
     render_fields(&text, &reply, event_rows[EV_reply].fields(), &style);
-    assert_text(
-        " command=get type=error latency_us=12 error=MOVED bytes=0 request_bytes=0 called=yes");
+    assert_text(" command=get type=error latency_us=12 error=MOVED bytes=0 request_bytes=0");
+    struct event queued = {.type = EV_reply, .reply = {.type = "x", .request_frame = 1}};
+    render_fields(&text, &queued, event_rows[EV_reply].fields(), &style);
+    assert_text(" command=unknown type=x latency_us=0 bytes=0 request_frame=1 request_bytes=0"
+                " called=no");
     render_json(&json, &reply, &style);
     assert_non_null(strstr(
         text.data, "\"command\":\"get\",\"type\":\"error\",\"latency_us\":12,"
