@@ -91,7 +91,7 @@ static inline bool same_name(const struct name *a, const struct name *b) {
 
 /* ---- the index ---- */
 
-enum { INDEX_SLOTS = 1024 };
+enum { INDEX_SLOTS = 2048 };
 static_assert(countof(command_rows) < INDEX_SLOTS / 2, "the index is too full to be fast");
 
 struct index_slot {

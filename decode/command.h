@@ -37,6 +37,7 @@ enum command_key_rule {
     KEYS_ALL,       /* argv[1] to the end */
     KEYS_BUT_LAST,  /* argv[1] to the end, where a timeout stands */
     KEYS_ALTERNATE, /* argv[1], argv[3], ... */
+    KEYS_EVERY_3,   /* argv[1], argv[4], ... */
     KEYS_FROM_2,    /* argv[2] to the end */
     KEYS_NUM,       /* argv[1] says how many follow */
     KEYS_NUM_PAIRS, /* likewise, a value after each */

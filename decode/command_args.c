@@ -139,6 +139,7 @@ static const struct key_rule rules[KEYS_RULES] = {
     [KEYS_ALL] = {.first = 1, .step = 1},
     [KEYS_BUT_LAST] = {.first = 1, .step = 1, .spare = 1},
     [KEYS_ALTERNATE] = {.first = 1, .step = 2},
+    [KEYS_EVERY_3] = {.first = 1, .step = 3},
     [KEYS_FROM_2] = {.first = 2, .step = 1},
     [KEYS_NUM] = {.first = 2, .step = 1, .number = 1},
     [KEYS_NUM_PAIRS] = {.first = 2, .step = 2, .number = 1},

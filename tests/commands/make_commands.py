@@ -126,6 +126,49 @@ LATER = {
     ("WRITE", "PLAIN", "NONE"): "sflush trimslots",     # by slots
 }
 
+# Commands of the modules that come with Redis since 8.0, which are also Valkey's of the same names:
+# what the modules register (RedisBloom, RedisJSON, RedisTimeSeries, RediSearch), and where the
+# documentation knows the keys better than that, the documentation. An index is no key. Names with
+# "_ft." are what nodes ask each other.
+SEARCH_READ = """_list aggregate config cursor debug dictdump explain explaincli hybrid info mget
+    profile search spellcheck syndump tagvals"""
+SEARCH_WRITE = """aliasadd aliasdel aliasupdate alter create dictadd dictdel drop dropindex
+    synupdate"""
+
+
+def prefixed(prefixes, names):
+    return " ".join(f"{prefix}.{name}" for prefix in prefixes.split() for name in names.split())
+
+
+MODULES = {
+    ("READ", "PLAIN", "NONE"): prefixed("ft _ft", SEARCH_READ) + """
+        ts.mget ts.mrange ts.mrevrange ts.queryindex""",
+    ("READ", "PLAIN", "NUM"): "ts.nrange ts.nrevrange",
+    ("READ", "PLAIN", "1"): """bf.card bf.debug bf.exists bf.info bf.mexists bf.scandump
+        cf.compact cf.count cf.debug cf.exists cf.info cf.mexists cf.scandump
+        cms.info cms.query topk.count topk.info topk.list topk.query
+        ft.sugget ft.suglen
+        json.arrindex json.arrlen json.get json.objkeys json.objlen json.resp json.strlen json.type
+        tdigest.byrank tdigest.byrevrank tdigest.cdf tdigest.info tdigest.max tdigest.min
+        tdigest.quantile tdigest.rank tdigest.revrank tdigest.trimmed_mean
+        ts.get ts.info ts.range ts.revrange""",
+    ("READ", "PLAIN", "2"): "ft.get json.debug",
+    ("READ", "PLAIN", "BUT_LAST"): "json.mget",         # the path stands at the end
+    ("WRITE", "PLAIN", "NONE"): prefixed("ft _ft", SEARCH_WRITE),
+    ("WRITE", "PLAIN", "1"): """bf.add bf.insert bf.loadchunk bf.madd bf.reserve
+        cf.add cf.addnx cf.del cf.insert cf.insertnx cf.loadchunk cf.reserve
+        cms.incrby cms.initbydim cms.initbyprob topk.add topk.incrby topk.reserve
+        ft.sugadd ft.sugdel
+        json.arrappend json.arrinsert json.arrpop json.arrtrim json.clear json.del json.forget
+        json.merge json.numincrby json.nummultby json.numpowby json.set json.strappend json.toggle
+        tdigest.add tdigest.create tdigest.reset
+        ts.add ts.alter ts.create ts.decrby ts.del ts.incrby""",
+    ("WRITE", "PLAIN", "2"): "ft.add ft.del",
+    ("WRITE", "PLAIN", "1_2"): "ts.createrule ts.deleterule",
+    ("WRITE", "PLAIN", "EVERY_3"): "json.mset ts.madd",
+    ("WRITE", "PLAIN", "DST_NUM"): "cms.merge tdigest.merge",
+}
+
 
 def access_of(command):
     if command.name in ACCESS:
@@ -147,7 +190,8 @@ def keys_of(command):
 
 
 def rows_of(servers):
-    rows = {name: facts for facts, names in LATER.items() for name in names.split()}
+    rows = {name: facts for table in (LATER, MODULES) for facts, names in table.items()
+            for name in names.split()}
     commands = {}
     for server in servers:
         commands.update(described(server))

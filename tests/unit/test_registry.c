@@ -91,7 +91,7 @@ static void commands(void **state) {
     for (size_t i = 0; i < command_count; i++) {
         const struct command *row = &command_rows[i];
         size_t len = strlen(row->name);
-        if (len == 0 || strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_-:|") != len)
+        if (len == 0 || strspn(row->name, "abcdefghijklmnopqrstuvwxyz0123456789_-:|.") != len)
             fail_msg("\"%s\" is no command's name", row->name);
         if (i > 0 && strcmp(row[-1].name, row->name) >= 0)
             fail_msg("\"%s\" is there twice, or out of order", row->name);

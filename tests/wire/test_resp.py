@@ -159,7 +159,8 @@ def test_nothing_is_asked(counted, nothing, alone):
     ("LATENCY RESET", "latency|reset"), ("FUNCTION LIST", "function|list"),
     ("XGROUP CREATE k g 0", "xgroup|create"), ("MODULE LIST", "module|list"),
     ("CLUSTER COUNT-FAILURE-REPORTS x", "cluster|count-failure-reports"),
-    ("DEBUG SLEEP 0", "debug"),
+    ("DEBUG SLEEP 0", "debug"), ("JSON.GET k", "json.get"), ("ft.search i q", "ft.search"),
+    ("_FT.SEARCH i q", "_ft.search"), ("TDIGEST.TRIMMED_MEAN k 0 1", "tdigest.trimmed_mean"),
 ], ids=first_words)
 def test_name_of_a_command(counted, sent, name):
     """Commands under the names of INFO commandstats: containers with their sub-command, others
@@ -168,10 +169,11 @@ def test_name_of_a_command(counted, sent, name):
     assert clients.asked(events) == [name]
 
 
-@pytest.mark.parametrize("sent", ["JSON.GET k", "XCONFIG GET k"], ids=first_words)
+@pytest.mark.parametrize("sent", ["MINE.GET k", "JSON.SECRET k", "XCONFIG GET k"], ids=first_words)
 def test_a_command_that_nobody_knows(counted, sent):
-    """A module's, or a renamed one: it counts, but its name is not shown, for that may be a secret
-    (renaming is meant to hide), or no name at all."""
+    """A module's that is not in the list, or a renamed one: it counts, but its name is not shown,
+    for that may be a secret (renaming is meant to hide, and a dot can be part of it), or no name at
+    all."""
     events = counted(Dialogue().trade(sent, array()), {}, requests=1)
     assert clients.asked(events) == ["unknown"]
 
