@@ -78,14 +78,13 @@ static bool may_begin(const struct resp_walk *walk, struct bytes view) {
 
 void doubt_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
-    const struct flow_side *server = &walk->flow->sides[!walk->direction];
     if (!may_begin(walk, view))
         return;
     if (!link->doubtful)
         link->doubtful = pool_take(walk->out->pool, POOL_BLOCK, &link->doubtful_room);
     bool room = link->doubtful && link->doubtful_room - link->doubtful_len >= view.len;
     if (link->doubtful_len == 0)
-        link->doubtful_quiet = flow_unacked(server) == 0;
+        link->doubtful_quiet = pairing_is_quiet(walk);
     if (room) {
         memcpy(link->doubtful + link->doubtful_len, view.data, view.len);
         link->doubtful_len += (uint32_t)view.len;

@@ -113,6 +113,7 @@ struct resp_link {
     bool greeted;      /* and it was looked at */
     bool resume_known; /* they will be, from resume_at on */
     bool spoke;        /* the server has said something since the last request, while wary */
+    bool overlaps;     /* a request was made before the client had all replies, likewise */
     uint32_t resume_at;
     nstime server_last; /* when the server last said something, while wary or undecided */
 
@@ -184,6 +185,9 @@ void doubt_end(const struct resp_walk *walk);
 void doubt_forget(const struct resp_walk *walk);
 
 /* ---- resp_pairing.c ---- */
+
+/* Has the client, whose bytes are in hand, all that the server has sent so far? */
+bool pairing_is_quiet(const struct resp_walk *walk);
 
 /* What a request remembers about the time when it was made. */
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending);

@@ -20,6 +20,11 @@ static bool is_quiet(const struct flow_side *client, const struct flow_side *ser
     return is_fresh(client) && server->acked_known && flow_unacked(server) == 0;
 }
 
+bool pairing_is_quiet(const struct resp_walk *walk) {
+    const struct flow *flow = walk->flow;
+    return is_quiet(&flow->sides[walk->direction], &flow->sides[!walk->direction]);
+}
+
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending) {
     const struct flow_side *client = &walk->flow->sides[walk->direction];
     const struct flow_side *server = &walk->flow->sides[!walk->direction];
@@ -37,15 +42,20 @@ static void begin_anew(const struct resp_walk *walk) {
     resp_reset(&link->readers[!link->client], walk->out->resp);
 }
 
+/* While requests are missing: a client that asks only when it has been answered has been answered
+ * once the server has spoken; one whose requests overlap with replies, only by silence. */
 bool pairing_waits(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     const struct flow_side *client = &walk->flow->sides[walk->direction];
     const struct flow_side *server = &walk->flow->sides[!walk->direction];
-    bool spoke = link->spoke || walk->out->time - link->server_last > SILENCE;
     if (LIKELY(!link->wary && (!link->deaf || link->resume_known)))
         return true;
+    bool silent = walk->out->time - link->server_last > SILENCE;
+    bool quiet = is_quiet(client, server);
+    link->overlaps = !quiet || (link->overlaps && !silent);
+    bool answered = silent || (link->spoke && !link->overlaps);
     link->spoke = false;
-    if (!is_quiet(client, server) || (link->wary && !spoke))
+    if (!quiet || (link->wary && !answered))
         return false;
     begin_anew(walk);
     return true;
@@ -71,10 +81,17 @@ void pairing_lost_replies(const struct resp_walk *walk) {
     give_up_before(walk, walk->flow->sides[walk->direction].stream.next);
 }
 
+static nstime later(nstime a, nstime b) {
+    return a > b ? a : b;
+}
+
 void pairing_lost_requests(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    bool known = link->answer_began != TIME_NONE && link->answer_began != 0;
     orphan_forget(walk);
-    walk->link->wary = true;
-    walk->link->spoke = false;
+    link->server_last = known ? later(link->server_last, link->answer_began) : walk->out->time;
+    link->wary = true;
+    link->spoke = false;
 }
 
 size_t pairing_passes(const struct resp_walk *walk, struct bytes view) {

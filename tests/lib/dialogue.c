@@ -76,6 +76,9 @@ static void say(struct dialogue_run *run, unsigned end, const char *how, size_t 
     struct made made = {0};
     bool lost = *how == '-';
     how += lost;
+    bool unheard = *how == '?';
+    how += unheard;
+    uint32_t heard = run->talk.heard[CLIENT];
     struct bytes text = bytes_str(strchr(how, ' ') ? strchr(how, ' ') + 1 : "");
     for (size_t i = 0; i < count; i++) {
         if (*how == '~')
@@ -87,10 +90,16 @@ static void say(struct dialogue_run *run, unsigned end, const char *how, size_t 
         else
             put_lines(&made, text);
     }
+    if (unheard)
+        run->talk.heard[CLIENT] = run->heard_before;
     if (lost)
         talk_lose(&run->talk, end, made.len);
     else
         send_segments(run, end, made_view(&made));
+    if (unheard)
+        run->talk.heard[CLIENT] = heard;
+    if (end == SERVER)
+        run->heard_before = heard;
     made_free(&made);
 }
 

@@ -15,6 +15,7 @@
  *   ">| text", "<| …" one line, with blanks
  *   ">~ text", "<~ …" these very bytes
  *   ">- …",    "<- …" sent, but not captured; also ">-|" and the like
+ *   ">? …"            the client has not heard yet what the server said in its last line
  *   "."               two seconds go by
  *   ">x", "<x"        this end closes (FIN); ">!", "<!" resets
  *
@@ -55,9 +56,10 @@ struct dialogue_run {
     struct decoder *decoder;
     struct lan lan;
     struct talk talk;
-    size_t cut;         /* bytes of a segment; 0: as they come */
-    uint64_t undecoded; /* known once it has ended */
-    uint64_t wants;     /* EVENT_BITs; 0: all */
+    uint32_t heard_before; /* what the client had heard before the server's last line */
+    size_t cut;            /* bytes of a segment; 0: as they come */
+    uint64_t undecoded;    /* known once it has ended */
+    uint64_t wants;        /* EVENT_BITs; 0: all */
 };
 
 /* The connection is open, unless it is `joined`. */

@@ -91,8 +91,9 @@ static void a_busy_client(void) {
     talk_open(&talk);
     speak(&talk, CLIENT, "PING\r\n", 2);
     speak(&talk, SERVER, "+PONG\r\n", 2);
-    speak(&talk, CLIENT, FIVE_GETS FIVE_GETS, 50);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 14; i++)
+        speak(&talk, CLIENT, FIVE_GETS, 50);
+    for (int i = 0; i < 70; i++)
         speak(&talk, SERVER, "*2\r\n$1\r\na\r\n-MOVED 1 10.0.0.3:6379\r\n", 9);
     speak(&talk, CLIENT, "MULTI\r\nINCR n\r\nEXEC\r\nSUBSCRIBE a b\r\n", 5);
     speak(&talk, SERVER, "+OK\r\n+QUEUED\r\n*1\r\n:1\r\n", 3);

@@ -339,6 +339,21 @@ static void more_than_may_wait(void **state) {
     }
 }
 
+/* Of those that were only counted no time is known either. */
+static void no_time_of_what_was_counted(void **state) {
+    (void)state;
+    struct dialogue_run run = {.heard = {.faceless = true, .only = "reply"}};
+    run.heard.with = "latency_us request_frame request_bytes";
+    dialogue_begin(&run, false);
+    dialogue_repeat(&run, "> GET k", CAP_PENDING + 2);
+    dialogue_repeat(&run, "< +", CAP_PENDING);
+    recorder_reset(&run.heard);
+    dialogue_say(&run, "< + +");
+    dialogue_end(&run);
+    assert_recorded(&run.heard, "reply", "reply");
+    dialogue_free(&run);
+}
+
 static void more_than_may_wait_unanswered(void **state) {
     (void)state;
     struct dialogue_run run = run_of_many(0);
@@ -533,6 +548,12 @@ static const struct dialogue doubts[] = {
      .heard = {INCR},
      .joined = true,
      .uncut = true},
+    {.name = "joined within a reply that the client has not got yet",
+     .said = {"<~ $1\r\n", ">? INCR n", "<~ v\r\n", "< :1", "> SET k v", "< +OK"},
+     .heard = {"unanswered command=incr count=1 why=gap", SET},
+     .undecoded = 4,
+     .joined = true,
+     .uncut = true},
     {.name = "joined within a reply",
      .said = {"<~ lue\r\n", "> INCR n", "< :1"},
      .heard = {INCR},
@@ -590,6 +611,32 @@ static const struct dialogue gaps[] = {
      .heard = {"unanswered command=lrange count=1 why=gap",
                "unanswered command=get count=1 why=gap", INCR},
      .undecoded = 11},
+    {.name = "a request that was made between two replies: it has waited for neither",
+     .said = {"> GET a; INCR n", "<- $1 v", "< :1", ">? GET b", "< $1 w", ".", "> INCR n", "< :2"},
+     .heard = {"unanswered command=get count=1 why=gap", "unanswered command=incr count=1 why=gap",
+               "unanswered command=get count=1 why=gap", INCR},
+     .undecoded = 11,
+     .uncut = true},
+    {.name = "the first request, and another one was made before its reply came",
+     .said = {">- GET b", "> INCR n", "< $1 v :1", ".", "> GET c", "< $1 v", "> SET k v", "< +OK"},
+     .heard = {"unanswered command=incr count=1 why=gap", "unanswered command=get count=1 why=gap",
+               SET},
+     .undecoded = 11 + 7,
+     .uncut = true},
+    {.name = "a request, and another one was made before its reply came",
+     .said = {"> PING", "< +PONG", ">- GET b", "> INCR n", "< $1 v :1", ".", "> GET c", "< $1 v",
+              "> SET k v", "< +OK"},
+     .heard = {PING, "unmatched type=bulk-string", "unmatched type=integer",
+               "unanswered command=incr count=1 why=gap", GET, SET},
+     .uncut = true},
+    {.name = "a request, and then one is made before the other is answered: only silence helps",
+     .said = {"> GET a", "< $1 v", ">- GET b", "> INCR n", "< $1 v", ".", ">? GET c", "< :1",
+              ">? SET k v", "< $1 v", "> INCR n", "< +OK", ".", "> INCR n", "< :2"},
+     .heard = {GET, "unmatched type=bulk-string", "unanswered command=incr count=1 why=gap",
+               "unanswered command=get count=1 why=gap", "unanswered command=set count=1 why=gap",
+               "unanswered command=incr count=1 why=gap", INCR},
+     .undecoded = 16,
+     .uncut = true},
     {.name = "nonsense among replies",
      .said = {"> GET a; INCR n", "<~ hello\r\n:1\r\n", ".", "> GET b", "< $1 v"},
      .heard = {"anomaly name=resp-step", "unanswered command=get count=1 why=gap",
@@ -689,6 +736,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(one_rule_each),
         cmocka_unit_test(a_deep_pipeline),
         cmocka_unit_test(more_than_may_wait),
+        cmocka_unit_test(no_time_of_what_was_counted),
         cmocka_unit_test(more_than_may_wait_unanswered),
         cmocka_unit_test(more_than_may_be_queued),
         cmocka_unit_test(latency_of_each),
