@@ -52,7 +52,7 @@ bool pairing_waits(const struct resp_walk *walk) {
         return true;
     bool silent = walk->out->time - link->server_last > SILENCE;
     bool quiet = is_quiet(client, server);
-    link->overlaps = !quiet || (link->overlaps && !silent);
+    link->overlaps |= !quiet;
     bool answered = silent || (link->spoke && !link->overlaps);
     link->spoke = false;
     if (!quiet || (link->wary && !answered))
@@ -91,7 +91,7 @@ void pairing_lost_requests(const struct resp_walk *walk) {
     orphan_forget(walk);
     link->server_last = known ? later(link->server_last, link->answer_began) : walk->out->time;
     link->wary = true;
-    link->spoke = false;
+    link->spoke = link->overlaps = false;
 }
 
 size_t pairing_passes(const struct resp_walk *walk, struct bytes view) {
