@@ -228,6 +228,15 @@ static bool is_stray_ack(struct flow_side *side, uint32_t ack) {
     return !again;
 }
 
+static inline void move_acked(struct decoder *d, struct flow *flow, unsigned acked_direction,
+                              const struct segment *segment) {
+    struct flow_side *side = &flow->sides[acked_direction];
+    side->acked = segment->ack;
+    if (side->timed_since != TIME_NONE && !seq_after(side->timed_end, segment->ack))
+        take_rtt(side, segment->time);
+    tell_acked(d, flow, acked_direction);
+}
+
 /* The segment acknowledges what the other side has sent. */
 static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_direction,
                    const struct segment *segment) {
@@ -240,11 +249,8 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
             return;
         flow->holed = true;
     }
-    side->acked = ack;
     side->acked_known = true;
-    if (side->timed_since != TIME_NONE && !seq_after(side->timed_end, ack))
-        take_rtt(side, segment->time);
-    tell_acked(d, flow, acked_direction);
+    move_acked(d, flow, acked_direction, segment);
 }
 
 static void on_window(struct decoder *d, struct flow *flow, unsigned direction, uint16_t window) {
@@ -299,6 +305,15 @@ static inline void check_early_ack(struct decoder *d, struct flow *flow, unsigne
     tell_acked(d, flow, direction);
 }
 
+/* This end has sent more than ever before. */
+static inline void move_high(struct flow_side *side, uint32_t end, nstime now) {
+    side->high = end;
+    if (side->timed_since == TIME_NONE) {
+        side->timed_since = now;
+        side->timed_end = end;
+    }
+}
+
 static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
                        const struct segment *segment) {
     struct flow_side *side = &flow->sides[direction];
@@ -306,23 +321,13 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
     side->stats.bytes += segment->payload_len;
     side->stats.snaplen_bytes += segment->payload_len - segment->payload.len;
     if (!side->high_known || seq_after(end, side->high)) {
-        side->high = end;
         side->high_known = true;
-        if (side->timed_since == TIME_NONE) {
-            side->timed_since = segment->time;
-            side->timed_end = end;
-        }
+        move_high(side, end, segment->time);
     }
     bool whole = segment->payload.len == segment->payload_len;
     if (whole && stream_pass(&side->stream, seq, segment->payload_len))
         return;
     side->stream.tag = tag_of(segment);
-    if (LIKELY(whole && flow->proto && stream_is_next(&side->stream, seq))) {
-        stream_advance(&side->stream, segment->payload);
-        flow->proto->feed(&d->out, flow, direction, segment->payload);
-        check_early_ack(d, flow, direction, seq);
-        return;
-    }
     struct stream_sink sink = sink_for(d, flow, direction);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
     flow->holed |= side->stream.held != NULL;
@@ -454,6 +459,61 @@ static void on_segment(struct decoder *d, struct flow *flow, unsigned direction,
         touch(d, flow);
 }
 
+/* ---- the short way of nearly all segments: data or an ACK, in order, where nothing is missing
+ * ---- */
+
+static bool is_smooth_side(const struct flow_side *side) {
+    const struct stream *stream = &side->stream;
+    bool in_order = stream->started && !stream->held && !stream->ranges_only;
+    bool known = side->high_known && side->acked_known && side->high == stream->next;
+    return in_order && known && !side->fin && !side->window_closed;
+}
+
+/* Looked at after each segment that went the long way: all that could change it does. */
+static bool is_smooth(const struct flow *flow) {
+    return flow->proto && flow->close == FLOW_OPEN && flow->list != FLOW_IDLE && !flow->holed &&
+           is_smooth_side(&flow->sides[0]) && is_smooth_side(&flow->sides[1]);
+}
+
+/* Does the segment leave the flow as smooth as it is? */
+static inline bool goes_on(const struct flow *flow, unsigned direction,
+                           const struct segment *segment) {
+    const struct flow_side *peer = &flow->sides[!direction];
+    const unsigned special = TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK;
+    return flow->smooth && flow->proto && (segment->flags & special) == TCP_ACK &&
+           segment->seq == flow->sides[direction].stream.next && segment->window != 0 &&
+           segment->payload.len == segment->payload_len &&
+           segment->ack - peer->acked <= peer->stream.next - peer->acked;
+}
+
+static inline void take_smooth(struct decoder *d, struct flow *flow, unsigned direction,
+                               const struct segment *segment) {
+    struct flow_side *side = &flow->sides[direction];
+    flow->before = flow->last;
+    flow->last = segment->time;
+    if (segment->ack != flow->sides[!direction].acked)
+        move_acked(d, flow, !direction, segment);
+    if (LIKELY(segment->payload_len > 0)) {
+        side->stats.bytes += segment->payload_len;
+        move_high(side, segment->seq + segment->payload_len, segment->time);
+        side->stream.tag = tag_of(segment);
+        stream_advance(&side->stream, segment->payload);
+        flow->proto->feed(&d->out, flow, direction, segment->payload);
+    }
+    if (UNLIKELY(segment->time - flow->touched > TOUCH_EVERY))
+        touch(d, flow);
+}
+
+static inline void take_any(struct decoder *d, struct flow *flow, unsigned direction,
+                            const struct segment *segment) {
+    if (LIKELY(goes_on(flow, direction, segment))) {
+        take_smooth(d, flow, direction, segment);
+        return;
+    }
+    on_segment(d, flow, direction, segment);
+    flow->smooth = is_smooth(flow);
+}
+
 /* ---- public ---- */
 
 struct decoder *decoder_new(struct siphash_key key, uint64_t wants, event_fn *emit, void *context) {
@@ -507,7 +567,7 @@ static void take_segment(struct decoder *d, const struct packet *packet,
     d->stats.segments++;
     struct flow *next = flow_expect(d->flows, packet->ahead ? net_peek(packet->ahead) : 0);
     if (LIKELY(flow))
-        on_segment(d, flow, direction, segment);
+        take_any(d, flow, direction, segment);
     else
         d->stats.stray_packets++;
     if (UNLIKELY(next))

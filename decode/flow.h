@@ -71,6 +71,7 @@ struct flow {
     bool holed;                /* private to decode/: bytes may be missing in one of the streams */
     uint8_t list;              /* private to flow_table.c, as are the next ones */
     bool used;
+    bool smooth; /* private to decoder.c: all is known, nothing is missing, nothing ends */
     uint32_t hash;
 
     void *note;             /* the analysis' own; NULL at first */

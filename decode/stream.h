@@ -77,12 +77,8 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start);
 unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
                      const struct stream_sink *sink);
 
-/* The short way of a segment that is the next one of a stream in order, and whole: nothing is held
- * and nothing missing, so the caller may hand on its bytes itself. False: stream_feed is the way.
- */
-static inline bool stream_is_next(const struct stream *stream, uint32_t seq) {
-    return seq == stream->next && stream->started && !stream->held;
-}
+/* The short way of a segment that is whole, and the next one of a stream that holds nothing: the
+ * caller hands on its bytes itself. */
 void stream_advance(struct stream *stream, struct bytes view);
 
 /* The short way of a stream whose bytes nobody wants: passes over the next `len` bytes if they are
