@@ -14,15 +14,13 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
 /* A copy is told from the first one by its first and its last bytes: all of a small segment, and
  * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
  * much as the rest of the packet's way. */
-enum { SUMMED = 32 };
-
 static inline uint64_t load_word(const uint8_t *p) {
     uint64_t word;
     memcpy(&word, p, sizeof word);
     return word;
 }
 
-/* Up to eight bytes, in loads that may overlap: each byte in at least one of them. */
+/* One to seven bytes, in loads that may overlap: each byte in at least one of them. */
 static inline uint64_t load_few(const uint8_t *p, size_t len) {
     uint32_t first, last;
     if (len < 4)
@@ -37,30 +35,21 @@ static inline uint64_t add_word(uint64_t sum, uint64_t word) {
     return (sum << 23 | sum >> 41) + word;
 }
 
-/* All of up to 32 bytes, in words that may overlap. */
-static uint64_t sum_of_small(struct bytes view) {
-    uint64_t sum = view.len;
-    size_t at = 0;
-    for (; at + 8 < view.len; at += 8)
-        sum = add_word(sum, load_word(view.data + at));
-    size_t left = view.len - at;
-    return add_word(sum, left == 8 ? load_word(view.data + at)
-                         : at >= 8 ? load_word(view.data + view.len - 8)
-                                   : load_few(view.data, view.len));
+/* The first 32 bytes and the last 16, or as many as there are, in words that may overlap. */
+static inline uint64_t add_ends(uint64_t sum, struct bytes view) {
+    size_t last = view.len - 8;
+    sum = add_word(sum, load_word(view.data));
+    sum = add_word(sum, load_word(view.data + min_size(8, last)));
+    sum = add_word(sum, load_word(view.data + min_size(16, last)));
+    sum = add_word(sum, load_word(view.data + min_size(24, last)));
+    sum = add_word(sum, load_word(view.data + last - min_size(8, last)));
+    return add_word(sum, load_word(view.data + last));
 }
 
+/* Of one byte at least. */
 static inline uint32_t sum_of(struct bytes view) {
-    uint64_t sum = view.len;
-    if (LIKELY(view.len > SUMMED)) {
-        sum = add_word(sum, load_word(view.data));
-        sum = add_word(sum, load_word(view.data + 8));
-        sum = add_word(sum, load_word(view.data + 16));
-        sum = add_word(sum, load_word(view.data + 24));
-        sum = add_word(sum, load_word(view.data + view.len - 16));
-        sum = add_word(sum, load_word(view.data + view.len - 8));
-    } else {
-        sum = sum_of_small(view);
-    }
+    uint64_t sum = LIKELY(view.len >= 8) ? add_ends(view.len, view)
+                                         : add_word(view.len, load_few(view.data, view.len));
     return (uint32_t)(sum * UINT64_C(0x9e3779b97f4a7c15) >> 32);
 }
 
@@ -68,14 +57,9 @@ static bool is_summed(const struct stream *stream, struct bytes view, uint32_t l
     return !stream->ranges_only && view.len == len;
 }
 
-static void remember(struct stream *stream, struct bytes view, uint32_t len) {
-    if (!is_summed(stream, view, len))
-        return;
-    unsigned at = stream->recent_at++ % STREAM_RECENT;
-    stream->recent[at].seq = stream->next;
-    stream->recent[at].len = len;
-    stream->recent[at].tag = stream->tag;
-    stream->recent[at].sum = sum_of(view);
+static inline void remember(struct stream *stream, struct bytes view) {
+    stream->recent[stream->recent_at++ % STREAM_RECENT] =
+        (struct recent){stream->next, (uint32_t)view.len, stream->tag, sum_of(view)};
 }
 
 /* What the last segments say about one that comes again. */
@@ -115,7 +99,8 @@ static bool differs_from_held(const struct stream *stream, uint32_t seq, struct 
 /* The next `len` bytes of the stream, of which `view` is there. */
 static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
                     const struct stream_sink *sink) {
-    remember(stream, view, len);
+    if (is_summed(stream, view, len))
+        remember(stream, view);
     stream->next += len;
     stream->offset += view.len;
     if (view.len)
@@ -127,7 +112,7 @@ static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
 }
 
 void stream_advance(struct stream *stream, struct bytes view) {
-    remember(stream, view, (uint32_t)view.len);
+    remember(stream, view);
     stream->next += (uint32_t)view.len;
     stream->offset += view.len;
 }

@@ -25,6 +25,11 @@ struct held {
 
 enum { STREAM_RECENT = 4 };
 
+/* A segment that was handed on. */
+struct recent {
+    uint32_t seq, len, tag, sum;
+};
+
 /* What every segment touches comes first: 32 bytes, half a cache line. */
 struct stream {
     uint32_t next;   /* sequence number after the last byte handed on */
@@ -40,9 +45,8 @@ struct stream {
 
     struct held *held_last;
     uint16_t held_count;
-    struct {
-        uint32_t seq, len, tag, sum;
-    } recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
+    struct recent
+        recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
 
 enum stream_skip {
