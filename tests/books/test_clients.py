@@ -9,7 +9,7 @@ tables say by how much and why.
 
 import pytest
 
-from lib import balance, captures
+from lib import balance, captures, explained
 from lib.balance import host, report
 
 TAKES = pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
@@ -28,7 +28,8 @@ def check(take, rows):
     def missing(row):
         lost, _ = LOST.get((take.name, row.node, row.name), (0, ""))
         return -lost
-    wrong = [row for row in rows if not row.balances(missing(row))]
+    wrong = explained.but_for_faults(
+        take, [row for row in rows if not row.balances(missing(row))])
     assert not wrong, f"{take.path}: books and wire differ" + balance.listing(wrong)
 
 

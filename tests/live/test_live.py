@@ -14,10 +14,9 @@ import shutil
 
 import pytest
 
-import explained
 from lab import BUILD, Unavailable, compare, net, scenarios, servers
 from lab.run import Run
-from lib import balance, bustap, captures
+from lib import balance, bustap, captures, explained
 
 SHORT = (("kill_primary", "redis-7.0"), ("partition_primary", "valkey-8.1"),
          ("every_client", "valkey-9.1"), ("reshard", "redis-8.0"))

@@ -1,4 +1,4 @@
-"""When the servers' books and the wire may differ in a live run, and by how much.
+"""When the servers' books and the wire may differ in a run of the lab, and by how much.
 
 Where nothing was broken they are equal, to the message. A fault can make messages that are counted
 and never on the wire, or on the wire and never counted; each RULE is a fact about servers that was
@@ -46,6 +46,11 @@ def unexplained(take, rows):
         if not row.balances() and not any(holds(take.truth) and rule(take, row)
                                           for rule, holds in RULES.items()):
             yield row
+
+
+def but_for_faults(take, rows):
+    """What remains of rows that do not balance; only runs of the lab have a journal of faults."""
+    return list(unexplained(take, rows)) if "injected" in take.truth else rows
 
 
 def is_opaque(take):
