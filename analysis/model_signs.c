@@ -36,9 +36,9 @@ static void knock(struct knocks *knocks, const struct event *event) {
     *(event->type == EV_tcp_refused ? &knocks->refused : &knocks->unanswered) += 1;
 }
 
-static void let_in(struct link *link, struct knocks *of_node, nstime now) {
+static void let_in(struct link *link, struct node *target, nstime now) {
     struct knocks none = {.first = {.time = TIME_NONE}};
-    link->knocks = *of_node = none;
+    link->knocks = target->knocks = none;
     link->reconnects = link->pongs == link->pongs_then ? 0 : link->reconnects + 1;
     link->pongs_then = link->pongs;
     link->opened[link->opens++ % countof(link->opened)] = now;
@@ -67,8 +67,8 @@ void model_tcp_event(struct model *model, const struct event *event) {
     struct node *target = to == NODE_NONE ? NULL : &model->nodes[to]->node;
     if (event->type == EV_tcp_unanswered || event->type == EV_tcp_refused)
         note_knock(link, target, event);
-    else if (link && event->type == EV_tcp_open)
-        let_in(link, &target->knocks, event->time);
+    else if (link && target && event->type == EV_tcp_open)
+        let_in(link, target, event->time);
     else if (link && event->type == EV_tcp_close)
         note_close(link, event);
     else if (link && event->type == EV_tcp_zero_window)

@@ -114,9 +114,8 @@ def make(names):
 
 
 def keep(folder, vantages):
-    for old in PCAPS.glob(f"{folder.name.rpartition('-')[0].rpartition('-')[0]}-*"):
-        if old.name.startswith(folder.name):
-            old.unlink()
+    for old in PCAPS.glob(f"{folder.name}*"):
+        old.unlink()
     for vantage in ("", *vantages):
         source = folder / f"capture{vantage and '-' + vantage}.pcap.zst"
         target = PCAPS / f"{folder.name}{vantage and '-' + vantage}.pcap.zst"
@@ -164,10 +163,7 @@ def happenings(truth):
 
 
 def lost(truth):
-    told = truth.get("lost_writes")
-    if not told:
-        return None
-    return told["lost_count"] if "lost_count" in told else sum(len(v["lost"]) for v in told.values())
+    return truth.get("lost_writes", {}).get("lost_count")
 
 
 def write_manifest():

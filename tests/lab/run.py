@@ -158,6 +158,16 @@ class Run:
         return {"writes": [line for line in lines if "verdict" in line],
                 **next(line["verify"] for line in lines if "verify" in line)}
 
+    def _lost_writes(self):
+        """Of all diaries; nothing if there is none."""
+        if not self.lost:
+            return {}
+        lost = [told["write"] for found in self.lost.values() for told in found["writes"]
+                if told["verdict"] == "lost"]
+        return {"lost_writes": {"lost_count": len(lost), "lost": lost, "by_load": {
+            name: {k: v for k, v in found.items() if k != "writes"}
+            for name, found in self.lost.items()}}}
+
     def _keep_logs(self):
         folder = self.folder / "logs"
         folder.mkdir(exist_ok=True)
@@ -180,7 +190,7 @@ class Run:
             "topology": truth.topology(self.cluster, self.clients), "captures": self.captured,
             "config": self.cluster.config,
             "marks": self.marks, "injected": self.injected, "loads": loads,
-            "lost_writes": self.lost, "snapshots": self.snapshots, "logged": self._logged(),
+            **self._lost_writes(), "snapshots": self.snapshots, "logged": self._logged(),
         }
         (self.folder / "truth.json").write_text(json.dumps(told, indent=1, default=str) + "\n")
 
