@@ -103,7 +103,7 @@ static void tell(const struct detection *detection, const struct block *block) {
         finding_caveat(finding, "only one node was seen to try");
         finding_doubt(finding, CONFIDENCE_POSSIBLE);
     }
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, block->over ? block->end : TIME_NONE, "bus-port-blocked");
     detection_report(detection, finding);
 }

@@ -368,6 +368,7 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
                  is_minority(outage)           ? "minority"
                  : outage->failed != NODE_NONE ? "slots-uncovered"
                                                : "unknown");
+    finding_rests_on_unseen(finding);
     detection_report(detection, finding);
     outage->on = false;
 }

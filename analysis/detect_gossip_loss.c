@@ -81,7 +81,7 @@ static void tell(const struct detection *detection, const struct link *link,
     measure(detection, link, finding);
     finding_advise(finding, "measure loss between these two hosts (retransmissions, drops of "
                             "interfaces and queues)");
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding->end = link->silent_from + link->longest_silence;
     detection_report(detection, finding);
 }

@@ -67,7 +67,7 @@ static void tell(const struct detection *detection, const struct link *link, nst
     finding_evidence(finding, &closed, "the last time that it was closed, by %s",
                      link->closed[0].time > link->closed[1].time ? from : to);
     finding_advise(finding, "see who closes it, and after how long");
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, opened_before(link, 0), NULL);
     detection_report(detection, finding);
 }

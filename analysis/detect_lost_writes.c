@@ -272,7 +272,7 @@ static void tell_losses(const struct detection *detection, const struct takeover
     if (finding && finding->confidence == CONFIDENCE_POSSIBLE)
         finding->severity = SEVERITY_WARNING;
     advise(finding, takeover, loser);
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, end_of(takeover, losses), NULL);
     detection_report(detection, finding);
 }
@@ -378,7 +378,7 @@ static void tell_emptied(const struct detection *detection, const struct event *
     value_number(finding_metrics(finding), "bytes", losses->bytes);
     losses_measure(losses, finding, server);
     finding_doubt(finding, CONFIDENCE_LIKELY);
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, event->time, NULL);
     detection_report(detection, finding);
 }

@@ -44,8 +44,7 @@ static void tell(const struct detection *detection, const struct suspicion *susp
     measure(detection, suspicion, finding);
     suspicion_tell(detection, suspicion, finding);
     finding_node(finding, model_node(detection->model, suspicion->subject)->id);
-    if (detection_missed_bytes(detection))
-        finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_rests_on_unseen(finding);
     finding_advise(finding, "no action is due for the node itself; look for what made it silent "
                             "before the next time is longer");
     finding->end = suspicion->end.time;

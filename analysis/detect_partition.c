@@ -280,7 +280,7 @@ static void tell(const struct detection *detection, const struct sides *sides, n
         finding_caveat(finding, "seen from one side only: that the others lived is not proven");
         finding_doubt(finding, CONFIDENCE_LIKELY);
     }
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, end, "network");
     detection_report(detection, finding);
 }

@@ -174,7 +174,7 @@ static void tell(const struct detection *detection, const struct stall *stall) {
                                 "lost on the way there");
         finding_doubt(finding, CONFIDENCE_POSSIBLE);
     }
-    detection_lessen(detection, finding);
+    finding_rests_on_unseen(finding);
     finding_ends(finding, stall->over ? stall->end : TIME_NONE, "process-stalled");
     detection_report(detection, finding);
 }

@@ -38,24 +38,6 @@ static inline bool detection_missed_bytes(const struct detection *detection) {
            (facts && (facts->kernel_drops > 0 || facts->truncated_packets > 0));
 }
 
-/* More than one byte in a thousand, of the bus or of all. */
-static inline bool detection_missed_much(const struct detection *detection) {
-    const struct model_books *books = model_books(detection->model);
-    uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
-    return books->bus_missing_bytes * 1000 > books->bus_bytes || books->gap_bytes * 1000 > seen;
-}
-
-/* For a finding that rests on something not seen: says so, and makes it less if much was missed. */
-static inline void detection_lessen(const struct detection *detection, struct finding *finding) {
-    bool much = detection_missed_much(detection);
-    if (!finding || (!much && !detection_missed_bytes(detection)))
-        return;
-    finding_caveat(finding, "the capture misses packets: what was not seen may have been there");
-    finding_doubt(finding, much ? CONFIDENCE_POSSIBLE : CONFIDENCE_LIKELY);
-    if (much && finding->severity > SEVERITY_NOTICE)
-        finding->severity = SEVERITY_NOTICE;
-}
-
 static inline uint64_t threshold(const struct detection *detection, enum threshold which) {
     return detection->thresholds->of[which];
 }

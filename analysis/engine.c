@@ -91,6 +91,26 @@ static void on_finding(void *context, struct finding *finding) {
     finding_free(finding);
 }
 
+/* More than one byte in a thousand, of the bus or of all; or packets that nobody can count. */
+static bool missed_much(const struct engine *engine) {
+    const struct model_books *books = model_books(engine->model);
+    const struct run_facts *facts = engine->detection.facts;
+    uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
+    return books->bus_missing_bytes * 1000 > books->bus_bytes || books->gap_bytes * 1000 > seen ||
+           facts->kernel_drops > 0 || facts->truncated_packets > 0;
+}
+
+/* What rests on something not seen is less sure, and less loud, if the capture missed things. */
+static void lessen(const struct engine *engine, struct finding *finding) {
+    bool much = missed_much(engine);
+    if (!finding->rests_on_unseen || (!much && !detection_missed_bytes(&engine->detection)))
+        return;
+    finding_caveat(finding, "the capture misses packets: what was not seen may have been there");
+    finding_doubt(finding, much ? CONFIDENCE_POSSIBLE : CONFIDENCE_LIKELY);
+    if (much && finding->severity > SEVERITY_NOTICE)
+        finding->severity = SEVERITY_NOTICE;
+}
+
 static int by_severity(const void *a, const void *b) {
     const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
     if (x->severity != y->severity)
@@ -198,6 +218,8 @@ void engine_finish(struct engine *engine, const struct run_facts *facts) {
             detectors[i]->finish(&engine->detection, engine->states[i]);
     }
     incident_link(engine->findings, engine->finding_count);
+    for (size_t i = 0; i < engine->finding_count; i++)
+        lessen(engine, engine->findings[i]);
     if (engine->finding_count)
         qsort(engine->findings, engine->finding_count, sizeof(struct finding *), by_severity);
 }

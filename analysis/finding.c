@@ -165,6 +165,11 @@ struct value *finding_metrics(struct finding *finding) {
     return finding ? &finding->metrics : NULL;
 }
 
+void finding_rests_on_unseen(struct finding *finding) {
+    if (finding)
+        finding->rests_on_unseen = true;
+}
+
 void finding_doubt(struct finding *finding, enum confidence confidence) {
     if (finding && confidence < finding->confidence)
         finding->confidence = confidence;

@@ -46,6 +46,7 @@ struct finding {
     struct value metrics;               /* an object */
     struct evidence *evidence;
     size_t evidence_count, evidence_left_out;
+    bool rests_on_unseen;        /* on something that was not there: less sure if much was missed */
     size_t incident;             /* of the run, from 1 on; 0: it stands alone */
     const struct finding *cause; /* the finding that this one follows from; NULL: none */
     struct arena arena;
@@ -89,6 +90,10 @@ const char *finding_duration(nstime duration, char text[DURATION_TEXT]);
 
 /* To be called once, when nothing more is added: says so in a caveat if something found no room. */
 void finding_seal(struct finding *finding);
+
+/* It rests on something that was not there. At the end of the run it says so and is made less, if
+ * the capture missed anything (engine.c). */
+void finding_rests_on_unseen(struct finding *finding);
 
 /* Lowers the confidence to this, if it is not lower already. */
 void finding_doubt(struct finding *finding, enum confidence confidence);

@@ -191,7 +191,12 @@ def test_any_interface_equals_one_interface(run):
     bustap.same_messages(bustap.dump(one.path), bustap.dump(many.path), names=("n1", "n1-any"))
 
 
-@pytest.mark.parametrize("run", [run for run in runs("n1") if run not in DROPPING])
+def drops(run):
+    """Whether frames were dropped behind the bridge."""
+    return run in DROPPING or explained.is_broken(captures.take(run).truth)
+
+
+@pytest.mark.parametrize("run", [run for run in runs("n1") if not drops(run)])
 def test_one_host_sees_its_share_of_the_bridge(run):
     """Where no frame was dropped, n1's capture holds the bridge's messages from and to n1."""
     bridge, host = captures.take(run), captures.take(run, "n1")

@@ -26,8 +26,10 @@ def test_fires_on_the_diarys_lost_writes_and_no_others(take):
     found = findings.of(take.path, "--keys", "full")
     assert listed(found) == lost
     for one in findings.all_of(found, "lost-writes"):
-        assert (one.severity, one.confidence) == ("critical", "certain")
+        assert one.severity == "critical" and one.confidence in ("certain", "likely")
         assert one.metrics["count"] == len(one.metrics["writes"])
+        if one.metrics.get("proof") != "psync-offset":
+            continue
         rest = one.metrics["bytes"] - one.metrics["bytes_of_writes"]
         assert rest >= 0 and rest % length("PING") == 0
 

@@ -80,7 +80,6 @@ def test_near_miss_a_suspicion_that_passes(store):
     findings.none(findings.of(store(play.pcap())), "slot-uncovered")
 
 
-@pytest.mark.parametrize("take", captures.TAKES, ids=[t.name for t in captures.TAKES])
+@pytest.mark.parametrize("take", captures.CALM, ids=lambda take: take.name)
 def test_near_miss_healthy_runs_and_reshards(take):
-    if take.run not in FAILED:
-        findings.none(findings.of(take.path), "slot-uncovered")
+    findings.none(findings.of(take.path), "slot-uncovered")

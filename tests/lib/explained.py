@@ -13,7 +13,7 @@ BREAKS = {"partition", "one-way loss", "random loss", "port blocked", "link limi
 
 
 def is_broken(truth):
-    return any(fault["what"] in BREAKS for fault in truth["injected"])
+    return any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
 
 
 def node_of(take, row):
