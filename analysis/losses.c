@@ -55,12 +55,17 @@ static void add_slots(const struct losses *losses, struct finding *finding, stru
 
 enum { CLIENTS_NAMED = 64 };
 
+static void name_client(struct finding *finding, const struct write *write) {
+    struct endpoint client = write_client(write);
+    finding_client(finding, &client);
+}
+
 /* The clients, by address and port. */
 static void add_clients(const struct losses *losses, struct finding *finding,
                         struct value *metrics) {
     size_t i = 0;
     for (; i < losses->count && finding->clients.count < CLIENTS_NAMED; i++)
-        finding_client(finding, &write_at(losses->log, losses->numbers[i])->client);
+        name_client(finding, write_at(losses->log, losses->numbers[i]));
     value_number(metrics, "clients", finding->clients.count);
     if (i < losses->count)
         finding_caveat(finding, "of the clients only the first %d are named", CLIENTS_NAMED);
@@ -70,12 +75,13 @@ static void list_write(struct value *writes, const struct write_log *log, uint64
                        const struct endpoint *server) {
     const struct write *write = write_at(log, number);
     struct bytes key = write_key_of(log, number);
+    struct endpoint client = write_client(write);
     struct value *one = value_object(writes, NULL);
     value_time(one, "time", write->acked);
     value_key(one, "key", key);
     if (key.len)
         value_number(one, "slot", key_slot(key));
-    value_addr(one, "client", &write->client);
+    value_addr(one, "client", &client);
     value_addr(one, "server", server);
     value_number(one, "frame", write->frame);
 }

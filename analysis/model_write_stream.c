@@ -18,7 +18,7 @@ enum { WINDOW = 1024 /* writes looked at for a command of the stream */ };
 /* A write can be this command's if it is in no place yet. */
 static bool is_exact(const struct write *write, const struct ev_replicated *command,
                      uint32_t print) {
-    return write->print == print && write->command == command->command &&
+    return write->print == print && command_rows + write->command == command->command &&
            write->bytes == command->bytes;
 }
 

@@ -31,11 +31,11 @@ static void drop_oldest(struct model_writes *writes) {
     free(chunk);
 }
 
-/* Have all replicas what is in it? */
+/* Have all replicas what is in it, or was none seen that could miss it? */
 static bool is_safe(const struct write_chunk *chunk) {
     const struct write_log *log = chunk->log;
-    bool full = chunk->count == WRITES_CHUNK;
-    return !log || (full && log->safe != TIME_NONE && chunk->last_acked < log->safe);
+    bool replicated = log && log->safe != TIME_NONE && chunk->last_acked < log->safe;
+    return !log || log->stream == NOT_KNOWN || (chunk->count == WRITES_CHUNK && replicated);
 }
 
 /* What is dropped although a replica may lack it is counted. */
@@ -53,8 +53,14 @@ static void give_up_oldest(struct model *model) {
     drop_oldest(&model->writes);
 }
 
+/* What is safe is kept for a while, for a server that comes back empty; not for long, as a log that
+ * grows beyond the cache costs more than all else that is done for a write. */
+enum { SAFE_KEPT = 8192 };
+
 static bool is_full(const struct model_writes *writes) {
-    return writes->chunks >= CAP_WRITES / WRITES_CHUNK || writes->key_bytes >= CAP_WRITE_KEYS;
+    bool much = writes->chunks >= SAFE_KEPT / WRITES_CHUNK;
+    return writes->chunks >= CAP_WRITES / WRITES_CHUNK || writes->key_bytes >= CAP_WRITE_KEYS ||
+           (much && is_safe(writes->oldest));
 }
 
 static struct write_chunk *add_chunk(struct model *model, struct write_log *log) {
@@ -165,12 +171,12 @@ static inline void fill_in(struct write *write, const struct event *event) {
     write->asked = event->time;
     write->acked = TIME_NONE;
     write->offset = NOT_KNOWN;
-    write->command = asked->command;
+    write->command = (uint16_t)(asked->command - command_rows);
     write->number = (uint32_t)asked->number;
     write->next = 0;
     write->print = write_print(asked->last);
     write->bytes = (uint32_t)asked->bytes;
-    write->client = event->flow->ends[event->direction];
+    write->client_port = event->flow->ends[event->direction].port;
     write->state = WRITE_ASKED;
     write->passed = false;
 }
@@ -190,6 +196,7 @@ void model_write_asked(struct model *model, const struct event *event) {
         return;
     struct write *write = &chunk->list[at];
     fill_in(write, event);
+    write->client = conn->client;
     uint8_t kind = model->writes.kinds[asked->command - command_rows];
     write->kind = kind & WRITE_OPTIONS && asked->args > 3 ? kind | WRITE_REWRITTEN : kind;
     keep_key(&model->writes, chunk, write, asked->key);

@@ -16,21 +16,34 @@ enum write_state {
     WRITE_DOUBTED /* likewise, and it may have changed nothing */
 };
 
+/* One cache line, as there are so many. */
 struct write {
     nstime asked, acked; /* acked TIME_NONE: not yet */
-    uint64_t frame;      /* of the answer */
     uint64_t offset;     /* behind it in the stream; NOT_KNOWN */
-    const struct command *command;
-    uint32_t number; /* on its connection */
-    uint32_t next;   /* of the same connection: how many further on; 0: none */
+    union {
+        uint64_t frame; /* of the answer, once it is there; before: */
+        struct {
+            uint32_t number; /* on its connection */
+            uint32_t next;   /* of the same connection: how many further on; 0: none */
+        };
+    };
+    const struct client *client;
     uint32_t print, bytes;
     uint32_t key;     /* where it begins, among the chunk's keys */
     uint16_t key_len; /* 0: none, or it was not kept */
-    uint16_t source;
-    struct endpoint client;
+    uint16_t command; /* row of command_rows */
+    uint16_t client_port, source;
     uint8_t state, kind;
     bool passed; /* a later one is in the stream already, and it is not */
 };
+
+static_assert(sizeof(struct write) == CACHE_LINE, "a write is a line of the cache");
+
+static inline struct endpoint write_client(const struct write *write) {
+    struct endpoint client = write->client->addr;
+    client.port = write->client_port;
+    return client;
+}
 
 enum { WRITES_CHUNK = 256 };
 

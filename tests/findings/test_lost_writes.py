@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import captures, findings, resp, scene, writes
+from lib import captures, findings, resp, scene, wire, writes
 
 DIARIES = [t for t in captures.TAKES if "lost_writes" in t.truth]
 BRIDGES = [t for t in DIARIES if not t.vantage]
@@ -89,6 +89,18 @@ class Story:
         writes.resync(self.play, "p1", "r1", self.link.sent + 1, **more)
         self.play.run(1)
 
+    def restart_with(self, copy):
+        """p1 is killed and started again; r1 gets this copy of its new data set."""
+        self.play.run(1)
+        self.play.kill("p1")
+        self.play.run(1)
+        self.play.back("p1")
+        talk = resp.Dialogue(self.play.capture, (self.play.nodes["r1"].ip, 55002),
+                             writes.address(self.play, "p1"))
+        talk.trade(resp.command("PSYNC", writes.OWN_ID, str(self.link.got + 1)),
+                   resp.simple("FULLRESYNC " + "d" * 40 + " 0"), copy)
+        self.play.run(1)
+
     def findings(self, store, *args):
         return findings.of(store(self.play.pcap()), "--keys", "full", *args)
 
@@ -156,6 +168,37 @@ def test_fires_on_a_transaction(store):
     story.fail_over()
     story.give_in()
     assert listed([story.only(store)]) == ["good"]
+
+
+def test_fires_on_a_primary_that_comes_back_empty(store):
+    """Killed and started again before anybody took over: its replica copies the empty data set."""
+    story = Story()
+    story.restart_with(b"$172\r\n" + bytes(172))
+    found = story.only(store)
+    assert listed([found]) == ["{b}kept0", "{b}kept1", "{b}kept2"]
+    assert (found.severity, found.confidence) == ("critical", "likely")
+    assert "winner" not in found.metrics and "proof" not in found.metrics
+    assert found.metrics["loser"] == story.play.nodes["p1"].id
+
+
+def test_near_miss_a_primary_that_comes_back_with_its_data(store):
+    story = Story()
+    story.restart_with(b"$5000\r\n" + bytes(5000))
+    findings.none(story.findings(store), "lost-writes")
+
+
+def test_near_miss_the_client_had_given_up(store):
+    """The ghost's answer comes to a client that has closed its connection: it never took it for
+    written."""
+    story = Story()
+    story.fail_over()
+    story.client.talk.ask("SET {b}ghost v")
+    story.client.talk.link.segment("client", flags=wire.FIN | wire.ACK)
+    story.client.talk.link.next["client"] += 1
+    story.client.talk.answer(resp.OK)
+    story.link.sent += length("SET", "{b}ghost", "v")
+    story.give_in()
+    assert not listed(story.findings(store))
 
 
 @pytest.mark.parametrize("words, reply", [
