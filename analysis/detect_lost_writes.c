@@ -22,8 +22,9 @@ struct takeover {
     uint64_t epoch;
     uint64_t offset; /* in the winner's first header as a primary; NOT_KNOWN: it was one before */
     uint8_t slots[BUS_SLOT_BYTES];
-    bool prompt; /* its election was seen: that header was its first one as a primary */
-    bool asked;  /* the loser wants to follow the winner */
+    bool prompt;  /* its election was seen: that header was its first one as a primary */
+    nstime until; /* the loser gave in, or is right again; TIME_NONE: not so far */
+    bool asked;   /* the loser wants to follow the winner */
     struct place psync;
     uint64_t psync_offset; /* the next byte that it wants; NOT_KNOWN: none of its own stream */
 };
@@ -58,6 +59,14 @@ static struct takeover *takeover_of(struct takeovers *takeovers, uint32_t loser)
     return &takeovers->list[takeovers->count++];
 }
 
+/* The loser's, of which it is not known yet what became of its writes; NULL: none. */
+static struct takeover *pending_takeover(struct takeovers *takeovers, uint32_t loser) {
+    for (size_t i = 0; i < takeovers->count; i++)
+        if (takeovers->list[i].loser == loser && !takeovers->list[i].settled)
+            return &takeovers->list[i];
+    return NULL;
+}
+
 static void on_vote_requested(const struct detection *detection, struct takeovers *takeovers,
                               const struct event *event) {
     size_t at = takeovers->request_next++ % REQUESTS_KEPT;
@@ -72,27 +81,6 @@ static bool was_elected(const struct takeovers *takeovers, uint32_t node, uint64
     return false;
 }
 
-/* Slots that a primary moves to another one are no takeover: their keys moved before. */
-static void on_contested(const struct detection *detection, struct takeovers *takeovers,
-                         const struct event *event) {
-    const struct ev_slots_contested *contested = &event->slots_contested;
-    if (contested->repl_offset == NOT_KNOWN)
-        return;
-    uint32_t loser = model_index_of(detection->model, contested->about);
-    struct takeover *takeover = takeover_of(takeovers, loser);
-    if (!takeover)
-        return;
-    *takeover = (struct takeover){.loser = loser,
-                                  .winner = model_index_of(detection->model, contested->node),
-                                  .claim = place_of(event),
-                                  .epoch = contested->config_epoch,
-                                  .offset = contested->repl_offset,
-                                  .psync = place_none(),
-                                  .psync_offset = NOT_KNOWN};
-    takeover->prompt = was_elected(takeovers, takeover->winner, takeover->epoch);
-    memcpy(takeover->slots, contested->slots, BUS_SLOT_BYTES);
-}
-
 /* ---- counting ---- */
 
 static struct winner winner_of(const struct takeover *takeover, const struct write_log *log) {
@@ -100,6 +88,7 @@ static struct winner winner_of(const struct takeover *takeover, const struct wri
         .offset = takeover->offset,
         .claimed = takeover->claim.time,
         .slots = takeover->slots,
+        .until = takeover->until,
         .end = takeover->psync_offset == NOT_KNOWN ? NOT_KNOWN : takeover->psync_offset - 1};
     winner_prepare(log, &winner);
     return winner;
@@ -285,9 +274,49 @@ static void tell(const struct detection *detection, const struct takeover *takeo
         return;
     struct winner winner = winner_of(takeover, log);
     struct losses losses = losses_of(log, &winner);
+    if (suffix_of(takeover) != NOT_KNOWN && losses.bytes > suffix_of(takeover)) {
+        losses_free(&losses); /* more than there was room for: some were taken for another's */
+        winner.only_placed = true;
+        losses = losses_of(log, &winner);
+    }
     if (is_worth_telling(&losses, suffix_of(takeover)))
         tell_losses(detection, takeover, &losses);
     losses_free(&losses);
+}
+
+/* The loser is a primary again, with the greater epoch. */
+static void end_takeover(const struct detection *detection, struct takeovers *takeovers,
+                         const struct event *event, uint32_t loser) {
+    struct takeover *takeover = pending_takeover(takeovers, loser);
+    if (!takeover)
+        return;
+    if (takeover->until == TIME_NONE)
+        takeover->until = event->time;
+    tell(detection, takeover);
+    takeover->settled = true;
+}
+
+/* Slots that a primary moves to another one are no takeover: their keys moved before. */
+static void on_contested(const struct detection *detection, struct takeovers *takeovers,
+                         const struct event *event) {
+    const struct ev_slots_contested *contested = &event->slots_contested;
+    end_takeover(detection, takeovers, event, model_index_of(detection->model, contested->node));
+    if (contested->repl_offset == NOT_KNOWN)
+        return;
+    uint32_t loser = model_index_of(detection->model, contested->about);
+    struct takeover *takeover = takeover_of(takeovers, loser);
+    if (!takeover)
+        return;
+    *takeover = (struct takeover){.loser = loser,
+                                  .winner = model_index_of(detection->model, contested->node),
+                                  .claim = place_of(event),
+                                  .epoch = contested->config_epoch,
+                                  .offset = contested->repl_offset,
+                                  .until = TIME_NONE,
+                                  .psync = place_none(),
+                                  .psync_offset = NOT_KNOWN};
+    takeover->prompt = was_elected(takeovers, takeover->winner, takeover->epoch);
+    memcpy(takeover->slots, contested->slots, BUS_SLOT_BYTES);
 }
 
 /* ---- a server that comes back empty ---- */
@@ -466,10 +495,26 @@ static void on_step(const struct detection *detection, struct takeovers *takeove
         on_copied(detection, event);
 }
 
+/* It is a replica now, and its data will be the winner's: what it wrote so far is known. A primary
+ * that claims slots once more is right again, and the takeover is over, seen to its end or not. */
+static void on_role(const struct detection *detection, struct takeovers *takeovers,
+                    const struct event *event) {
+    uint32_t index = model_index_of(detection->model, event->node_role.node);
+    if (strcmp(event->node_role.role, "primary") == 0) {
+        end_takeover(detection, takeovers, event, index);
+        return;
+    }
+    struct takeover *takeover = pending_takeover(takeovers, index);
+    if (takeover && takeover->until == TIME_NONE)
+        takeover->until = event->time;
+}
+
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
     struct takeovers *takeovers = state;
     if (event->type == EV_vote_requested)
         on_vote_requested(detection, takeovers, event);
+    else if (event->type == EV_node_role)
+        on_role(detection, takeovers, event);
     else if (event->type == EV_slots_contested)
         on_contested(detection, takeovers, event);
     else
@@ -490,7 +535,8 @@ static void dispose(void *state) {
 const struct detector detect_lost_writes = {
     .name = "lost-writes",
     .help = "writes that were acknowledged, and that the new primary never got",
-    .wants = EVENT_BIT(vote_requested) | EVENT_BIT(slots_contested) | EVENT_BIT(replication),
+    .wants = EVENT_BIT(vote_requested) | EVENT_BIT(node_role) | EVENT_BIT(slots_contested) |
+             EVENT_BIT(replication),
     .state = sizeof(struct takeovers),
     .event = on_event,
     .finish = finish,

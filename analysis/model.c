@@ -134,6 +134,7 @@ typedef void handler(struct model *model, const struct event *event);
 #define HANDLERS(HANDLER)                        \
     HANDLER(bus_message, on_message)             \
     HANDLER(bus_delivered, model_link_delivered) \
+    HANDLER(tcp_gap, model_client_gap)           \
     HANDLER(reply, model_reply)                  \
     HANDLER(write, model_write_asked)            \
     HANDLER(silent, model_silent)                \

@@ -144,7 +144,9 @@ void model_claim_changed(struct model *model, uint32_t index, bool was_replica) 
 static void act(const struct model *model, const struct contest *contest,
                 struct contest_acts *acts) {
     struct place place = place_of(model->cause);
-    if (place.time <= contest->since)
+    const struct flow_side *side = &model->cause->flow->sides[model->cause->direction];
+    bool late = side->stream.next != side->high; /* it was held behind a hole */
+    if (place.time <= contest->since || late)
         return;
     if (acts->count++ == 0)
         acts->first = place;
@@ -153,6 +155,8 @@ static void act(const struct model *model, const struct contest *contest,
 
 void model_claim_repeated(struct model *model, struct node_private *node) {
     struct contest *contest = node->contest;
+    if (model->cause->bus_message.after_gap) /* it may be old */
+        return;
     act(model, contest, &contest->claims);
     if (node->node.state == 0)
         act(model, contest, &contest->served);
@@ -168,9 +172,10 @@ static struct contest *contest_at(const struct model *model, const struct endpoi
     return NULL;
 }
 
-void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot) {
+void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot,
+                       nstime asked) {
     struct contest *contest = contest_at(model, server);
-    if (contest && has_slot(contest->slots, slot))
+    if (contest && asked > contest->since && has_slot(contest->slots, slot))
         act(model, contest, &contest->writes);
 }
 

@@ -319,6 +319,12 @@ void model_redirect(struct model *model, const struct event *event) {
     by_word_add(&conn->server->redirects, kind_word(event->redirect.kind), 1);
 }
 
+void model_client_gap(struct model *model, const struct event *event) {
+    (void)model;
+    if (note_is_client(event->flow))
+        ((struct client_conn *)event->flow->note)->gap_frame = event->frame;
+}
+
 void model_client_flow_end(struct flow *flow) {
     free(flow->note);
     flow->note = NULL;

@@ -65,7 +65,8 @@ struct client_conn {
     bool no_replication;   /* there was no room for it */
     struct server *server; /* NULL, as is client, until there is a request or a reply */
     struct client *client;
-    struct replication *replication;  /* NULL: no step of one was seen */
+    struct replication *replication; /* NULL: no step of one was seen */
+    uint64_t gap_frame; /* packet with which bytes were given up, and others told late; 0: none */
     struct write_chain asked, queued; /* its writes that wait for their replies, and for EXEC */
 };
 
@@ -196,7 +197,8 @@ struct link *model_link_of_flow(struct model *model, struct flow *flow);
  * last two only while contests are open. */
 void model_claim_changed(struct model *model, uint32_t index, bool was_replica);
 void model_claim_repeated(struct model *model, struct node_private *node);
-void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot);
+void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot,
+                       nstime asked);
 void model_claim_refusal(struct model *model, const struct endpoint *server);
 void model_claims_free(struct model *model);
 
@@ -227,6 +229,9 @@ void model_client_flow_end(struct flow *flow);
  * makes it one. */
 struct server *model_find_server(const struct model *model, const struct endpoint *addr);
 struct server *model_server_of(struct model *model, const struct event *event, unsigned end);
+
+/* Bytes of a client's connection were given up. */
+void model_client_gap(struct model *model, const struct event *event);
 
 /* model_writes.c: a client asks for a write; it has a good answer, or waits for EXEC. */
 bool model_writes_init(struct model_writes *writes);

@@ -167,8 +167,8 @@ static int by_acked(const void *a, const void *b) {
 
 /* Sorted by time; to be freed. NULL: none, or one of them is in the stream in a form or a size that
  * is not known. */
-static struct unseen *list_unseen(const struct write_log *log, size_t *ret_count,
-                                  uint64_t *ret_bytes) {
+static struct unseen *list_unseen(const struct write_log *log, const struct winner *winner,
+                                  size_t *ret_count, uint64_t *ret_bytes) {
     size_t room = (size_t)(log->next - log->base);
     struct unseen *list = room ? malloc(room * sizeof *list) : NULL;
     bool sized = true;
@@ -177,6 +177,7 @@ static struct unseen *list_unseen(const struct write_log *log, size_t *ret_count
     for (uint64_t number = write_oldest(log); list && number < log->next; number++) {
         const struct write *write = write_at(log, number);
         if (write->state < WRITE_DONE || write->state == WRITE_NO_OP || write->passed ||
+            (winner->until != TIME_NONE && write->acked > winner->until) ||
             write->offset != NOT_KNOWN || write->acked < log->safe)
             continue;
         sized &= write->state == WRITE_DONE && !(write->kind & WRITE_REWRITTEN);
@@ -197,7 +198,7 @@ static struct unseen *list_unseen(const struct write_log *log, size_t *ret_count
 static nstime beyond_by_size(const struct write_log *log, const struct winner *winner) {
     size_t count;
     uint64_t bytes, at = log->stream;
-    struct unseen *list = list_unseen(log, &count, &bytes);
+    struct unseen *list = list_unseen(log, winner, &count, &bytes);
     nstime beyond = TIME_NONE;
     if (list && stream_adds_up(bytes, winner->end - at, list[count - 1].acked - list[0].acked))
         for (size_t i = 0; i < count && beyond == TIME_NONE; i++) {
@@ -239,13 +240,14 @@ enum write_fate write_fate(const struct write_log *log, uint64_t number,
                            const struct winner *winner) {
     const struct write *write = write_at(log, number);
     bool placed = write->offset != NOT_KNOWN && winner->offset != NOT_KNOWN;
-    if (write->state == WRITE_ASKED || write->state == WRITE_NO_OP)
+    bool later = winner->until != TIME_NONE && write->acked > winner->until;
+    if (write->state == WRITE_ASKED || write->state == WRITE_NO_OP || later)
         return FATE_KEPT;
     if (placed)
         return write->offset > winner->offset ? FATE_LOST : FATE_KEPT;
     if (write->passed || (write->acked < log->safe))
         return FATE_KEPT;
-    if (write->state == WRITE_DOUBTED)
+    if (write->state == WRITE_DOUBTED || winner->only_placed)
         return FATE_OPEN;
     if (is_missing(log, write, winner) || is_claimed(log, number, write, winner))
         return FATE_LOST;

@@ -165,10 +165,19 @@ static bool chain_take(const struct write_log *log, struct write_chain *chain,
     return true;
 }
 
+/* When it was asked for: TIME_NONE if its bytes were held behind a hole, and the packet in hand is
+ * not theirs. */
+static inline nstime time_asked(const struct client_conn *conn, const struct event *event) {
+    const struct flow_side *side = &event->flow->sides[event->direction];
+    bool late = side->stream.next != side->high || conn->gap_frame == event->frame;
+    return LIKELY(!late) ? event->time : TIME_NONE;
+}
+
 /* All but its key and its kind. Field by field: nothing is stored twice on a write's way. */
-static inline void fill_in(struct write *write, const struct event *event) {
+static inline void fill_in(struct write *write, const struct client_conn *conn,
+                           const struct event *event) {
     const struct ev_write *asked = &event->write;
-    write->asked = event->time;
+    write->asked = time_asked(conn, event);
     write->acked = TIME_NONE;
     write->offset = NOT_KNOWN;
     write->command = (uint16_t)(asked->command - command_rows);
@@ -176,6 +185,7 @@ static inline void fill_in(struct write *write, const struct event *event) {
     write->next = 0;
     write->print = write_print(asked->last);
     write->bytes = (uint32_t)asked->bytes;
+    write->client = conn->client;
     write->client_port = event->flow->ends[event->direction].port;
     write->state = WRITE_ASKED;
     write->passed = false;
@@ -195,8 +205,7 @@ void model_write_asked(struct model *model, const struct event *event) {
     if (!chunk)
         return;
     struct write *write = &chunk->list[at];
-    fill_in(write, event);
-    write->client = conn->client;
+    fill_in(write, conn, event);
     uint8_t kind = model->writes.kinds[asked->command - command_rows];
     write->kind = kind & WRITE_OPTIONS && asked->args > 3 ? kind | WRITE_REWRITTEN : kind;
     keep_key(&model->writes, chunk, write, asked->key);
@@ -227,7 +236,7 @@ static void acknowledge(struct model *model, struct server *server, uint64_t num
     if (event->time > chunk->last_acked)
         chunk->last_acked = event->time;
     if (UNLIKELY(model->claims.open) && write->state == WRITE_DONE && write->key_len)
-        model_claim_write(model, &server->addr, key_slot(write_key_of(log, number)));
+        model_claim_write(model, &server->addr, key_slot(write_key_of(log, number)), write->asked);
 }
 
 /* The chain's write with this number on its connection; older ones get no answer any more. */

@@ -18,7 +18,7 @@ enum write_state {
 
 /* One cache line, as there are so many. */
 struct write {
-    nstime asked, acked; /* acked TIME_NONE: not yet */
+    nstime asked, acked; /* asked TIME_NONE: not known; acked: not yet */
     uint64_t offset;     /* behind it in the stream; NOT_KNOWN */
     union {
         uint64_t frame; /* of the answer, once it is there; before: */
@@ -120,6 +120,8 @@ struct winner {
     uint64_t offset;      /* up to here it had the stream, at most; NOT_KNOWN */
     nstime claimed;       /* it took nothing from the server after this; TIME_NONE */
     const uint8_t *slots; /* that it claimed then */
+    bool only_placed;     /* what has no place in the stream is open: the times contradict */
+    nstime until;         /* later the server was its replica, or right again; TIME_NONE: never */
     uint64_t end;         /* where the server's own stream ended; NOT_KNOWN */
     nstime beyond;        /* filled in: what was asked for after this stands behind `offset` */
 };

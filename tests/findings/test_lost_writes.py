@@ -305,3 +305,18 @@ def test_the_list_has_a_cap(store):
     found = story.only(store)
     assert found.metrics["count"] == cap + more
     assert listed([found]) == [f"{{b}}{n:05}" for n in range(cap)]
+
+
+def test_near_miss_the_loser_is_primary_again(store):
+    """How it gave in was not captured; what it takes after it has been elected anew is its own."""
+    story = Story()
+    story.fail_over()
+    story.play.wake("p1")
+    story.play.demote("p1", "r1")
+    story.play.run(1)
+    story.play.elect("p1")
+    story.play.demote("r1", "p1")
+    for number in range(3):
+        story.client.set(f"{{b}}new{number}", "v")
+        story.play.run(1)
+    findings.none(story.findings(store), "lost-writes")

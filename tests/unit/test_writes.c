@@ -52,6 +52,7 @@ static void tell(struct flow *flow, unsigned direction, struct event event) {
     event.flow = flow;
     event.direction = (uint8_t)direction;
     event.time = now += NS_PER_MS;
+    event.frame = (uint64_t)now;
     model_event(model, &event);
 }
 
@@ -132,7 +133,8 @@ static const struct write_log *the_log(void) {
 }
 
 static struct winner winner_at(uint64_t at) {
-    struct winner winner = {.offset = at, .claimed = TIME_NONE, .end = NOT_KNOWN};
+    struct winner winner = {
+        .offset = at, .claimed = TIME_NONE, .until = TIME_NONE, .end = NOT_KNOWN};
     winner_prepare(the_log(), &winner);
     return winner;
 }
@@ -252,7 +254,8 @@ static void what_came_after_the_claim_is_lost(void **state) {
     uint32_t slot = key_slot(bytes_str("mine"));
     slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
     sets("mine");
-    struct winner winner = {.offset = NOT_KNOWN, .claimed = now, .slots = slots, .end = NOT_KNOWN};
+    struct winner winner = {
+        .offset = NOT_KNOWN, .claimed = now, .slots = slots, .until = TIME_NONE, .end = NOT_KNOWN};
     sets("mine");
     sets("other");
     winner_prepare(the_log(), &winner);
@@ -269,6 +272,7 @@ static void sizes_tell_places_if_they_add_up(void **state) {
         sets("a");
     struct winner winner = {.offset = offset + 2 * SET_BYTES - 1,
                             .claimed = TIME_NONE,
+                            .until = TIME_NONE,
                             .end = offset + 4 * SET_BYTES + PING_BYTES};
     winner_prepare(the_log(), &winner);
     assert_string_equal(fates(winner), "ooll");
