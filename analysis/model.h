@@ -126,6 +126,9 @@ void model_node_text(const struct model *model, size_t index, char text[ENDPOINT
 /* Does it vote? Primaries with slots do. */
 bool model_is_voter(const struct model *model, size_t index);
 
+/* What one node last gossiped of another: PFAIL, FAIL, or 0. */
+uint16_t model_view(const struct model *model, size_t observer, size_t subject);
+
 /* PFAIL and FAIL bits that most primaries (those with slots) gossip about the node. */
 uint16_t model_failure(const struct model *model, size_t index);
 

@@ -540,6 +540,11 @@ bool model_is_voter(const struct model *model, size_t index) {
     return is_voter(&model->nodes[index]->node);
 }
 
+uint16_t model_view(const struct model *model, size_t observer, size_t subject) {
+    const struct node_private *node = model->nodes[observer];
+    return subject < node->view_count ? node->views[subject] & FAILURE : 0;
+}
+
 /* Does the majority of the primaries' views of the node have one of these bits? */
 static bool most_views_have(const struct model *model, size_t index, uint16_t bits) {
     uint32_t voters = 0, have = 0;

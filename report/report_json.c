@@ -270,6 +270,26 @@ static void members(struct writer *w, bool are_members) {
     }
 }
 
+/* Who holds what against whom; those who hold nothing are left out. */
+static void views(struct writer *w) {
+    size_t count = model_node_count(w->model);
+    json_open(&w->json, "views", '[');
+    for (size_t observer = 0; observer < count; observer++) {
+        for (size_t subject = 0; subject < count; subject++) {
+            uint16_t view = model_view(w->model, observer, subject);
+            if (!view)
+                continue;
+            json_open(&w->json, NULL, '{');
+            writer_node(w, "observer", (uint32_t)observer);
+            writer_node(w, "node", (uint32_t)subject);
+            json_text(&w->json, "view", view & NODE_FAIL ? "fail" : "pfail");
+            json_close(&w->json, '}');
+            writer_piece(w);
+        }
+    }
+    json_close(&w->json, ']');
+}
+
 static void cluster(struct writer *w) {
     struct json *json = &w->json;
     json_open(json, "cluster", '{');
@@ -285,6 +305,7 @@ static void cluster(struct writer *w) {
     while (view_next_range(w->view, &range))
         slot_range(w, &range);
     json_close(json, ']');
+    views(w);
     json_u64(json, "nodes_over_cap", model_books(w->model)->nodes_over_cap);
     json_u64(json, "links_over_cap", model_books(w->model)->links_over_cap);
     json_u64(json, "elections_over_cap", model_books(w->model)->elections_over_cap);

@@ -195,6 +195,7 @@ void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t fr
 static void sections(struct page *page) {
     page_findings(page);
     page_nodes(page);
+    page_views(page);
     page_slots(page);
     page_timeline(page);
     page_clients(page);

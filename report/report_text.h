@@ -62,6 +62,7 @@ void page_numbers(struct page *page);
 uint32_t *page_order(const struct model *model);
 
 void page_nodes(struct page *page);
+void page_views(struct page *page);
 void page_slots(struct page *page);
 void page_links(struct page *page);
 void page_messages(struct page *page);

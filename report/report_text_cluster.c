@@ -5,6 +5,8 @@
 #include "report/render.h"
 #include "report/report_text.h"
 
+enum { VIEWS_TEXT = 1 << 18 /* every node's address */ };
+
 enum {
     NODES_SHOWN = 100, /* rows of a table of nodes */
     SLOTS_SHOWN = 36,  /* characters of a node's slot ranges */
@@ -151,6 +153,42 @@ void page_nodes(struct page *page) {
     buf_text(page->buf, "  Current epoch ");
     buf_u64(page->buf, page->books->current_epoch);
     buf_text(page->buf, ".\n");
+}
+
+/* ---- views ---- */
+
+/* Those who hold this against the node, by address. Appends nothing if nobody does. */
+static void holders(struct page *page, struct buf *text, size_t subject, bool failed) {
+    const char *lead = failed ? "; failed, say " : "; suspected, say ";
+    for (size_t i = 0; i < model_node_count(page->model); i++) {
+        uint16_t view = model_view(page->model, i, subject);
+        if (!view || failed != ((view & NODE_FAIL) != 0))
+            continue;
+        buf_text(text, lead);
+        page_node(page, text, (uint32_t)i);
+        lead = ", ";
+    }
+}
+
+/* What nodes believe of each other, where it is not all well: with --to, at that moment. */
+void page_views(struct page *page) {
+    bool any = false;
+    for (size_t i = 0; i < model_node_count(page->model); i++) {
+        struct buf text = {.max = VIEWS_TEXT};
+        holders(page, &text, i, true);
+        holders(page, &text, i, false);
+        if (text.len > 0) {
+            if (!any)
+                page_section(page, "Who holds what against whom, at the end");
+            any = true;
+            buf_text(page->buf, "  ");
+            page_node(page, page->buf, (uint32_t)i);
+            buf_add(page->buf, text.data, text.len);
+            buf_text(page->buf, "\n");
+        }
+        page->buf->failed |= text.failed;
+        buf_free(&text);
+    }
 }
 
 /* ---- slots ---- */
