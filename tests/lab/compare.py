@@ -66,7 +66,9 @@ RULES = [
          trail=SPREAD, why="it is sent to all, and waits for links that are not up"),
     Rule("other-id", {}, ("fail-announced",), {"node": "$node", "about": "$about"}, optional=True,
          why="Valkey 9 takes a node for failed if another answers at its address"),
-    Rule("fail", {"how": "message"}, ("fail-announced",), {"node": "$by", "about": "$about"}),
+    Rule("fail", {"how": "message"}, ("fail-announced",), {"node": "$by", "about": "$about"},
+         early=SPREAD, why="it is on the wire when it is first sent; across a partition it arrives "
+                           "with a retransmission, after the heal"),
     Rule("fail-cleared", {}, ("node-cleared",), {"node": "$node", "about": "$about"}, GOSSIP,
          "a healthy node is in a gossip section by chance", by_chance=True),
     Rule("election-started", {}, ("vote-requested",), {"node": "$node", "epoch": "$epoch"},
