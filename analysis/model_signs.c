@@ -21,8 +21,8 @@ void model_sign_delivered(struct conn *conn, struct link *link, unsigned directi
 }
 
 void model_sign_spoke(struct node *node, const struct event *event) {
-    if (UNLIKELY(event->time - node->spoke.time > PAUSE_MIN_MS * NS_PER_MS) &&
-        node->spoke.time != TIME_NONE)
+    if (node->spoke.time != TIME_NONE &&
+        UNLIKELY(event->time - node->spoke.time > PAUSE_MIN_MS * NS_PER_MS))
         node->pause = (struct pause){node->spoke.time, event->time};
     node->spoke = stamp_of(event);
 }
