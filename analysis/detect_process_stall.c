@@ -55,8 +55,11 @@ static struct stall *open_of(const struct stalls *stalls, uint32_t node) {
     return NULL;
 }
 
+/* One that was never heard has been silent since somebody waits for it, at least. */
 static struct stall *begin(const struct detection *detection, struct stalls *stalls,
-                           uint32_t node) {
+                           const struct link *link) {
+    uint32_t node = link->to;
+    nstime last = last_sign(detection->model, node);
     if (stalls->count == stalls->room) {
         size_t room = stalls->room ? stalls->room * 2 : 8;
         struct stall *list = room <= STALLS_MAX ? realloc(stalls->list, room * sizeof *list) : NULL;
@@ -68,7 +71,7 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
     const struct server *server = server_of(detection->model, model_node(detection->model, node));
     struct stall *stall = &stalls->list[stalls->count++];
     *stall = (struct stall){.node = node,
-                            .since = last_sign(detection->model, node),
+                            .since = last == TIME_NONE ? link->waiting_since : last,
                             .end = TIME_NONE,
                             .last = model_node(detection->model, node)->spoke,
                             .command = server ? server->last_command : NULL};
@@ -120,7 +123,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
             continue;
         struct stall *stall = open_of(stalls, link->to);
         if (!stall)
-            stall = begin(detection, stalls, link->to);
+            stall = begin(detection, stalls, link);
         if (stall)
             note_witness(stall, link, now);
     }
