@@ -27,6 +27,6 @@ void *arena_take(struct arena *arena, size_t size);
 char *arena_text(struct arena *arena, const void *text, size_t len);
 
 /* NULL likewise. */
-char *arena_vprintf(struct arena *arena, const char *format, va_list values);
+char *arena_vprintf(struct arena *arena, const char *format, va_list values) ATTR_PRINTF(2, 0);
 
 #endif
