@@ -20,13 +20,16 @@ static void measure(const struct detection *detection, const struct suspicion *s
         value_node(metrics, "announced_by", model_node(detection->model, suspicion->announcer)->id);
     value_number(metrics, "quorum_needed", suspicion->needed);
     value_number(metrics, "quorum_seen", suspicion->agreed);
-    if (suspicion->last_sign.time != TIME_NONE)
+    if (suspicion->last_sign.time != TIME_NONE && !suspicion->late)
         value_number(metrics, "detection_ms",
                      (uint64_t)((suspicion->failed.time - suspicion->last_sign.time) / NS_PER_MS));
 }
 
 static void tell_caveats(const struct detection *detection, const struct suspicion *suspicion,
                          struct finding *finding) {
+    if (suspicion->late)
+        finding_caveat(finding, "those who missed it were only heard when it was back: when they "
+                                "marked it failed, and how fast, is not known");
     if (suspicion->announcer == NODE_NONE)
         finding_caveat(finding,
                        "no FAIL message was seen: others' gossip tells that it has failed");
@@ -62,6 +65,9 @@ static void advise(const struct suspicion *suspicion, struct finding *finding) {
         [VERDICT_HEAD_OF_LINE] = "look at what fills the bus: PUBLISH above all",
         [VERDICT_RECEIVER_NOT_READING] = "look at what kept the process from reading",
         [VERDICT_LOSSY_PATH] = "measure loss on the path between these nodes",
+        [VERDICT_ADMINISTRATIVE] =
+            "nothing, if this was meant; before a primary is shut down, let a "
+            "replica take over (CLUSTER FAILOVER)",
         [VERDICT_UNKNOWN] = "capture on this node, or on all of them, from before the failure",
     };
     finding_advise(finding, "%s", advice[suspicion->verdict.kind]);
@@ -86,7 +92,6 @@ static void tell(const struct detection *detection, const struct suspicion *susp
     finding_node(finding, model_node(detection->model, suspicion->subject)->id);
     tell_caveats(detection, suspicion, finding);
     advise(suspicion, finding);
-    finding->end = suspicion->end.time;
     detection_report(detection, finding);
 }
 

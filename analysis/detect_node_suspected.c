@@ -20,7 +20,7 @@ static bool only_from_cut_ones(const struct suspicion *suspicion) {
 static void measure(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding) {
     const struct model_books *books = model_books(detection->model);
-    nstime end = suspicion->end.time == TIME_NONE ? books->last : suspicion->end.time;
+    nstime over = suspicion_end(suspicion), end = over == TIME_NONE ? books->last : over;
     struct value *metrics = finding_metrics(finding);
     value_node(metrics, "node", model_node(detection->model, suspicion->subject)->id);
     value_number(metrics, "duration_ms", (uint64_t)((end - suspicion->begin.time) / NS_PER_MS));
@@ -47,7 +47,6 @@ static void tell(const struct detection *detection, const struct suspicion *susp
     finding_rests_on_unseen(finding);
     finding_advise(finding, "no action is due for the node itself; look for what made it silent "
                             "before the next time is longer");
-    finding->end = suspicion->end.time;
     detection_report(detection, finding);
 }
 

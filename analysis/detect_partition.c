@@ -184,6 +184,38 @@ static void place_others(const struct model *model, struct sides *sides, nstime 
     sides->alone = true;
 }
 
+static bool are_apart(const struct model *model, uint32_t one, uint32_t other, nstime now) {
+    const struct link *out = model_link_between(model, one, other);
+    const struct link *in = model_link_between(model, other, one);
+    return (out && is_pair_apart(model, out, now)) || (in && is_pair_apart(model, in, now));
+}
+
+static size_t count_apart(const struct model *model, const struct sides *sides, size_t side,
+                          nstime now) {
+    size_t apart = 0;
+    for (uint32_t i = 0; i < sides->nodes; i++)
+        for (uint32_t k = 0; sides->of[i] == side && k < sides->nodes; k++)
+            apart += sides->of[k] != side && sides->of[k] != NO_SIDE && are_apart(model, i, k, now);
+    return apart;
+}
+
+/* One pair of many may be apart for itself: a side must be cut off in two places, at least. */
+static void drop_thin_sides(const struct model *model, struct sides *sides, nstime now) {
+    size_t placed = 0;
+    for (size_t i = 0; i < sides->nodes; i++)
+        placed += sides->of[i] != NO_SIDE;
+    for (size_t side = sides->count; placed > 2 && sides->count > 1 && side-- > 0;) {
+        if (count_apart(model, sides, side, now) > 1)
+            continue;
+        sides->count--;
+        for (size_t i = 0; i < sides->nodes; i++)
+            if (sides->of[i] == side)
+                sides->of[i] = NO_SIDE;
+            else if (sides->of[i] != NO_SIDE && sides->of[i] > side)
+                sides->of[i]--;
+    }
+}
+
 static void find_across(const struct model *model, struct sides *sides, nstime now) {
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
@@ -205,6 +237,7 @@ static struct sides search(struct partition *partition, const struct model *mode
     join_all(partition, model, since, now);
     place_nodes(partition, model, &sides);
     place_others(model, &sides, now);
+    drop_thin_sides(model, &sides, now);
     find_across(model, &sides, now);
     for (size_t i = 0; i < sides.nodes; i++)
         sides.placed += sides.of[i] != NO_SIDE;

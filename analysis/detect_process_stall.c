@@ -6,6 +6,7 @@
 
 #include "analysis/detector.h"
 #include "analysis/model_clients.h"
+#include "analysis/verdict.h"
 
 struct stall {
     uint32_t node;
@@ -17,6 +18,7 @@ struct stall {
     nstime looked_at;
     uint32_t seen; /* witnesses then */
     const struct command *command;
+    bool lossy;    /* acknowledgements of a witness were late: its path loses packets */
     bool was_busy; /* with that command, as its answer when the stall was over tells */
 };
 
@@ -104,6 +106,7 @@ static void conclude(const struct model *model, struct stall *stall) {
 
 static void note_witness(struct stall *stall, const struct link *link, nstime now) {
     stall->acked = link->delivered[0];
+    stall->lossy |= link_is_lossy(link, now);
     stall->seen = stall->looked_at == now ? stall->seen + 1 : 1;
     stall->looked_at = now;
     if (stall->seen > stall->witnesses)
@@ -188,7 +191,8 @@ static void finish(const struct detection *detection, void *state) {
         struct stall *stall = &stalls->list[i];
         if (!stall->over && last_sign(detection->model, stall->node) > stall->since)
             conclude(detection->model, stall);
-        tell(detection, stall);
+        if (stall->witnesses > 1 || !stall->lossy)
+            tell(detection, stall);
     }
 }
 

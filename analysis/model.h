@@ -51,6 +51,7 @@ struct node {
     nstime last_heard;            /* TIME_NONE: never */
     struct stamp spoke;           /* its last message; TIME_NONE: never */
     struct pause pause;           /* the last long one between two of its messages */
+    struct stamp before_pause;    /* its message before that */
     struct knocks knocks;         /* of anybody at its bus port */
     message_counts sent, received;
     uint64_t bytes_sent;
@@ -76,6 +77,8 @@ struct link {
     nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
                                   whatever connection; TIME_NONE: all are */
     struct knocks knocks;
+    nstime late[2];         /* the last two times that an acknowledgement took as long as a
+                               retransmission does, a second apart at least; 0: none */
     struct stamp closed[2]; /* it last closed or reset a connection; TIME_NONE: never */
     struct stamp full[2];   /* it last closed its receive window; likewise */
     nstime opened[4];       /* the last times that a connection was accepted, a ring */

@@ -14,7 +14,11 @@
 /* ---- servers ---- */
 
 static struct server *new_server(void) {
-    return calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
+    struct server *server =
+        calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
+    if (server)
+        server->shutdown.time = TIME_NONE;
+    return server;
 }
 
 static void free_server(struct server *server) {
@@ -260,6 +264,13 @@ void model_reply(struct model *model, const struct event *event) {
         answer_write(model, conn, event);
 }
 
+/* Only a refusal is answered. */
+static void note_shutdown(struct server *server, const struct command *command,
+                          const struct event *event) {
+    if (command && command->reply == REPLY_SHUTDOWN)
+        server->shutdown = stamp_of(event);
+}
+
 /* Silence, where it is the answer, is a call and no reply. */
 void model_silent(struct model *model, const struct event *event) {
     const struct ev_silent *silent = &event->silent;
@@ -267,6 +278,7 @@ void model_silent(struct model *model, const struct event *event) {
     struct command_stats *stats = stats_of(model, conn->server, silent->command);
     count_request(conn, stats, silent->request_bytes);
     stats->calls++;
+    note_shutdown(conn->server, silent->command, event);
 }
 
 void model_executed(struct model *model, const struct event *event) {
@@ -288,6 +300,7 @@ void model_unanswered(struct model *model, const struct event *event) {
     conn->client->requests += unanswered->count;
     stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
     model->books.unanswered += unanswered->count;
+    note_shutdown(conn->server, unanswered->command, event);
 }
 
 /* An error before any request is one that the server counts, too. */

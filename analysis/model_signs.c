@@ -10,20 +10,34 @@ void model_sign_sent(struct conn *conn, struct link *link, unsigned direction, u
         link->unacked_since[end] = now;
 }
 
+enum { LATE_MS = 180 /* TCP sends again after 200 ms at the earliest */ };
+
+static void note_late(struct link *link, nstime now) {
+    if (now - link->late[1] < NS_PER_SEC)
+        return;
+    link->late[0] = link->late[1];
+    link->late[1] = now;
+}
+
 /* Of several messages in flight the next one has been sent by now: a little too late, never early.
  */
 void model_sign_delivered(struct conn *conn, struct link *link, unsigned direction, unsigned end,
                           const struct event *event) {
     if (conn->in_flight[direction] > 0)
         conn->in_flight[direction]--;
+    if (link->unacked_since[end] != TIME_NONE &&
+        UNLIKELY(event->time - link->unacked_since[end] > LATE_MS * NS_PER_MS))
+        note_late(link, event->time);
     link->delivered[end] = stamp_of(event);
     link->unacked_since[end] = conn->in_flight[direction] ? event->time : TIME_NONE;
 }
 
 void model_sign_spoke(struct node *node, const struct event *event) {
     if (node->spoke.time != TIME_NONE &&
-        UNLIKELY(event->time - node->spoke.time > PAUSE_MIN_MS * NS_PER_MS))
+        UNLIKELY(event->time - node->spoke.time > PAUSE_MIN_MS * NS_PER_MS)) {
         node->pause = (struct pause){node->spoke.time, event->time};
+        node->before_pause = node->spoke;
+    }
     node->spoke = stamp_of(event);
 }
 

@@ -1,6 +1,7 @@
 /* suspicion.c - follows what nodes gossip and announce of each other. */
 #include "analysis/suspicion.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "analysis/model_elections.h"
@@ -32,13 +33,18 @@ static bool room_for_one(struct suspicions *suspicions) {
 
 /* ---- why ---- */
 
-enum { RECENT = 30 /* seconds: words of a silence may come when it is over */ };
+enum {
+    RECENT = 30,        /* seconds: words of a silence may come when it is over */
+    SILENCE_MS = 1500,  /* that others complain of, at least */
+    JUST_NOW_MS = 1000, /* it ended so long ago */
+    LAST_TICK_MS = 1100,
+};
 
 /* Room for a verdict on each node. */
 static bool room_for_nodes(struct suspicions *suspicions, size_t nodes) {
     if (nodes <= suspicions->recent_count)
         return true;
-    struct verdict *recent = realloc(suspicions->recent, nodes * sizeof *recent);
+    struct watched *recent = realloc(suspicions->recent, nodes * sizeof *recent);
     if (!recent)
         return false;
     memset(recent + suspicions->recent_count, 0,
@@ -48,35 +54,70 @@ static bool room_for_nodes(struct suspicions *suspicions, size_t nodes) {
     return true;
 }
 
-/* Looks at those who are missed, while they are: once a second, and once for each of them. */
+static void look_at(const struct detection *detection, struct suspicions *suspicions, uint32_t node,
+                    nstime now) {
+    struct verdict *recent = &suspicions->recent[node].verdict;
+    if (recent->at == now)
+        return;
+    struct verdict verdict = verdict_about(detection->model, node, NODE_NONE, now, now);
+    if (verdict.kind != VERDICT_UNKNOWN)
+        *recent = verdict;
+}
+
+static bool is_late(const struct link *link, nstime now) {
+    bool waits = link->waiting_since != TIME_NONE && now - link->waiting_since > NS_PER_SEC;
+    return waits || link->knocks.first.time != TIME_NONE;
+}
+
+/* Looks at those who are missed, while they are, and at those whom most do not answer, once a
+ * second. The latter are all that one host sees of its own being cut off. */
 void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now) {
     const struct model *model = detection->model;
     if (!room_for_nodes(suspicions, model_node_count(model)))
         return;
+    for (size_t i = 0; i < suspicions->recent_count; i++)
+        suspicions->recent[i].calls = suspicions->recent[i].in_vain = 0;
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
-        bool waits = link->waiting_since != TIME_NONE && now - link->waiting_since > NS_PER_SEC;
-        struct verdict *recent = &suspicions->recent[link->to];
-        if ((!waits && link->knocks.first.time == TIME_NONE) || recent->at == now)
-            continue;
-        struct verdict verdict = verdict_about(model, link->to, NODE_NONE, now, now);
-        if (verdict.kind != VERDICT_UNKNOWN)
-            *recent = verdict;
+        bool late = is_late(link, now);
+        suspicions->recent[link->from].calls++;
+        suspicions->recent[link->from].in_vain += late;
+        if (late)
+            look_at(detection, suspicions, link->to, now);
     }
+    for (uint32_t i = 0; i < suspicions->recent_count; i++)
+        if (suspicions->recent[i].in_vain > 1 &&
+            suspicions->recent[i].in_vain * 2 > suspicions->recent[i].calls)
+            look_at(detection, suspicions, i, now);
 }
 
-/* What is known of the cause now, or was while the silence lasted. */
+/* What is known of the cause now, or was while the silence lasted. A node's first word of it may
+ * be the first thing that arrives after it: the last look then tells more than one now. */
 static struct verdict judge(const struct detection *detection, const struct suspicions *suspicions,
                             const struct suspicion *suspicion, uint32_t witness, nstime now) {
-    const struct model *model = detection->model;
     const struct verdict *recent = suspicion->subject < suspicions->recent_count
-                                       ? &suspicions->recent[suspicion->subject]
+                                       ? &suspicions->recent[suspicion->subject].verdict
                                        : NULL;
-    struct verdict verdict =
-        verdict_about(model, suspicion->subject, witness, suspicion_start(suspicion), now);
+    struct verdict verdict = verdict_about(detection->model, suspicion->subject, witness,
+                                           suspicion_start(suspicion), now);
     bool over = verdict.fine > 0 && verdict.cut + verdict.loss_to + verdict.loss_from == 0;
     bool known = recent && recent->at && now - recent->at < RECENT * NS_PER_SEC;
-    return known && (verdict.kind == VERDICT_UNKNOWN || over) ? *recent : verdict;
+    if (known && witness != NODE_NONE && now - recent->at <= LAST_TICK_MS * NS_PER_MS)
+        return *recent;
+    return known && (verdict.kind == VERDICT_UNKNOWN || over || suspicion->late) ? *recent
+                                                                                 : verdict;
+}
+
+/* Words of a silence that has just ended come with the first messages after it: where it is the
+ * subject's host that was captured, or those who said so at the time were not. */
+static void find_last_sign(const struct model *model, struct suspicion *suspicion, nstime now) {
+    const struct node *node = model_node(model, suspicion->subject);
+    nstime silence = node->pause.to - node->pause.from, since = now - node->pause.to;
+    suspicion->last_sign = model_last_sign(model, suspicion->subject, NODE_NONE);
+    suspicion->late = silence > SILENCE_MS * NS_PER_MS && since < JUST_NOW_MS * NS_PER_MS &&
+                      node->spoke.time >= node->pause.to;
+    if (suspicion->late && !(suspicion->last_sign.time < node->before_pause.time))
+        suspicion->last_sign = node->before_pause;
 }
 
 static struct suspicion *begin(const struct detection *detection, struct suspicions *suspicions,
@@ -89,8 +130,9 @@ static struct suspicion *begin(const struct detection *detection, struct suspici
     suspicion->subject = subject;
     suspicion->primary = model_is_voter(detection->model, subject);
     suspicion->begin = place_of(event);
-    suspicion->last_sign = model_last_sign(detection->model, subject, NODE_NONE);
-    suspicion->failed = suspicion->announced = suspicion->end = place_none();
+    find_last_sign(detection->model, suspicion, event->time);
+    suspicion->failed = suspicion->announced = place_none();
+    suspicion->let_go = suspicion->end = place_none();
     suspicion->announcer = NODE_NONE;
     suspicion->needed = model_voters(detection->model) / 2 + 1;
     suspicion->verdict = judge(detection, suspicions, suspicion, node, event->time);
@@ -187,8 +229,27 @@ static void let_go(struct suspicion *suspicion, uint32_t node, const struct even
     bool held = !reporter || reporter->holds;
     if (reporter)
         reporter->holds = false;
-    if (held && suspicion->holders > 0 && --suspicion->holders == 0)
-        suspicion->end = place_of(event);
+    suspicion->holders -= held && suspicion->holders > 0;
+    suspicion->let_go = place_of(event);
+    if (suspicion->holders == 0)
+        suspicion->end = suspicion->let_go;
+}
+
+/* Most of those who held something against it have taken it back. The others may be silent, may
+ * not mention it, or may not be seen. */
+static bool is_mostly_over(const struct suspicion *suspicion) {
+    return suspicion->let_go.time != TIME_NONE &&
+           suspicion->holders * 2 < suspicion->reporter_count + suspicion->reporters_left_out;
+}
+
+nstime suspicion_end(const struct suspicion *suspicion) {
+    return is_mostly_over(suspicion) ? suspicion->let_go.time : suspicion->end.time;
+}
+
+/* Somebody who had taken it back says so again when it was over for most: this is another one. */
+static bool begins_anew(struct suspicion *suspicion, uint32_t node) {
+    const struct reporter *reporter = reporter_of(suspicion, node);
+    return reporter && !reporter->holds && is_mostly_over(suspicion);
 }
 
 /* ---- events ---- */
@@ -206,6 +267,10 @@ void suspicions_event(const struct detection *detection, struct suspicions *susp
         if (suspicion)
             let_go(suspicion, node, event);
         return;
+    }
+    if (suspicion && begins_anew(suspicion, node)) {
+        suspicion->end = suspicion->let_go;
+        suspicion = NULL;
     }
     if (!suspicion)
         suspicion = begin(detection, suspicions, node, subject, event);
@@ -236,4 +301,11 @@ void suspicion_tell(const struct detection *detection, const struct suspicion *s
     }
     if (suspicion->reporters_left_out)
         finding_caveat(finding, "%zu more nodes said so", suspicion->reporters_left_out);
+    if (suspicion->end.time == TIME_NONE && is_mostly_over(suspicion))
+        finding_caveat(finding,
+                       "of those who said so, %" PRIu32
+                       " were not seen to take it back; most were, and that is taken for the end",
+                       suspicion->holders);
+    if (finding)
+        finding->end = suspicion_end(suspicion);
 }

@@ -20,10 +20,12 @@ struct reporter {
 struct suspicion {
     uint32_t subject;
     bool primary; /* it owned slots when it began */
+    bool late;    /* it spoke again before anybody was heard to miss it */
     struct reporter reporters[REPORTERS_MAX];
     size_t reporter_count, reporters_left_out;
     uint32_t holders;
     struct stamp last_sign; /* its last message that arrived before; TIME_NONE: none was seen */
+    struct place let_go;    /* the last time that somebody took it back; TIME_NONE: nobody did */
     struct place begin;     /* the first word */
     struct verdict verdict; /* then; when it failed, then */
     struct place failed;    /* the first word that it has failed; TIME_NONE: none */
@@ -31,7 +33,12 @@ struct suspicion {
     uint32_t announcer;     /* NODE_NONE: no such message was seen */
     uint32_t needed;        /* primaries that have to agree */
     uint32_t agreed;        /* that were known to, when it failed */
-    struct place end;       /* the last one takes it back; TIME_NONE: not yet */
+    struct place end;       /* the last one takes it back, or most have; TIME_NONE: not yet */
+};
+
+struct watched {
+    struct verdict verdict;  /* the last one while the node was missed; `at` 0: none */
+    uint32_t calls, in_vain; /* other nodes that it asks; of these, who do not answer */
 };
 
 struct suspicions {
@@ -39,7 +46,7 @@ struct suspicions {
     size_t count, room;
     uint64_t left_out; /* for CAP_SUSPICIONS, or want of memory */
 
-    struct verdict *recent; /* by node: the last one while it was missed; `at` 0: none */
+    struct watched *recent; /* by node */
     size_t recent_count;
 };
 
@@ -53,13 +60,16 @@ void suspicions_event(const struct detection *detection, struct suspicions *susp
 void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now);
 void suspicions_free(struct suspicions *suspicions);
 
-/* Adds whose word it rests on to the finding: the list "reporters", and packets. */
+/* Adds whose word it rests on to the finding: the list "reporters", and packets; and its end. */
 void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding);
 
 static inline bool suspicion_failed(const struct suspicion *suspicion) {
     return suspicion->failed.time != TIME_NONE;
 }
+
+/* Since when most have taken it back; TIME_NONE: they have not. */
+nstime suspicion_end(const struct suspicion *suspicion);
 
 /* When it fell silent, as far as that is known. */
 static inline nstime suspicion_start(const struct suspicion *suspicion) {

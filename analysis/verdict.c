@@ -9,13 +9,16 @@
 enum {
     SETTLE_MS = 100, /* acknowledgements of what was in flight when the silence began */
     STUCK_MS = 400,  /* unacknowledged for longer than TCP's first retransmission takes */
+    LEAST_MS = 500,  /* a silence that says something */
+    LATE_S = 30,     /* late acknowledgements tell of the path for so long */
+    SHUTDOWN_S = 60, /* from the command to the end, and until it is missed */
 };
 
 /* ---- the facts ---- */
 
 /* What one other node tells: over both connections, the one that it opened and the other. */
 struct pair {
-    bool known, acked_to, stuck_to, acked_from, stuck_from, full, behind;
+    bool known, acked_to, stuck_to, acked_from, stuck_from, full, behind, late;
 };
 
 static bool is_acked(const struct link *link, unsigned end, nstime since) {
@@ -27,6 +30,10 @@ static bool is_stuck(const struct link *link, unsigned end, nstime now) {
            now - link->unacked_since[end] > STUCK_MS * NS_PER_MS;
 }
 
+bool link_is_lossy(const struct link *link, nstime now) {
+    return link->late[0] != 0 && now - link->late[0] < LATE_S * NS_PER_SEC;
+}
+
 static void look_at(struct pair *pair, const struct link *link, unsigned subject_end,
                     struct verdict *verdict) {
     unsigned peer_end = !subject_end;
@@ -36,16 +43,24 @@ static void look_at(struct pair *pair, const struct link *link, unsigned subject
     pair->acked_from |= is_acked(link, subject_end, verdict->since);
     pair->stuck_from |= is_stuck(link, subject_end, verdict->at);
     pair->full |= link->full[subject_end].time > verdict->since;
+    pair->late |= link_is_lossy(link, verdict->at);
     if (is_acked(link, peer_end, verdict->since) &&
         link->delivered[peer_end].time > verdict->acked.time)
         verdict->acked = link->delivered[peer_end];
     verdict->retransmits += link->retransmits;
 }
 
+/* A SYN-ACK is an acknowledgement. */
+static bool is_let_in(const struct link *link, nstime since) {
+    return link->opens &&
+           link->opened[(link->opens - 1) % countof(link->opened)] > since + SETTLE_MS * NS_PER_MS;
+}
+
 /* A connection that the peer opened: its PINGs, and whether it is let in. */
 static void look_at_calls(struct pair *pair, const struct link *link,
                           const struct verdict *verdict) {
     pair->stuck_to |= link->knocks.first.time != TIME_NONE;
+    pair->acked_to |= is_let_in(link, verdict->since);
     pair->behind |= link->waiting_since != TIME_NONE &&
                     verdict->at - link->waiting_since > NS_PER_SEC &&
                     link->delivered[1].time > link->waiting_since;
@@ -64,6 +79,9 @@ static struct pair pair_with(const struct model *model, uint32_t subject, uint32
     if (ours) {
         look_at(&pair, ours, 0, verdict);
         pair.stuck_from |= ours->knocks.first.time != TIME_NONE;
+        pair.acked_from |= is_let_in(ours, verdict->since);
+        verdict->called |= ours->knocks.first.time != TIME_NONE &&
+                           ours->knocks.last > verdict->since + SETTLE_MS * NS_PER_MS;
     }
     return pair;
 }
@@ -92,6 +110,7 @@ static void count_pair(struct verdict *verdict, const struct pair *pair) {
     verdict->acked_from += pair->acked_from;
     verdict->stuck_from += pair->stuck_from;
     verdict->full += pair->full;
+    verdict->late += pair->late;
     verdict->behind |= pair->behind;
 }
 
@@ -112,6 +131,25 @@ static nstime first_missed(const struct model *model, uint32_t subject, uint32_t
     return since;
 }
 
+/* Since when nobody answers what it sends. */
+static nstime first_own(const struct model *model, uint32_t subject) {
+    nstime since = TIME_NONE;
+    for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
+        const struct link *link = peer == subject ? NULL : model_link_between(model, subject, peer);
+        if (link)
+            since = earlier(since, earlier(link->unacked_since[0], link->knocks.first.time));
+    }
+    return since;
+}
+
+static struct stamp told_to_stop(const struct server *server, const struct verdict *verdict) {
+    struct stamp never = {.time = TIME_NONE};
+    bool known = server && server->shutdown.time != TIME_NONE;
+    return known && server->shutdown.time > verdict->since - SHUTDOWN_S * NS_PER_SEC
+               ? server->shutdown
+               : never;
+}
+
 static void gather(const struct model *model, uint32_t subject, uint32_t witness,
                    struct verdict *verdict) {
     const struct node *node = model_node(model, subject);
@@ -127,47 +165,68 @@ static void gather(const struct model *model, uint32_t subject, uint32_t witness
     verdict->refused = node->knocks.refused;
     verdict->spoke = node->spoke.time != TIME_NONE && node->spoke.time > settled;
     verdict->served = server && server->last_reply > settled;
+    verdict->shutdown = told_to_stop(server, verdict);
 }
 
 /* ---- the table ---- */
 
 /* Neither its process nor its server said anything. */
 static enum verdict_kind decide_silent(const struct verdict *v) {
-    return v->refused                     ? VERDICT_PROCESS_DIED
-           : v->full                      ? VERDICT_RECEIVER_NOT_READING
-           : v->acked_to                  ? VERDICT_PROCESS_STALLED
-           : v->stuck_to || v->unanswered ? VERDICT_HOST_UNREACHABLE
-                                          : VERDICT_UNKNOWN;
+    if (!v->missed)
+        return VERDICT_UNKNOWN;
+    if (v->refused)
+        return v->shutdown.time != TIME_NONE ? VERDICT_ADMINISTRATIVE : VERDICT_PROCESS_DIED;
+    if (v->full)
+        return VERDICT_RECEIVER_NOT_READING;
+    if (v->acked_to)
+        return v->late >= v->acked_to ? VERDICT_LOSSY_PATH : VERDICT_PROCESS_STALLED;
+    return v->stuck_to || v->unanswered ? VERDICT_HOST_UNREACHABLE : VERDICT_UNKNOWN;
+}
+
+static uint32_t max(uint32_t a, uint32_t b) {
+    return a > b ? a : b;
 }
 
 /* It lives: what is wrong is between it and those who miss it. */
 static enum verdict_kind decide_alive(const struct verdict *v) {
-    uint32_t most = v->cut;
-    most = v->loss_to > most ? v->loss_to : most;
-    most = v->loss_from > most ? v->loss_from : most;
-    most = v->mixed > most ? v->mixed : most;
+    uint32_t most = max(max(v->cut, v->loss_to), max(v->loss_from, v->mixed));
     if (most == 0)
         return v->full     ? VERDICT_RECEIVER_NOT_READING
                : v->behind ? VERDICT_HEAD_OF_LINE
                            : VERDICT_UNKNOWN;
+    if (v->late * 2 > v->cut + v->loss_to + v->loss_from + v->mixed)
+        return VERDICT_LOSSY_PATH;
     return most == v->cut         ? VERDICT_PATH_CUT
            : most == v->loss_to   ? VERDICT_LOSS_TO
            : most == v->loss_from ? VERDICT_LOSS_FROM
                                   : VERDICT_LOSSY_PATH;
 }
 
-static enum verdict_kind decide(const struct verdict *v) {
+/* Nobody gets in at its bus port, but what others send it on its own connections arrives. */
+static bool is_port_blocked(const struct verdict *v) {
     bool knocked = v->unanswered || v->refused;
-    if (knocked && v->served && v->stuck_from == 0 && v->fine == 0)
+    return knocked && v->served && v->acked_to && v->stuck_from == 0 && v->fine == 0;
+}
+
+static enum verdict_kind decide(const struct verdict *v) {
+    bool lives = v->spoke || v->served || v->called;
+    if (v->at - v->since < LEAST_MS * NS_PER_MS && (lives || !v->refused))
+        return VERDICT_UNKNOWN;
+    if (is_port_blocked(v))
         return VERDICT_BUS_PORT_BLOCKED;
-    return v->spoke || v->served ? decide_alive(v) : decide_silent(v);
+    return lives ? decide_alive(v) : decide_silent(v);
 }
 
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now) {
     nstime since = first_missed(model, subject, witness);
-    struct verdict verdict = {
-        .since = since == TIME_NONE ? last_sign : since, .at = now, .acked = {.time = TIME_NONE}};
+    bool missed = since != TIME_NONE;
+    if (!missed)
+        since = first_own(model, subject);
+    struct verdict verdict = {.since = since == TIME_NONE ? last_sign : since,
+                              .at = now,
+                              .missed = missed,
+                              .acked = {.time = TIME_NONE}};
     gather(model, subject, witness, &verdict);
     verdict.kind = decide(&verdict);
     return verdict;
@@ -179,8 +238,9 @@ static const struct {
     const char *word, *how, *against; /* against: why it is not something else */
 } rows[VERDICT_KINDS] = {
     [VERDICT_UNKNOWN] = {"unknown",
-                         "What was seen of it does not say why: nothing was sent to it that could "
-                         "have been acknowledged, or the signs contradict each other.",
+                         "What was seen of it does not say why: nothing was sent to it, while it "
+                         "was silent, that could have been acknowledged, or the signs contradict "
+                         "each other.",
                          NULL},
     [VERDICT_PROCESS_STALLED] =
         {"process-stalled",
@@ -232,6 +292,11 @@ static const struct {
          "Some of what was sent arrived, some had to be sent again or did not arrive: the path "
          "loses packets.",
          "host down: some of what was sent to it was acknowledged"},
+    [VERDICT_ADMINISTRATIVE] = {"administrative",
+                                "Somebody told it to shut down (SHUTDOWN): its connections were "
+                                "closed after that, and new "
+                                "ones are refused.",
+                                "a crash: it was told to stop"},
 };
 
 const char *verdict_word(enum verdict_kind kind) {
@@ -266,5 +331,9 @@ void verdict_tell(const struct verdict *verdict, struct finding *finding) {
     if (verdict->acked.time != TIME_NONE) {
         struct place place = place_of_stamp(verdict->acked);
         finding_evidence(finding, &place, "its kernel acknowledges what it was sent");
+    }
+    if (verdict->kind == VERDICT_ADMINISTRATIVE) {
+        struct place place = place_of_stamp(verdict->shutdown);
+        finding_evidence(finding, &place, "it is told to shut down");
     }
 }

@@ -21,6 +21,7 @@ enum verdict_kind {
     VERDICT_HEAD_OF_LINE,
     VERDICT_RECEIVER_NOT_READING,
     VERDICT_LOSSY_PATH,
+    VERDICT_ADMINISTRATIVE,
     VERDICT_KINDS
 };
 
@@ -33,22 +34,28 @@ struct verdict {
     uint32_t acked_to, stuck_to;     /* of these: what they sent it was acknowledged; is not */
     uint32_t acked_from, stuck_from; /* what it sent them was acknowledged; is not */
     uint32_t fine, cut, loss_to, loss_from, mixed; /* what each of them tells, one of these */
+    uint32_t late;                                 /* acknowledged late, again and again */
     uint32_t full;                                 /* it closed its receive window towards them */
     bool behind;                  /* it sent something on a connection on which a PONG was due */
     uint32_t unanswered, refused; /* attempts to reach its bus port */
     uint64_t retransmits;         /* on connections that have ended, all their life */
-    bool spoke, served;           /* it sent messages; it answered clients */
+    bool missed;                  /* somebody waits for it */
+    bool spoke, served, called;   /* it sent messages, answered clients, tried to connect */
+    struct stamp shutdown;        /* it was told to; TIME_NONE: not shortly before */
     struct stamp acked;           /* an acknowledgement of its kernel; TIME_NONE: none */
 };
 
 /* About a node that is missed now, by all or by `witness` alone (NODE_NONE: by all). The silence
- * begins with the first of their PINGs, or attempts to connect, that it owes an answer; with
- * `last_sign` if none is known. */
+ * begins with the first of their PINGs, or attempts to connect, that it owes an answer; where none
+ * of them was seen, with the first of its own that nobody answers, else with `last_sign`. */
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now);
 
 /* Says so in a finding: the verdict, how we know, what it was not. */
 void verdict_tell(const struct verdict *verdict, struct finding *finding);
+
+/* Does the pair lose packets: were acknowledgements late lately, not once only? */
+bool link_is_lossy(const struct link *link, nstime now);
 
 /* Its word, as the contract has it. */
 const char *verdict_word(enum verdict_kind kind);
