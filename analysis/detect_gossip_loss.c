@@ -7,19 +7,24 @@
 #include "analysis/detector.h"
 #include "analysis/verdict.h"
 
+struct loss {
+    struct verdict verdict; /* the last one while a PONG was late; `at` 0: none */
+    nstime suspected;       /* when somebody last suspected the node that owes it; 0: never */
+};
+
 struct losses {
-    struct verdict *verdicts; /* by link: the last one while a PONG was late; `at` 0: none */
+    struct loss *list; /* by link */
     size_t count;
 };
 
 static bool room_for(struct losses *losses, size_t links) {
     if (links <= losses->count)
         return true;
-    struct verdict *verdicts = realloc(losses->verdicts, links * sizeof *verdicts);
-    if (!verdicts)
+    struct loss *list = realloc(losses->list, links * sizeof *list);
+    if (!list)
         return false;
-    memset(verdicts + losses->count, 0, (links - losses->count) * sizeof *verdicts);
-    losses->verdicts = verdicts;
+    memset(list + losses->count, 0, (links - losses->count) * sizeof *list);
+    losses->list = list;
     losses->count = links;
     return true;
 }
@@ -47,8 +52,27 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
         if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
-            losses->verdicts[i] = judge(detection->model, link, now);
+            losses->list[i].verdict = judge(detection->model, link, now);
     }
+}
+
+/* Somebody suspected the node: then that is the finding, and this one says how it came about. */
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    struct losses *losses = state;
+    const char *about = event->node_suspected.about; /* as in node_failed */
+    uint32_t subject = about ? model_index_of(detection->model, about) : NODE_NONE;
+    if (subject == NODE_NONE || !room_for(losses, model_link_count(detection->model)))
+        return;
+    for (size_t i = 0; i < losses->count; i++)
+        if (model_link(detection->model, i)->to == subject)
+            losses->list[i].suspected = event->time;
+}
+
+enum { WORD_S = 5 /* so long after a silence the suspicion may be heard */ };
+
+static bool is_told_elsewhere(const struct link *link, const struct loss *loss) {
+    return loss->suspected >= link->silent_from &&
+           loss->suspected <= link->silent_from + link->longest_silence + WORD_S * NS_PER_SEC;
 }
 
 static void measure(const struct detection *detection, const struct link *link,
@@ -64,18 +88,20 @@ static void measure(const struct detection *detection, const struct link *link,
 }
 
 static void tell(const struct detection *detection, const struct link *link,
-                 const struct verdict *verdict) {
+                 const struct loss *loss) {
     char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
     model_node_text(detection->model, link->from, from);
     model_node_text(detection->model, link->to, to);
-    struct finding *finding = finding_new("gossip-loss", SEVERITY_NOTICE, link->silent_from);
+    struct finding *finding = finding_new(
+        "gossip-loss", is_told_elsewhere(link, loss) ? SEVERITY_NOTICE : SEVERITY_WARNING,
+        link->silent_from);
     if (!finding) {
         detection_report(detection, NULL);
         return;
     }
     finding_title(finding, "%s waited %.1f s for an answer of %s", from,
                   (double)link->longest_silence / (double)NS_PER_SEC, to);
-    verdict_tell(verdict, finding);
+    verdict_tell(&loss->verdict, finding);
     finding_node(finding, model_node(detection->model, link->from)->id);
     finding_node(finding, model_node(detection->model, link->to)->id);
     measure(detection, link, finding);
@@ -89,18 +115,20 @@ static void tell(const struct detection *detection, const struct link *link,
 static void finish(const struct detection *detection, void *state) {
     const struct losses *losses = state;
     for (size_t i = 0; i < losses->count; i++)
-        if (losses->verdicts[i].at && is_of_the_path(losses->verdicts[i].kind))
-            tell(detection, model_link(detection->model, i), &losses->verdicts[i]);
+        if (losses->list[i].verdict.at && is_of_the_path(losses->list[i].verdict.kind))
+            tell(detection, model_link(detection->model, i), &losses->list[i]);
 }
 
 static void dispose(void *state) {
-    free(((struct losses *)state)->verdicts);
+    free(((struct losses *)state)->list);
 }
 
 const struct detector detect_gossip_loss = {
     .name = "gossip-loss",
     .help = "pings of a directed pair went unanswered for long, and the path is why",
+    .wants = EVENT_BIT(node_suspected) | EVENT_BIT(node_failed),
     .state = sizeof(struct losses),
+    .event = on_event,
     .tick = on_tick,
     .finish = finish,
     .dispose = dispose,

@@ -20,9 +20,9 @@ static void measure(const struct detection *detection, const struct suspicion *s
         value_node(metrics, "announced_by", model_node(detection->model, suspicion->announcer)->id);
     value_number(metrics, "quorum_needed", suspicion->needed);
     value_number(metrics, "quorum_seen", suspicion->agreed);
-    if (suspicion->last_sign.time != TIME_NONE && !suspicion->late)
+    if (suspicion->since != TIME_NONE && !suspicion->late)
         value_number(metrics, "detection_ms",
-                     (uint64_t)((suspicion->failed.time - suspicion->last_sign.time) / NS_PER_MS));
+                     (uint64_t)((suspicion->failed.time - suspicion->since) / NS_PER_MS));
 }
 
 static void tell_caveats(const struct detection *detection, const struct suspicion *suspicion,
@@ -73,8 +73,9 @@ static void advise(const struct suspicion *suspicion, struct finding *finding) {
     finding_advise(finding, "%s", advice[suspicion->verdict.kind]);
 }
 
-static void tell(const struct detection *detection, const struct suspicion *suspicion) {
+static void tell(const struct detection *detection, struct suspicion *suspicion) {
     char name[ENDPOINT_TEXT];
+    verdict_settle(detection->model, suspicion->subject, &suspicion->verdict);
     model_node_text(detection->model, suspicion->subject, name);
     struct finding *finding =
         finding_new("node-failed", suspicion->primary ? SEVERITY_CRITICAL : SEVERITY_WARNING,

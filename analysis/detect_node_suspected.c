@@ -26,8 +26,9 @@ static void measure(const struct detection *detection, const struct suspicion *s
     value_number(metrics, "duration_ms", (uint64_t)((end - suspicion->begin.time) / NS_PER_MS));
 }
 
-static void tell(const struct detection *detection, const struct suspicion *suspicion) {
+static void tell(const struct detection *detection, struct suspicion *suspicion) {
     char name[ENDPOINT_TEXT];
+    verdict_settle(detection->model, suspicion->subject, &suspicion->verdict);
     bool cut = only_from_cut_ones(suspicion);
     model_node_text(detection->model, suspicion->subject, name);
     struct finding *finding = finding_new(

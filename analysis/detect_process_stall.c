@@ -18,6 +18,7 @@ struct stall {
     nstime looked_at;
     uint32_t seen; /* witnesses then */
     const struct command *command;
+    bool clients;  /* one of them waited for it, too */
     bool lossy;    /* acknowledgements of a witness were late: its path loses packets */
     bool was_busy; /* with that command, as its answer when the stall was over tells */
 };
@@ -97,6 +98,7 @@ static void conclude(const struct model *model, struct stall *stall) {
     stall->end = spoke == TIME_NONE || (served != TIME_NONE && served < spoke) ? served : spoke;
     if (stall->end == TIME_NONE)
         stall->end = last_sign(model, stall->node);
+    stall->clients = server && server->wait.from >= stall->since && server->wait.to > stall->since;
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
         stall->command = server->pause_command;
@@ -148,15 +150,22 @@ static void tell_command(const struct stall *stall, struct finding *finding) {
                         stall->command->name);
 }
 
+/* Its answers may have been lost on the way to the only one that was seen to wait. */
+static bool is_alone(const struct stall *stall) {
+    return stall->witnesses < 2 && !stall->clients;
+}
+
 static void tell(const struct detection *detection, const struct stall *stall) {
     const struct model *model = detection->model;
     nstime end = stall->over ? stall->end : model_books(model)->last;
     struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
     char name[ENDPOINT_TEXT];
     model_node_text(model, stall->node, name);
-    bool alone = stall->witnesses < 2; /* its answers may have been lost on the way to that one */
-    struct finding *finding =
-        finding_new("process-stall", alone ? SEVERITY_NOTICE : SEVERITY_WARNING, stall->since);
+    bool alone = is_alone(stall);
+    nstime long_one = 2 * (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
+    struct finding *finding = finding_new(
+        "process-stall",
+        alone || end - stall->since < long_one ? SEVERITY_NOTICE : SEVERITY_WARNING, stall->since);
     if (!finding) {
         detection_report(detection, NULL);
         return;
@@ -191,7 +200,7 @@ static void finish(const struct detection *detection, void *state) {
         struct stall *stall = &stalls->list[i];
         if (!stall->over && last_sign(detection->model, stall->node) > stall->since)
             conclude(detection->model, stall);
-        if (stall->witnesses > 1 || !stall->lossy)
+        if (!is_alone(stall) || !stall->lossy)
             tell(detection, stall);
     }
 }

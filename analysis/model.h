@@ -78,7 +78,7 @@ struct link {
                                   whatever connection; TIME_NONE: all are */
     struct knocks knocks;
     nstime late[2];         /* the last two times that an acknowledgement took as long as a
-                               retransmission does, a second apart at least; 0: none */
+                               retransmission does; 0: none */
     struct stamp closed[2]; /* it last closed or reset a connection; TIME_NONE: never */
     struct stamp full[2];   /* it last closed its receive window; likewise */
     nstime opened[4];       /* the last times that a connection was accepted, a ring */
@@ -120,6 +120,10 @@ const struct link *model_link(const struct model *model, size_t index); /* by fi
 
 /* The ordered pair; NULL: no connection of it was seen. */
 const struct link *model_link_between(const struct model *model, uint32_t from, uint32_t to);
+/* The node on whose host the capture was taken, as far as the bus tells: an end of all its
+ * connections, of three nodes or more. NODE_NONE: the traffic of others is there, too. */
+uint32_t model_vantage(const struct model *model);
+
 /* Of the nodes whose client port this is, the one that was heard last; NODE_NONE: none. */
 uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr);
 

@@ -17,7 +17,7 @@ static struct server *new_server(void) {
     struct server *server =
         calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
     if (server)
-        server->shutdown.time = TIME_NONE;
+        server->shutdown = TIME_NONE;
     return server;
 }
 
@@ -225,6 +225,17 @@ static void note_pause(struct server *server, const struct event *event) {
     server->pause_asked = event->time - latency;
 }
 
+static inline void note_latency(struct server *server, struct command_stats *stats,
+                                const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    if (UNLIKELY(reply->latency_us == NOT_KNOWN))
+        return;
+    histogram_add(reply->blocking ? &server->blocking : &stats->latency, reply->latency_us);
+    if (UNLIKELY(reply->latency_us > PAUSE_MIN_MS * 1000) && !reply->blocking)
+        server->wait =
+            (struct pause){event->time - (nstime)reply->latency_us * NS_PER_US, event->time};
+}
+
 /* What MULTI queues is answered by EXEC. */
 static void answer_write(struct model *model, struct client_conn *conn, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
@@ -249,9 +260,7 @@ void model_reply(struct model *model, const struct event *event) {
     conn->client->bytes += reply->bytes;
     stats->bytes += reply->bytes;
     stats->calls += reply->called;
-    if (LIKELY(reply->latency_us != NOT_KNOWN))
-        histogram_add(reply->blocking ? &conn->server->blocking : &stats->latency,
-                      reply->latency_us);
+    note_latency(server, stats, event);
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
         count_error(model, conn, reply->error);
@@ -264,13 +273,6 @@ void model_reply(struct model *model, const struct event *event) {
         answer_write(model, conn, event);
 }
 
-/* Only a refusal is answered. */
-static void note_shutdown(struct server *server, const struct command *command,
-                          const struct event *event) {
-    if (command && command->reply == REPLY_SHUTDOWN)
-        server->shutdown = stamp_of(event);
-}
-
 /* Silence, where it is the answer, is a call and no reply. */
 void model_silent(struct model *model, const struct event *event) {
     const struct ev_silent *silent = &event->silent;
@@ -278,7 +280,8 @@ void model_silent(struct model *model, const struct event *event) {
     struct command_stats *stats = stats_of(model, conn->server, silent->command);
     count_request(conn, stats, silent->request_bytes);
     stats->calls++;
-    note_shutdown(conn->server, silent->command, event);
+    if (silent->command && silent->command->reply == REPLY_SHUTDOWN)
+        conn->server->shutdown = event->time;
 }
 
 void model_executed(struct model *model, const struct event *event) {
@@ -300,7 +303,6 @@ void model_unanswered(struct model *model, const struct event *event) {
     conn->client->requests += unanswered->count;
     stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
     model->books.unanswered += unanswered->count;
-    note_shutdown(conn->server, unanswered->command, event);
 }
 
 /* An error before any request is one that the server counts, too. */

@@ -35,8 +35,9 @@ struct server {
     struct pause pause; /* the last long one between two of its replies */
     const struct command *pause_command; /* the one that it answered when that was over */
     nstime pause_asked;                  /* when that had been asked */
-    struct stamp shutdown; /* it was told to shut down, and did not refuse; TIME_NONE: never */
-    bool others;           /* no server, but all those past CAP_SERVERS */
+    struct pause wait;                   /* the last long one of a client, from request to reply */
+    nstime shutdown; /* since when it is known that it was told to shut down; TIME_NONE: never */
+    bool others;     /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;
     uint64_t request_bytes, reply_bytes;
     uint64_t unanswered, unmatched;

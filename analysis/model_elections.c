@@ -96,11 +96,12 @@ static struct stamp last_between(const struct model *model, uint32_t node, uint3
 
 struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t other) {
     struct stamp last = last_between(model, node, other);
-    for (uint32_t i = 0; last.time == TIME_NONE && i < model->link_count; i++) {
+    if (last.time != TIME_NONE)
+        return last;
+    for (uint32_t i = 0; i < model->link_count; i++) {
         const struct link *link = &model->links[i];
-        uint32_t peer = link->from == node ? link->to : link->to == node ? link->from : NODE_NONE;
-        if (peer != NODE_NONE)
-            last = later(last, last_between(model, node, peer));
+        if (link->from == node || link->to == node)
+            last = later(last, link->delivered[link->to == node]);
     }
     return last;
 }

@@ -71,6 +71,23 @@ const struct link *model_link_between(const struct model *model, uint32_t from, 
     return index == TABLE_NONE ? NULL : &model->links[index];
 }
 
+static bool is_end_of_all(const struct model *model, uint32_t node) {
+    for (uint32_t i = 0; i < model->link_count; i++)
+        if (model->links[i].from != node && model->links[i].to != node)
+            return false;
+    return true;
+}
+
+uint32_t model_vantage(const struct model *model) {
+    if (model->link_count == 0)
+        return NODE_NONE;
+    bool from = is_end_of_all(model, model->links[0].from);
+    bool to = is_end_of_all(model, model->links[0].to);
+    if (from == to)
+        return NODE_NONE;
+    return from ? model->links[0].from : model->links[0].to;
+}
+
 /* ---- connections ---- */
 
 /* The flow's connection, made when it is first asked for. NULL: out of memory, or it is not one of

@@ -12,8 +12,9 @@ void model_sign_sent(struct conn *conn, struct link *link, unsigned direction, u
 
 enum { LATE_MS = 180 /* TCP sends again after 200 ms at the earliest */ };
 
-static void note_late(struct link *link, nstime now) {
-    if (now - link->late[1] < NS_PER_SEC)
+/* What waited at the same time for the same reason is one time. */
+static void note_late(struct link *link, nstime sent, nstime now) {
+    if (sent <= link->late[1])
         return;
     link->late[0] = link->late[1];
     link->late[1] = now;
@@ -27,7 +28,7 @@ void model_sign_delivered(struct conn *conn, struct link *link, unsigned directi
         conn->in_flight[direction]--;
     if (link->unacked_since[end] != TIME_NONE &&
         UNLIKELY(event->time - link->unacked_since[end] > LATE_MS * NS_PER_MS))
-        note_late(link, event->time);
+        note_late(link, link->unacked_since[end], event->time);
     link->delivered[end] = stamp_of(event);
     link->unacked_since[end] = conn->in_flight[direction] ? event->time : TIME_NONE;
 }

@@ -9,12 +9,18 @@
 
 /* ---- the list ---- */
 
-/* The episode that goes on about the node; NULL: none. */
-static struct suspicion *open_about(const struct suspicions *suspicions, uint32_t subject) {
+/* The latest episode about the node; NULL: none. */
+static struct suspicion *last_about(const struct suspicions *suspicions, uint32_t subject) {
     for (size_t i = suspicions->count; i-- > 0;)
         if (suspicions->list[i]->subject == subject)
-            return suspicions->list[i]->end.time == TIME_NONE ? suspicions->list[i] : NULL;
+            return suspicions->list[i];
     return NULL;
+}
+
+/* The one that goes on. */
+static struct suspicion *open_about(const struct suspicions *suspicions, uint32_t subject) {
+    struct suspicion *last = last_about(suspicions, subject);
+    return last && last->end.time == TIME_NONE ? last : NULL;
 }
 
 static bool room_for_one(struct suspicions *suspicions) {
@@ -38,6 +44,7 @@ enum {
     SILENCE_MS = 1500,  /* that others complain of, at least */
     JUST_NOW_MS = 1000, /* it ended so long ago */
     LAST_TICK_MS = 1100,
+    ECHO_MS = 5000, /* a word after all have taken it back may still be of it */
 };
 
 /* Room for a verdict on each node. */
@@ -102,22 +109,71 @@ static struct verdict judge(const struct detection *detection, const struct susp
                                            suspicion_start(suspicion), now);
     bool over = verdict.fine > 0 && verdict.cut + verdict.loss_to + verdict.loss_from == 0;
     bool known = recent && recent->at && now - recent->at < RECENT * NS_PER_SEC;
-    if (known && witness != NODE_NONE && now - recent->at <= LAST_TICK_MS * NS_PER_MS)
+    if (known && now - recent->at <= LAST_TICK_MS * NS_PER_MS)
         return *recent;
     return known && (verdict.kind == VERDICT_UNKNOWN || over || suspicion->late) ? *recent
                                                                                  : verdict;
 }
 
 /* Words of a silence that has just ended come with the first messages after it: where it is the
- * subject's host that was captured, or those who said so at the time were not. */
-static void find_last_sign(const struct model *model, struct suspicion *suspicion, nstime now) {
-    const struct node *node = model_node(model, suspicion->subject);
+ * subject's host that was captured, or where those who miss it could not be heard before. */
+static bool is_back(const struct node *node, nstime now) {
     nstime silence = node->pause.to - node->pause.from, since = now - node->pause.to;
-    suspicion->last_sign = model_last_sign(model, suspicion->subject, NODE_NONE);
-    suspicion->late = silence > SILENCE_MS * NS_PER_MS && since < JUST_NOW_MS * NS_PER_MS &&
-                      node->spoke.time >= node->pause.to;
-    if (suspicion->late && !(suspicion->last_sign.time < node->before_pause.time))
+    return silence > SILENCE_MS * NS_PER_MS && since < JUST_NOW_MS * NS_PER_MS &&
+           node->spoke.time >= node->pause.to;
+}
+
+/* When the silence of a link began that goes on, or has just ended. */
+static nstime silent_since(const struct link *link, nstime now) {
+    if (!link)
+        return TIME_NONE;
+    if (link->waiting_since != TIME_NONE && now - link->waiting_since > SILENCE_MS * NS_PER_MS)
+        return link->waiting_since;
+    bool just_now = link->longest_silence > SILENCE_MS * NS_PER_MS &&
+                    now - link->silent_from - link->longest_silence < JUST_NOW_MS * NS_PER_MS;
+    return just_now ? link->silent_from : TIME_NONE;
+}
+
+static nstime earlier(nstime a, nstime b) {
+    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
+}
+
+/* Its last message that arrived at the first one who misses it, or at any if that is not known. If
+ * they hear each other by now, what was before the silence between them. */
+static void find_last_sign(const struct model *model, struct suspicion *suspicion, uint32_t witness,
+                           nstime now) {
+    const struct node *node = model_node(model, suspicion->subject);
+    nstime apart =
+        earlier(silent_since(model_link_between(model, witness, suspicion->subject), now),
+                silent_since(model_link_between(model, suspicion->subject, witness), now));
+    suspicion->last_sign = model_last_sign(model, suspicion->subject, witness);
+    suspicion->since = suspicion->last_sign.time;
+    bool again = apart != TIME_NONE && suspicion->since > apart &&
+                 now - suspicion->since < JUST_NOW_MS * NS_PER_MS;
+    bool back = is_back(node, now);
+    suspicion->late = again || back;
+    if (again)
+        suspicion->since = apart;
+    if (back)
+        suspicion->since = earlier(suspicion->since, node->before_pause.time);
+    if (back && suspicion->since == node->before_pause.time)
         suspicion->last_sign = node->before_pause;
+    else if (suspicion->since != suspicion->last_sign.time)
+        suspicion->last_sign.time = TIME_NONE;
+}
+
+/* Others who miss it may have heard it later. */
+static void hear_of_witness(const struct model *model, struct suspicion *suspicion,
+                            uint32_t witness) {
+    bool known = model_link_between(model, suspicion->subject, witness) ||
+                 model_link_between(model, witness, suspicion->subject);
+    if (suspicion->late || !known)
+        return;
+    struct stamp sign = model_last_sign(model, suspicion->subject, witness);
+    if (sign.time >= suspicion->begin.time || sign.time <= suspicion->since)
+        return;
+    suspicion->last_sign = sign;
+    suspicion->since = sign.time;
 }
 
 static struct suspicion *begin(const struct detection *detection, struct suspicions *suspicions,
@@ -130,7 +186,7 @@ static struct suspicion *begin(const struct detection *detection, struct suspici
     suspicion->subject = subject;
     suspicion->primary = model_is_voter(detection->model, subject);
     suspicion->begin = place_of(event);
-    find_last_sign(detection->model, suspicion, event->time);
+    find_last_sign(detection->model, suspicion, node, event->time);
     suspicion->failed = suspicion->announced = place_none();
     suspicion->let_go = suspicion->end = place_none();
     suspicion->announcer = NODE_NONE;
@@ -209,6 +265,8 @@ static void hold(const struct detection *detection, struct suspicions *suspicion
     if (!reporter)
         reporter = add_reporter(detection, suspicion, node, event);
     bool held = reporter && reporter->holds;
+    if (!held)
+        hear_of_witness(detection->model, suspicion, node);
     suspicion->holders += !held;
     if (reporter) {
         reporter->holds = true;
@@ -246,10 +304,34 @@ nstime suspicion_end(const struct suspicion *suspicion) {
     return is_mostly_over(suspicion) ? suspicion->let_go.time : suspicion->end.time;
 }
 
-/* Somebody who had taken it back says so again when it was over for most: this is another one. */
-static bool begins_anew(struct suspicion *suspicion, uint32_t node) {
+/* Is the subject silent now? Not if the silence was before: words of that go on for a while. */
+static bool is_silent(const struct model *model, uint32_t subject, nstime now) {
+    return now - model_last_sign(model, subject, NODE_NONE).time > SILENCE_MS * NS_PER_MS;
+}
+
+/* Somebody who had taken it back says so again when it was over for most: of a new silence? */
+static bool begins_anew(const struct model *model, struct suspicion *suspicion, uint32_t node,
+                        nstime now) {
     const struct reporter *reporter = reporter_of(suspicion, node);
-    return reporter && !reporter->holds && is_mostly_over(suspicion);
+    return reporter && !reporter->holds && is_mostly_over(suspicion) &&
+           is_silent(model, suspicion->subject, now);
+}
+
+/* The one to which a word belongs that is said now; NULL: a new one. */
+static struct suspicion *current(const struct model *model, const struct suspicions *suspicions,
+                                 uint32_t node, uint32_t subject, nstime now) {
+    struct suspicion *last = last_about(suspicions, subject);
+    if (!last)
+        return NULL;
+    if (last->end.time != TIME_NONE) {
+        bool again = now - last->end.time < ECHO_MS * NS_PER_MS && !is_silent(model, subject, now);
+        last->end = again ? place_none() : last->end;
+        return again ? last : NULL;
+    }
+    if (!begins_anew(model, last, node, now))
+        return last;
+    last->end = last->let_go;
+    return NULL;
 }
 
 /* ---- events ---- */
@@ -268,10 +350,7 @@ void suspicions_event(const struct detection *detection, struct suspicions *susp
             let_go(suspicion, node, event);
         return;
     }
-    if (suspicion && begins_anew(suspicion, node)) {
-        suspicion->end = suspicion->let_go;
-        suspicion = NULL;
-    }
+    suspicion = current(detection->model, suspicions, node, subject, event->time);
     if (!suspicion)
         suspicion = begin(detection, suspicions, node, subject, event);
     if (suspicion)
@@ -287,6 +366,24 @@ void suspicions_free(struct suspicions *suspicions) {
 
 /* ---- telling it ---- */
 
+/* From one host a path cannot be told from what lies behind it. */
+static void tell_vantage(const struct detection *detection, const struct suspicion *suspicion,
+                         struct finding *finding) {
+    uint32_t vantage = model_vantage(detection->model);
+    enum verdict_kind kind = suspicion->verdict.kind;
+    char name[ENDPOINT_TEXT];
+    if (vantage == NODE_NONE)
+        return;
+    model_node_text(detection->model, vantage, name);
+    finding_caveat(finding,
+                   "the capture shows the bus as %s sees it: what others sent each other "
+                   "is not in it",
+                   name);
+    if (kind == VERDICT_HOST_UNREACHABLE || kind == VERDICT_PATH_CUT || kind == VERDICT_LOSS_TO ||
+        kind == VERDICT_LOSS_FROM)
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+}
+
 void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding) {
     struct value *reporters = value_list(finding_metrics(finding), "reporters");
@@ -301,6 +398,7 @@ void suspicion_tell(const struct detection *detection, const struct suspicion *s
     }
     if (suspicion->reporters_left_out)
         finding_caveat(finding, "%zu more nodes said so", suspicion->reporters_left_out);
+    tell_vantage(detection, suspicion, finding);
     if (suspicion->end.time == TIME_NONE && is_mostly_over(suspicion))
         finding_caveat(finding,
                        "of those who said so, %" PRIu32

@@ -24,6 +24,7 @@ struct suspicion {
     struct reporter reporters[REPORTERS_MAX];
     size_t reporter_count, reporters_left_out;
     uint32_t holders;
+    nstime since;           /* it fell silent; TIME_NONE: not known */
     struct stamp last_sign; /* its last message that arrived before; TIME_NONE: none was seen */
     struct place let_go;    /* the last time that somebody took it back; TIME_NONE: nobody did */
     struct place begin;     /* the first word */
@@ -73,8 +74,7 @@ nstime suspicion_end(const struct suspicion *suspicion);
 
 /* When it fell silent, as far as that is known. */
 static inline nstime suspicion_start(const struct suspicion *suspicion) {
-    bool known = suspicion->last_sign.time != TIME_NONE;
-    return known ? suspicion->last_sign.time : suspicion->begin.time;
+    return suspicion->since != TIME_NONE ? suspicion->since : suspicion->begin.time;
 }
 
 #endif

@@ -11,7 +11,7 @@ enum {
     STUCK_MS = 400,  /* unacknowledged for longer than TCP's first retransmission takes */
     LEAST_MS = 500,  /* a silence that says something */
     LATE_S = 30,     /* late acknowledgements tell of the path for so long */
-    SHUTDOWN_S = 60, /* from the command to the end, and until it is missed */
+    SHUTDOWN_S = 60, /* from the command to the end of the process, and of its connection */
 };
 
 /* ---- the facts ---- */
@@ -142,14 +142,6 @@ static nstime first_own(const struct model *model, uint32_t subject) {
     return since;
 }
 
-static struct stamp told_to_stop(const struct server *server, const struct verdict *verdict) {
-    struct stamp never = {.time = TIME_NONE};
-    bool known = server && server->shutdown.time != TIME_NONE;
-    return known && server->shutdown.time > verdict->since - SHUTDOWN_S * NS_PER_SEC
-               ? server->shutdown
-               : never;
-}
-
 static void gather(const struct model *model, uint32_t subject, uint32_t witness,
                    struct verdict *verdict) {
     const struct node *node = model_node(model, subject);
@@ -165,7 +157,6 @@ static void gather(const struct model *model, uint32_t subject, uint32_t witness
     verdict->refused = node->knocks.refused;
     verdict->spoke = node->spoke.time != TIME_NONE && node->spoke.time > settled;
     verdict->served = server && server->last_reply > settled;
-    verdict->shutdown = told_to_stop(server, verdict);
 }
 
 /* ---- the table ---- */
@@ -175,7 +166,7 @@ static enum verdict_kind decide_silent(const struct verdict *v) {
     if (!v->missed)
         return VERDICT_UNKNOWN;
     if (v->refused)
-        return v->shutdown.time != TIME_NONE ? VERDICT_ADMINISTRATIVE : VERDICT_PROCESS_DIED;
+        return VERDICT_PROCESS_DIED;
     if (v->full)
         return VERDICT_RECEIVER_NOT_READING;
     if (v->acked_to)
@@ -230,6 +221,16 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
     gather(model, subject, witness, &verdict);
     verdict.kind = decide(&verdict);
     return verdict;
+}
+
+void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict) {
+    const struct node *node = model_node(model, subject);
+    const struct server *server = node->addr_known ? model_server_at(model, &node->addr) : NULL;
+    if (verdict->kind != VERDICT_PROCESS_DIED || !server || server->shutdown == TIME_NONE)
+        return;
+    nstime since = server->shutdown - verdict->since;
+    if (since > -SHUTDOWN_S * NS_PER_SEC && since < SHUTDOWN_S * NS_PER_SEC)
+        verdict->kind = VERDICT_ADMINISTRATIVE;
 }
 
 /* ---- telling it ---- */
@@ -331,9 +332,5 @@ void verdict_tell(const struct verdict *verdict, struct finding *finding) {
     if (verdict->acked.time != TIME_NONE) {
         struct place place = place_of_stamp(verdict->acked);
         finding_evidence(finding, &place, "its kernel acknowledges what it was sent");
-    }
-    if (verdict->kind == VERDICT_ADMINISTRATIVE) {
-        struct place place = place_of_stamp(verdict->shutdown);
-        finding_evidence(finding, &place, "it is told to shut down");
     }
 }

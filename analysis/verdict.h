@@ -41,7 +41,6 @@ struct verdict {
     uint64_t retransmits;         /* on connections that have ended, all their life */
     bool missed;                  /* somebody waits for it */
     bool spoke, served, called;   /* it sent messages, answered clients, tried to connect */
-    struct stamp shutdown;        /* it was told to; TIME_NONE: not shortly before */
     struct stamp acked;           /* an acknowledgement of its kernel; TIME_NONE: none */
 };
 
@@ -50,6 +49,10 @@ struct verdict {
  * of them was seen, with the first of its own that nobody answers, else with `last_sign`. */
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now);
+
+/* At the end: was it told to shut down? That is known when the connection is gone on which it was.
+ */
+void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict);
 
 /* Says so in a finding: the verdict, how we know, what it was not. */
 void verdict_tell(const struct verdict *verdict, struct finding *finding);

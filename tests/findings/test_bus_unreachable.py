@@ -51,3 +51,19 @@ def test_near_miss_a_restart(store):
     findings.none(findings.of(store(play.pcap())), "bus-unreachable")
 
 
+def test_near_miss_nothing_arrives_at_all(store):
+    """Not the bus port only: what others send on p1's own connections is lost, too. A client that
+    is not cut off is served meanwhile."""
+    play = scene.Scene()
+    client = play.capture.conversation(("10.0.9.9", 5000), (play.nodes["p1"].ip, 6379)).open()
+    play.run(4)
+    play.cut("p2 p3 r1 r2 r3", "p1")
+    for _ in range(8):
+        play.run(1)
+        client.send("client", resp.command("GET", "k"))
+        client.send("server", resp.bulk("v"))
+    found = findings.of(store(play.pcap()))
+    findings.none(found, "bus-unreachable")
+    failed = next(f for f in findings.all_of(found, "node-failed")
+                  if f.metrics["node"] == play.nodes["p1"].id)
+    assert failed.verdict == "one-way-loss"

@@ -19,6 +19,44 @@ def test_fires_on_one_way_loss_between_two(store):
     assert one.verdict in ("one-way-loss", "lossy-path")
 
 
+def lossy(play, a, b, times):
+    """What `a` sends to `b` arrives late, again and again: TCP has to send it twice."""
+    for _ in range(times):
+        play.cut(a, b)
+        play.run(1.1)
+        play.heal()
+        play.run(0.9)
+
+
+def test_fires_as_a_warning_where_nothing_else_tells_it(store):
+    play = scene.Scene(nt=12.0)
+    play.run(4)
+    lossy(play, "p2", "p1", 4)
+    play.cut("p2", "p1")
+    play.run(3)
+    play.heal()
+    play.run(3)
+    found = findings.of(store(play.pcap()))
+    pair = [play.nodes["p2"].id, play.nodes["p1"].id]
+    one = next(f for f in findings.all_of(found, "gossip-loss")
+               if [f.metrics["from"], f.metrics["to"]] == pair)
+    assert one.severity == "warning" and one.verdict == "lossy-path"
+    findings.quiet(found, but={"gossip-loss"})
+
+
+def test_fires_quietly_where_the_node_was_suspected(store):
+    play = scene.Scene()
+    play.run(4)
+    play.cut("p2", "p1")
+    play.run(6)
+    play.heal()
+    play.run(3)
+    found = findings.of(store(play.pcap()))
+    assert findings.all_of(found, "node-suspected")
+    assert all(f.severity == "notice" for f in findings.all_of(found, "gossip-loss")
+               if f.metrics["to"] == play.nodes["p1"].id)
+
+
 def test_near_miss_what_a_stall_explains(store):
     play = scene.Scene()
     play.run(4)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import captures, findings, scene
+from lib import captures, findings, resp, scene
 
 FAILOVER = "failover_crash-valkey-8.1.1"
 PARTITION = "partition_minority-redis-7.0.15"
@@ -61,6 +61,70 @@ def test_fires_from_one_hosts_view(store):
     found = findings.only(findings.of(store(play.pcap("p2"))), "node-failed")
     assert found.metrics["node"] == play.nodes["p1"].id
     assert found.verdict == "process-stalled"
+
+
+def test_fires_from_the_view_of_the_one_that_failed(store):
+    """It hears of it when it is back: told is the silence before, and not how fast they were."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(7)
+    play.back("p1")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "node-failed")
+    assert found.metrics["node"] == play.nodes["p1"].id and found.verdict == "process-died"
+    died = scene.wire.START / 1e9 + 3
+    assert died - 1.1 <= found.span[0] <= died + 0.01
+    assert "detection_ms" not in found.metrics
+    assert any("when it was back" in caveat for caveat in found.caveats)
+
+
+def test_fires_with_likely_from_the_view_of_the_one_that_was_cut_off(store):
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2 p3 r1 r2 r3")
+    play.run(8)
+    play.heal()
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "node-failed")
+    assert found.metrics["node"] == play.nodes["p1"].id
+    assert found.verdict == "host-unreachable" and found.confidence == "likely"
+    cut = scene.wire.START / 1e9 + 3
+    assert cut - 1.1 <= found.span[0] <= cut + 0.01
+
+
+def test_fires_twice_on_two_failures(store):
+    """Of the first one r3 never says that it is over: it says nothing any more."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("r1")
+    play.run(7)
+    play.kill("r3")
+    play.back("r1")
+    play.run(4)
+    play.kill("r1")
+    play.run(7)
+    found = [f for f in findings.all_of(findings.of(store(play.pcap())), "node-failed")
+             if f.metrics["node"] == play.nodes["r1"].id]
+    start = scene.wire.START / 1e9
+    assert [-1.1 <= f.span[0] - start - died <= 0.01 for f, died in zip(found, (3, 14))] \
+        == [True, True]
+    assert start + 10 <= found[0].span[1] <= start + 14
+
+
+def test_fires_as_administrative_after_shutdown(store):
+    play = scene.Scene()
+    client = play.capture.conversation(("10.0.9.9", 5000), (play.nodes["r1"].ip, 6379)).open()
+    client.send("client", resp.command("PING"))
+    client.send("server", resp.simple("PONG"))
+    play.run(3)
+    client.send("client", resp.command("SHUTDOWN", "NOSAVE"))
+    client.close("server")
+    play.kill("r1")
+    play.run(7)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.verdict == "administrative"
+    assert any("crash" in reason for reason in found.ruled_out)
 
 
 def test_near_miss_suspected_by_one(store):

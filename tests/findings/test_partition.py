@@ -77,3 +77,17 @@ def test_near_miss_a_process_that_stands_still(store):
 def test_near_miss_two_nodes_that_others_still_join(store):
     play = split(8, "p1", "p2")
     findings.none(findings.of(store(play.pcap())), "partition")
+
+
+def test_near_miss_one_pair_seen_from_one_host(store):
+    """p1 does not hear p2, and nobody else's traffic is there: that is a pair, no side."""
+    play = split(8, "p1", "p2")
+    findings.none(findings.of(store(play.pcap("p1"))), "partition")
+
+
+def test_near_miss_two_pairs_seen_from_one_host(store):
+    """Each for itself, at different times, as on a path that loses packets."""
+    play = split(4, "p1", "p2")
+    play.split("p1", "r3")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap("p1"))), "partition")

@@ -1,6 +1,6 @@
 """process-stall: the kernel acknowledges, the process says nothing."""
 
-from lib import findings, scene
+from lib import findings, resp, scene
 
 
 def stalled(seconds):
@@ -29,6 +29,40 @@ def test_fires_while_it_lasts(store):
     play.stall("p2")
     play.run(6)
     assert findings.only(findings.of(store(play.pcap())), "process-stall").end is None
+
+
+def test_fires_for_certain_where_a_client_waits(store):
+    """Seen by one node and by one client: its answers were not lost on the way to either."""
+    play = scene.Scene()
+    client = play.capture.conversation(("10.0.9.9", 5000), (play.nodes["p1"].ip, 6379)).open()
+    client.send("client", resp.command("GET", "a"))
+    client.send("server", resp.bulk("1"))
+    play.run(4)
+    play.stall("p1")
+    play.run(0.5)
+    client.send("client", resp.command("GET", "b"))
+    play.run(1.7)
+    play.wake("p1")
+    client.send("server", resp.bulk("2"))
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "process-stall")
+    assert found.confidence == "certain" and found.metrics["last_command"] == "get"
+
+
+def test_near_miss_answers_that_a_lossy_path_ate(store):
+    """What p1 sends to p2 is lost, often and then for long; the others are not looked at."""
+    play = scene.Scene(nt=6.0)
+    play.run(4)
+    for _ in range(4):
+        play.cut("p1", "p2")
+        play.run(1.1)
+        play.heal()
+        play.run(0.9)
+    play.cut("p1", "p2")
+    play.run(3)
+    play.heal()
+    play.run(3)
+    findings.none(findings.of(store(play.pcap("p2"))), "process-stall")
 
 
 def test_near_miss_half_a_second(store):

@@ -77,6 +77,7 @@ class Link:
         if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
             self.talk.ack(self.talk.other(side))
             return True
+        self.next_try = self.next_try if self.unacked else 0
         self.unacked.append((self.scene.now, side, seq, data))
         return False
 
@@ -90,6 +91,16 @@ class Link:
                 self.talk.segment("client", flags=wire.SYN, seq=self.talk.next["client"])
             for _, side, seq, data in self.unacked[:1]:
                 self.talk.segment(side, data[:self.talk.mss], seq=seq)
+                self.arrive_late(side)
+
+    def arrive_late(self, side):
+        """What waited is there, if its way is free again."""
+        source, target = (self.a, self.b) if side == "client" else (self.b, self.a)
+        if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
+            self.talk.ack(self.talk.other(side))
+            self.unacked, self.next_try = [], 0
+            if side == "server":
+                self.pinged = None
 
 
 class Scene:
