@@ -111,6 +111,12 @@ static void lessen(const struct engine *engine, struct finding *finding) {
         finding->severity = SEVERITY_NOTICE;
 }
 
+/* What another finding explains need not be as loud. */
+static void quieten(struct finding *finding) {
+    if (finding->quiet_if_caused && finding->cause && finding->severity > SEVERITY_NOTICE)
+        finding->severity = SEVERITY_NOTICE;
+}
+
 static int by_severity(const void *a, const void *b) {
     const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
     if (x->severity != y->severity)
@@ -218,8 +224,10 @@ void engine_finish(struct engine *engine, const struct run_facts *facts) {
             detectors[i]->finish(&engine->detection, engine->states[i]);
     }
     incident_link(engine->findings, engine->finding_count);
-    for (size_t i = 0; i < engine->finding_count; i++)
+    for (size_t i = 0; i < engine->finding_count; i++) {
         lessen(engine, engine->findings[i]);
+        quieten(engine->findings[i]);
+    }
     if (engine->finding_count)
         qsort(engine->findings, engine->finding_count, sizeof(struct finding *), by_severity);
 }

@@ -46,6 +46,7 @@ struct finding {
     struct value metrics;               /* an object */
     struct evidence *evidence;
     size_t evidence_count, evidence_left_out;
+    bool quiet_if_caused;        /* a notice, if it follows from another finding */
     bool rests_on_unseen;        /* on something that was not there: less sure if much was missed */
     size_t incident;             /* of the run, from 1 on; 0: it stands alone */
     const struct finding *cause; /* the finding that this one follows from; NULL: none */

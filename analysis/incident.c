@@ -9,7 +9,7 @@
 /* For each effect the most direct cause first: that one is told as its cause. */
 const struct incident_row incident_rows[] = {
     {"process-stall", "gossip-loss", 2, SAME},
-    {"bus-unreachable", "gossip-loss", 2, SAME},
+    {"bus-unreachable", "gossip-loss", 10, SAME},
     {"partition", "gossip-loss", 2, SAME},
     {"bus-flood", "gossip-loss", 2, SAME},
 
