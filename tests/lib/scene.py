@@ -97,15 +97,35 @@ class Link:
         """What waited is there, if its way is free again."""
         source, target = (self.a, self.b) if side == "client" else (self.b, self.a)
         if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
+            sent = [(seq + at, data[at:at + self.talk.mss]) for _, _, seq, data in self.unacked
+                    for at in range(0, len(data), self.talk.mss)]
+            for seq, piece in sent[1:]:
+                self.talk.segment(side, piece, seq=seq)
             self.talk.ack(self.talk.other(side))
             self.unacked, self.next_try = [], 0
             if side == "server":
                 self.pinged = None
 
 
+class Bridge(wire.Capture):
+    """Sees all packets, and notes those that go no further."""
+
+    def __init__(self, scene):
+        super().__init__(step=WIRE)
+        self.scene, self.lost = scene, set()
+
+    def add(self, packet):
+        names = {wire.ipaddress.ip_address(n.ip).packed: name
+                 for name, n in self.scene.nodes.items()}
+        source, target = names.get(packet[12:16]), names.get(packet[16:20])
+        if source and target and not self.scene.arrives(source, target):
+            self.lost.add(len(self.packets))
+        super().add(packet)
+
+
 class Scene:
     def __init__(self, primaries=3, replicas=1, nt=3.0, epoch=None):
-        self.capture = wire.Capture(step=WIRE)
+        self.capture = Bridge(self)
         self.nt = nt
         self.now = 0.0                                              # seconds since the start
         self.nodes = {}
@@ -323,10 +343,12 @@ class Scene:
         if self.views[a][b] == wire.PFAIL and len(said) > len(voters) // 2:
             self.fail(a, b)
 
-    def pcap(self, host=None):
-        """All that was on the wire, or what one node's host saw of it."""
-        frames = sorted(self.capture.frames(), key=lambda f: f[0])
-        if host:
-            ip = wire.ipaddress.ip_address(self.nodes[host].ip).packed
-            frames = [f for f in frames if ip in (f[1][26:30], f[1][30:34])]
-        return wire.pcap(frames)
+    def pcap(self, hosts=None):
+        """All that was on the wire, or what was seen on some hosts: names of nodes, or addresses."""
+        frames = list(enumerate(self.capture.frames()))
+        if hosts:
+            ips = {wire.ipaddress.ip_address(self.nodes[h].ip if h in self.nodes else h).packed
+                   for h in hosts.split()}
+            frames = [(i, f) for i, f in frames if f[1][26:30] in ips
+                      or f[1][30:34] in ips and i not in self.capture.lost]
+        return wire.pcap(sorted((f for _, f in frames), key=lambda f: f[0]))
