@@ -231,7 +231,7 @@ static inline void note_latency(struct server *server, struct command_stats *sta
     if (UNLIKELY(reply->latency_us == NOT_KNOWN))
         return;
     histogram_add(reply->blocking ? &server->blocking : &stats->latency, reply->latency_us);
-    if (UNLIKELY(reply->latency_us > PAUSE_MIN_MS * 1000) && !reply->blocking)
+    if (UNLIKELY(reply->latency_us > PAUSE_MIN_MS * UINT64_C(1000)) && !reply->blocking)
         server->wait =
             (struct pause){event->time - (nstime)reply->latency_us * NS_PER_US, event->time};
 }

@@ -306,7 +306,8 @@ nstime suspicion_end(const struct suspicion *suspicion) {
 
 /* Is the subject silent now? Not if the silence was before: words of that go on for a while. */
 static bool is_silent(const struct model *model, uint32_t subject, nstime now) {
-    return now - model_last_sign(model, subject, NODE_NONE).time > SILENCE_MS * NS_PER_MS;
+    nstime last = model_last_sign(model, subject, NODE_NONE).time;
+    return last == TIME_NONE || now - last > SILENCE_MS * NS_PER_MS;
 }
 
 /* Somebody who had taken it back says so again when it was over for most: of a new silence? */

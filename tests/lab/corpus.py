@@ -56,7 +56,6 @@ KEPT = {
     "ask_ignored": ("valkey-8.1", ()),
     "resync_loop": ("redis-7.0", ()),
     "lagging_replica": ("valkey-9.1", ()),
-    "ipv6": ("redis-8.0", ()),
     "tls_bus": ("valkey-8.1", ()),
     "names_and_ports": ("redis-8.0", ()),
     "wrong_address": ("redis-7.0", ()),

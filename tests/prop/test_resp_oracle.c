@@ -550,10 +550,11 @@ static bool holds(const struct made *bytes, const char *text) {
     return bytes->len && memmem(bytes->data, bytes->len, text, strlen(text));
 }
 
-/* What a primary says after PSYNC or SYNC are no replies. */
+/* What a primary says after PSYNC or SYNC, and a node that slots are moved to, are no replies. */
 static bool is_replication(const struct connection *connection) {
     const struct made *asked = &connection->way[CLIENT].bytes;
-    return holds(asked, "\r\nPSYNC\r\n") || holds(asked, "\r\nSYNC\r\n");
+    return holds(asked, "\r\nPSYNC\r\n") || holds(asked, "\r\nSYNC\r\n") ||
+           holds(asked, "\r\nSYNCSLOTS\r\n");
 }
 
 /* Pushes have a kind where replies have a type, and several confirmations make one reply. */
