@@ -212,7 +212,7 @@ static bool learn_epochs(struct model *model, struct node *node,
                          const struct ev_bus_message *message) {
     uint64_t was = node->config_epoch;
     node->config_epoch = message->config_epoch;
-    if (UNLIKELY(node->current_epoch != message->current_epoch)) {
+    if (UNLIKELY(node->current_epoch != message->current_epoch || was != node->config_epoch)) {
         node->current_epoch = message->current_epoch;
         node->epoch_since = model->cause->time;
     }
@@ -348,13 +348,20 @@ static void conclude_heard(struct model *model, const struct node *node,
     model_conclude(model, &event);
 }
 
+static bool is_voter(const struct node *node) {
+    static const uint8_t none[BUS_SLOT_BYTES];
+    return node->heard && !node->replica && node->slots &&
+           memcmp(node->slots, none, sizeof none) != 0;
+}
+
 /* What waited on a link that was as good as dead, and came through when its sender had long said
- * newer things elsewhere. A node never lowers its current epoch, unless it starts from an older
- * nodes.conf: then all its connections are new. */
+ * newer things elsewhere. A node never lowers its current epoch, nor a primary with slots its
+ * configuration epoch, unless it starts from an older nodes.conf: then all connections are new. */
 static bool is_old_news(const struct model *model, const struct node *node,
                         const struct ev_bus_message *message) {
-    return UNLIKELY(message->current_epoch < node->current_epoch) &&
-           model->cause->flow->first < node->epoch_since;
+    bool lower = message->current_epoch < node->current_epoch ||
+                 (message->config_epoch < node->config_epoch && is_voter(node));
+    return UNLIKELY(lower) && model->cause->flow->first < node->epoch_since;
 }
 
 static void learn_header(struct model *model, uint32_t index,
@@ -529,12 +536,6 @@ void model_message(struct model *model, struct message_ends ends,
 }
 
 /* ---- the view of the majority ---- */
-
-static bool is_voter(const struct node *node) {
-    static const uint8_t none[BUS_SLOT_BYTES];
-    return node->heard && !node->replica && node->slots &&
-           memcmp(node->slots, none, sizeof none) != 0;
-}
 
 bool model_is_voter(const struct model *model, size_t index) {
     return is_voter(&model->nodes[index]->node);
