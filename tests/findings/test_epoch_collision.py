@@ -19,7 +19,7 @@ def test_fires_on_two_primaries_that_do_not_hear_each_other(store):
 def test_fires_critically_if_they_claim_the_same_slots(store):
     play = scene.Scene()
     play.run(3)
-    play.set("p2", config_epoch=1)
+    play.set("p1", config_epoch=2)
     play.set("p2", slots=play.nodes["p1"].fields["slots"])
     play.run(7)
     found = findings.only(findings.of(store(play.pcap())), "epoch-collision")
