@@ -297,7 +297,8 @@ static void let_go(struct suspicion *suspicion, uint32_t node, const struct even
  * not mention it, or may not be seen. */
 static bool is_mostly_over(const struct suspicion *suspicion) {
     return suspicion->let_go.time != TIME_NONE &&
-           suspicion->holders * 2 < suspicion->reporter_count + suspicion->reporters_left_out;
+           (size_t)suspicion->holders * 2 <
+               suspicion->reporter_count + suspicion->reporters_left_out;
 }
 
 nstime suspicion_end(const struct suspicion *suspicion) {
