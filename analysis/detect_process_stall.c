@@ -98,7 +98,8 @@ static void conclude(const struct model *model, struct stall *stall) {
     stall->end = spoke == TIME_NONE || (served != TIME_NONE && served < spoke) ? served : spoke;
     if (stall->end == TIME_NONE)
         stall->end = last_sign(model, stall->node);
-    stall->clients = server && server->wait.from >= stall->since && server->wait.to > stall->since;
+    const struct pause *wait = server ? &server->wait : NULL;
+    stall->clients = wait && wait->to > 0 && wait->from >= stall->since && wait->to > stall->since;
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
         stall->command = server->pause_command;
