@@ -17,6 +17,7 @@ struct block {
     uint32_t attempts, refused;
     uint32_t callers; /* nodes that tried at a time, at most */
     bool served;      /* it answered clients meanwhile */
+    uint32_t looks;   /* how often it looked so; once may be the end of something else */
 };
 
 struct blocks {
@@ -61,6 +62,7 @@ static void follow(const struct detection *detection, struct blocks *blocks, uin
         block = &blocks->list[blocks->count++];
         *block = (struct block){.node = index, .first = knocks->first};
     }
+    block->looks++;
     block->attempts = knocks->unanswered + knocks->refused;
     block->refused = knocks->refused;
     block->served |= verdict.served;
@@ -111,7 +113,8 @@ static void tell(const struct detection *detection, const struct block *block) {
 static void finish(const struct detection *detection, void *state) {
     const struct blocks *blocks = state;
     for (size_t i = 0; i < blocks->count; i++)
-        tell(detection, &blocks->list[i]);
+        if (blocks->list[i].looks > 1)
+            tell(detection, &blocks->list[i]);
 }
 
 const struct detector detect_bus_unreachable = {

@@ -43,6 +43,20 @@ static struct verdict judge(const struct model *model, const struct link *link, 
     return verdict_about(model, link->to, link->from, link->waiting_since, now);
 }
 
+/* Some of it arrives: where nothing did before, in the same silence, this is its end. */
+static bool is_its_end(const struct verdict *before, const struct verdict *verdict,
+                       const struct link *link) {
+    return before->at > link->waiting_since && before->kind != VERDICT_UNKNOWN &&
+           verdict->kind == VERDICT_LOSSY_PATH;
+}
+
+static void look_at(const struct model *model, const struct link *link, struct verdict *ret_verdict,
+                    nstime now) {
+    struct verdict verdict = judge(model, link, now);
+    if (!is_its_end(ret_verdict, &verdict, link))
+        *ret_verdict = verdict;
+}
+
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct losses *losses = state;
     nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
@@ -52,7 +66,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
         if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
-            losses->list[i].verdict = judge(detection->model, link, now);
+            look_at(detection->model, link, &losses->list[i].verdict, now);
     }
 }
 

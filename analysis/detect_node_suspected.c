@@ -40,8 +40,9 @@ static void tell(const struct detection *detection, struct suspicion *suspicion)
     finding_title(finding, "%s was suspected, but not marked failed", name);
     verdict_tell(&suspicion->verdict, finding);
     if (cut)
-        finding_explain(finding, "Only nodes said so that suspected most of the others as well: it "
-                                 "is they who were cut off.");
+        finding_explain(finding, "Only nodes said so that suspected most of the others as well, or "
+                                 "were suspected by several themselves: it is they who were cut "
+                                 "off, or stood still.");
     measure(detection, suspicion, finding);
     suspicion_tell(detection, suspicion, finding);
     finding_node(finding, model_node(detection->model, suspicion->subject)->id);

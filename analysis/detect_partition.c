@@ -21,14 +21,18 @@ struct sides {
     uint8_t *of; /* by node: its side, or NO_SIDE */
     size_t nodes, count, placed;
     nstime since;       /* the first that was not acknowledged across */
+    nstime last;        /* when it was last looked at and went on */
     struct place place; /* a connection across */
     bool alone;         /* one side only was seen to live: the capture was taken there */
+    bool unproven;      /* nor is it likely that the other one lived */
 };
 
 struct partition {
-    struct sides now; /* the widest of what goes on; count 0: nothing does */
-    nstime last;      /* when it was last looked at and went on */
-    uint32_t *group;  /* for the search: by node, another one of its group */
+    struct sides now;   /* the widest of what goes on; count 0: nothing does */
+    struct sides maybe; /* likewise, seen from one host and not proven */
+    uint32_t accuser;   /* a node of its other side that missed one of this side; NODE_NONE */
+    nstime told_at;     /* when the last one was told; 0: none was */
+    uint32_t *group;    /* for the search: by node, another one of its group */
     size_t room;
 };
 
@@ -175,8 +179,9 @@ static void place_others(const struct model *model, struct sides *sides, nstime 
         known += calls;
         apart += calls && is_pair_apart(model, link, now);
     }
-    if (sides->count != 1 || apart < 2 || apart != known || !is_smaller(model, sides))
+    if (sides->count != 1 || apart < 2 || apart != known)
         return;
+    sides->unproven = !is_smaller(model, sides);
     for (uint32_t i = 0; i < sides->nodes; i++)
         if (sides->of[i] == NO_SIDE && model_node(model, i)->heard)
             sides->of[i] = 1;
@@ -310,7 +315,11 @@ static void tell(const struct detection *detection, const struct sides *sides, n
     finding_advise(finding, "look at the network between these hosts; do not use CLUSTER FAILOVER "
                             "TAKEOVER while it lasts, unless the other side is known to be down");
     if (sides->alone) {
-        finding_caveat(finding, "seen from one side only: that the others lived is not proven");
+        finding_caveat(finding,
+                       sides->unproven
+                           ? "seen from one host only: that the others lived is known from "
+                             "what they said when they were heard again"
+                           : "seen from one side only: that the others lived is not proven");
         finding_doubt(finding, CONFIDENCE_LIKELY);
     }
     finding_rests_on_unseen(finding);
@@ -321,24 +330,79 @@ static void tell(const struct detection *detection, const struct sides *sides, n
 /* ---- events ---- */
 
 /* The first message across since it was last looked at. */
-static nstime healed_at(const struct detection *detection, const struct partition *partition) {
+static nstime healed_at(const struct model *model, const struct sides *sides) {
     nstime at = TIME_NONE;
-    for (size_t i = 0; i < model_link_count(detection->model); i++) {
-        const struct link *link = model_link(detection->model, i);
-        size_t known = partition->now.nodes;
+    for (size_t i = 0; i < model_link_count(model); i++) {
+        const struct link *link = model_link(model, i);
+        size_t known = sides->nodes;
         if (link->from >= known || link->to >= known ||
-            partition->now.of[link->from] == partition->now.of[link->to])
+            sides->of[link->from] == sides->of[link->to])
             continue;
         for (unsigned end = 0; end < 2; end++)
-            if (link->delivered[end].time > partition->last)
+            if (link->delivered[end].time > sides->last)
                 at = earlier(at, link->delivered[end].time);
     }
-    return at == TIME_NONE ? partition->last : at;
+    return at == TIME_NONE ? sides->last : at;
 }
 
-static void forget(struct partition *partition) {
-    free(partition->now.of);
-    partition->now = (struct sides){0};
+static void forget(struct sides *sides) {
+    free(sides->of);
+    *sides = (struct sides){0};
+}
+
+/* Goes on, or begins: the widest is kept. */
+static void keep(struct sides *kept, struct sides *found, nstime now) {
+    kept->last = found->last = now;
+    if (kept->count && found->placed <= kept->placed) {
+        forget(found);
+        return;
+    }
+    if (kept->count)
+        found->since = earlier(found->since, kept->since);
+    forget(kept);
+    *kept = *found;
+}
+
+enum { ECHO_S = 10 /* so long after it nodes may still tell whom they missed */ };
+
+/* Of several nodes that were not heard, seen from one host: were they cut off, or dead? Their own
+ * words will tell, if they come again. */
+static void keep_unproven(struct partition *partition, const struct model *model,
+                          struct sides *found, nstime now) {
+    if (model_vantage(model) == NODE_NONE || found->since <= partition->told_at) {
+        forget(found);
+        return;
+    }
+    if (now - partition->maybe.last > ECHO_S * NS_PER_SEC)
+        forget(&partition->maybe);
+    if (partition->maybe.count == 0)
+        partition->accuser = NODE_NONE;
+    keep(&partition->maybe, found, now);
+}
+
+static uint8_t side_in(const struct sides *sides, uint32_t node) {
+    return node < sides->nodes ? sides->of[node] : NO_SIDE;
+}
+
+/* Two of the others say that they missed nodes of this side, which lived: it was both who lived. */
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    struct partition *partition = state;
+    struct sides *maybe = &partition->maybe;
+    const struct ev_node_suspected *told = &event->node_suspected; /* as in node_failed */
+    if (maybe->count == 0 || !told->node || !told->about ||
+        event->time - maybe->last > ECHO_S * NS_PER_SEC)
+        return;
+    uint32_t node = model_index_of(detection->model, told->node);
+    uint32_t about = model_index_of(detection->model, told->about);
+    if (side_in(maybe, node) != 1 || side_in(maybe, about) != 0)
+        return;
+    if (partition->accuser == NODE_NONE || partition->accuser == node) {
+        partition->accuser = node;
+        return;
+    }
+    tell(detection, maybe, healed_at(detection->model, maybe));
+    forget(maybe);
+    partition->told_at = event->time;
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
@@ -347,20 +411,20 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     struct sides sides = {0};
     if (since != TIME_NONE)
         sides = search(partition, detection->model, since, now);
-    if (sides.count >= 2) {
-        partition->last = now;
-        if (partition->now.count == 0 || sides.placed > partition->now.placed) {
-            if (partition->now.count)
-                sides.since = earlier(sides.since, partition->now.since);
-            forget(partition);
-            partition->now = sides;
-            return;
-        }
-    } else if (partition->now.count) {
-        tell(detection, &partition->now, healed_at(detection, partition));
-        forget(partition);
+    if (sides.count >= 2 && !sides.unproven) {
+        forget(&partition->maybe);
+        keep(&partition->now, &sides, now);
+        return;
     }
-    free(sides.of);
+    if (partition->now.count) {
+        tell(detection, &partition->now, healed_at(detection->model, &partition->now));
+        forget(&partition->now);
+        partition->told_at = now;
+    }
+    if (sides.count >= 2)
+        keep_unproven(partition, detection->model, &sides, now);
+    else
+        forget(&sides);
 }
 
 static void finish(const struct detection *detection, void *state) {
@@ -371,14 +435,17 @@ static void finish(const struct detection *detection, void *state) {
 
 static void dispose(void *state) {
     struct partition *partition = state;
-    forget(partition);
+    forget(&partition->now);
+    forget(&partition->maybe);
     free(partition->group);
 }
 
 const struct detector detect_partition = {
     .name = "partition",
     .help = "two or more sides of the cluster do not hear each other",
+    .wants = EVENT_BIT(node_suspected) | EVENT_BIT(node_failed),
     .state = sizeof(struct partition),
+    .event = on_event,
     .tick = on_tick,
     .finish = finish,
     .dispose = dispose,

@@ -139,7 +139,8 @@ static nstime earlier(nstime a, nstime b) {
 }
 
 /* Its last message that arrived at the first one who misses it, or at any if that is not known. If
- * they hear each other by now, what was before the silence between them. */
+ * that one could not be heard before either, and they hear each other by now, what was before the
+ * silence between them. */
 static void find_last_sign(const struct model *model, struct suspicion *suspicion, uint32_t witness,
                            nstime now) {
     const struct node *node = model_node(model, suspicion->subject);
@@ -148,9 +149,10 @@ static void find_last_sign(const struct model *model, struct suspicion *suspicio
                 silent_since(model_link_between(model, suspicion->subject, witness), now));
     suspicion->last_sign = model_last_sign(model, suspicion->subject, witness);
     suspicion->since = suspicion->last_sign.time;
-    bool again = apart != TIME_NONE && suspicion->since > apart &&
+    bool could_tell = !is_back(model_node(model, witness), now);
+    bool again = !could_tell && apart != TIME_NONE && suspicion->since > apart &&
                  now - suspicion->since < JUST_NOW_MS * NS_PER_MS;
-    bool back = is_back(node, now);
+    bool back = !could_tell && is_back(node, now);
     suspicion->late = again || back;
     if (again)
         suspicion->since = apart;
@@ -217,8 +219,15 @@ static struct reporter *add_reporter(const struct detection *detection, struct s
     return reporter;
 }
 
+/* Is it missed by several itself, or was it just now? */
+static bool is_missed(const struct suspicions *suspicions, uint32_t node, nstime now) {
+    const struct suspicion *last = last_about(suspicions, node);
+    return last && last->reporter_count > 1 &&
+           (last->end.time == TIME_NONE || now - last->end.time < ECHO_MS * NS_PER_MS);
+}
+
 /* Does it hold something against most of the others? Then it is cut off itself. */
-static bool is_cut(const struct suspicions *suspicions, uint32_t node, size_t nodes) {
+static bool holds_most(const struct suspicions *suspicions, uint32_t node, size_t nodes) {
     size_t suspects = 0;
     for (size_t i = 0; i < suspicions->count; i++) {
         struct suspicion *suspicion = suspicions->list[i];
@@ -230,8 +239,9 @@ static bool is_cut(const struct suspicions *suspicions, uint32_t node, size_t no
 }
 
 static void mark_cut(const struct detection *detection, struct suspicions *suspicions,
-                     uint32_t node) {
-    if (!is_cut(suspicions, node, model_node_count(detection->model)))
+                     uint32_t node, nstime now) {
+    if (!is_missed(suspicions, node, now) &&
+        !holds_most(suspicions, node, model_node_count(detection->model)))
         return;
     for (size_t i = 0; i < suspicions->count; i++) {
         struct reporter *reporter = suspicions->list[i]->end.time == TIME_NONE
@@ -273,7 +283,7 @@ static void hold(const struct detection *detection, struct suspicions *suspicion
         reporter->failed |= event->type != EV_node_suspected;
     }
     if (!held)
-        mark_cut(detection, suspicions, node);
+        mark_cut(detection, suspicions, node, event->time);
     if (event->type == EV_fail_announced && suspicion->announcer == NODE_NONE) {
         suspicion->announcer = node;
         suspicion->announced = place_of(event);

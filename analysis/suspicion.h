@@ -12,7 +12,7 @@ struct reporter {
     uint32_t node;
     bool holds;         /* still */
     bool failed;        /* for failed, not only suspected */
-    bool itself_cut;    /* it suspected most of the others as well */
+    bool itself_cut;    /* several missed it then, or it suspected most of the others as well */
     bool voter;         /* a primary with slots */
     struct place place; /* its first word of it */
 };

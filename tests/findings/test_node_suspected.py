@@ -26,6 +26,19 @@ def test_fires_quietly_for_those_who_are_cut_off():
     assert found and all(f.severity == "notice" for f in found)
 
 
+def test_fires_quietly_for_those_who_are_cut_off_seen_from_one_host(store):
+    """p1 hears p3 and r3 again, who tell of some that they still miss; they had been missed by
+    several themselves."""
+    play = scene.Scene(primaries=4)
+    play.run(4)
+    play.split("p3 r3 p4 r4", "p1 p2 r1 r2")
+    play.run(7)
+    play.heal()
+    play.run(4)
+    found = findings.all_of(findings.of(store(play.pcap("p1"))), "node-suspected")
+    assert found and all(f.severity == "notice" for f in found), findings.listing(found)
+
+
 def test_near_miss_a_node_that_fails_is_not_only_suspected(store):
     play = scene.Scene()
     play.run(3)

@@ -58,6 +58,35 @@ def test_fires_on_a_real_one():
     assert cut <= found.span[0] <= cut + 1.1 and healed <= found.span[1] <= healed + 3
 
 
+def test_fires_from_one_host_when_the_others_are_heard_again(store):
+    """p1 does not hear p3 and r3, which might be dead. Once they are back, they say that they have
+    missed p1 and its side: so they lived."""
+    play = split(8, "p3 r3", "p1 p2 r1 r2")
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "partition")
+    both = sides(found)
+    assert sorted(both, key=len) == [ids(play, "p3 r3"), ids(play, "p1 p2 r1 r2")]
+    assert both[found.metrics["majority_side"]] == ids(play, "p1 p2 r1 r2")
+    assert found.confidence == "likely"
+    assert any("heard again" in caveat for caveat in found.caveats)
+    first = scene.wire.START / 1e9 + 4
+    assert first <= found.span[0] <= first + 3 and first + 8 <= found.span[1] <= first + 10
+
+
+def test_near_miss_two_hosts_that_start_anew_seen_from_one(store):
+    """They were down, and have missed nobody."""
+    play = scene.Scene()
+    play.run(4)
+    play.dead("p3", "r3")
+    play.run(8)
+    for (a, _), link in play.links.items():
+        link.pinged = None if a in ("p3", "r3") else link.pinged
+    play.back("p3", "r3")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap("p1"))), "partition")
+
+
 def test_near_miss_a_host_that_is_down(store):
     play = scene.Scene()
     play.run(4)
