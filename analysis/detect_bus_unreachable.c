@@ -12,6 +12,7 @@ enum { LEAST_MS = 2000 /* attempts go on for so long */, BLOCKS_MAX = 256 };
 struct block {
     uint32_t node;
     bool over;
+    nstime since;       /* what was sent there is not answered */
     struct stamp first; /* attempt */
     nstime end;
     uint32_t attempts, refused;
@@ -60,7 +61,7 @@ static void follow(const struct detection *detection, struct blocks *blocks, uin
         return;
     if (!block) {
         block = &blocks->list[blocks->count++];
-        *block = (struct block){.node = index, .first = knocks->first};
+        *block = (struct block){.node = index, .since = verdict.since, .first = knocks->first};
     }
     block->looks++;
     block->attempts = knocks->unanswered + knocks->refused;
@@ -81,8 +82,9 @@ static void tell(const struct detection *detection, const struct block *block) {
     char name[ENDPOINT_TEXT];
     model_node_text(model, block->node, name);
     bool alone = block->callers < 2;
-    struct finding *finding = finding_new(
-        "bus-unreachable", alone ? SEVERITY_NOTICE : SEVERITY_WARNING, block->first.time);
+    struct finding *finding =
+        finding_new("bus-unreachable", alone ? SEVERITY_NOTICE : SEVERITY_WARNING,
+                    block->since < block->first.time ? block->since : block->first.time);
     if (!finding) {
         detection_report(detection, NULL);
         return;

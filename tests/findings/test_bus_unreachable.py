@@ -24,6 +24,8 @@ def test_fires_when_packets_are_dropped(store):
     assert found.metrics["client_port_alive"] is True
     assert found.metrics["attempts"] >= 5
     assert found.verdict == "bus-port-blocked"
+    since = scene.wire.START / 1e9 + 4
+    assert since <= found.span[0] <= since + 1.1                    # the first PING that was lost
 
 
 def test_fires_when_connections_are_refused(store):

@@ -93,6 +93,23 @@ def test_fires_with_likely_from_the_view_of_the_one_that_was_cut_off(store):
     assert cut - 1.1 <= found.span[0] <= cut + 0.01
 
 
+def test_fires_with_all_it_knows_where_the_others_could_be_heard(store):
+    """p3 is cut off, and stalls for a moment. That it speaks to its replica again just before the
+    others say that they miss it, makes their words no late ones."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p3 r3", "p1 p2 r1 r2")
+    play.stall("p3")
+    play.run(2.6)
+    play.wake("p3")
+    play.run(4)
+    found = next(f for f in findings.all_of(findings.of(store(play.pcap())), "node-failed")
+                 if f.metrics["node"] == play.nodes["p3"].id)
+    cut = scene.wire.START / 1e9 + 3
+    assert cut - 1.1 <= found.span[0] <= cut + 0.01
+    assert 3000 <= found.metrics["detection_ms"] <= 5500
+
+
 def test_fires_twice_on_two_failures(store):
     """Of the first one r3 never says that it is over: it says nothing any more."""
     play = scene.Scene()
