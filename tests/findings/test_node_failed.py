@@ -100,7 +100,7 @@ def test_fires_with_all_it_knows_where_the_others_could_be_heard(store):
     play.run(3)
     play.split("p3 r3", "p1 p2 r1 r2")
     play.stall("p3")
-    play.run(2.6)
+    play.run(3.4)
     play.wake("p3")
     play.run(4)
     found = next(f for f in findings.all_of(findings.of(store(play.pcap())), "node-failed")
