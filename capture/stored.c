@@ -44,7 +44,7 @@ bool stored_init(struct stored *stored, int fd, const struct source_options *opt
         info->input_size = (uint64_t)about.st_size;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* only a hint; pipes refuse it */
     sha256_init(&stored->hash);
-    stored->block = malloc(STORED_BLOCK);
+    stored->block = aligned_alloc(STORED_PAGE, STORED_BLOCK);
     return stored->block ? true : err_no_memory(err);
 }
 

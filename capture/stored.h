@@ -11,7 +11,10 @@
 
 #include <nettle/sha2.h>
 
-enum { STORED_BLOCK = 128 << 10 }; /* bytes; one zstd block fits, and page-aligned reads follow */
+enum {
+    STORED_BLOCK = 128 << 10, /* bytes; one zstd block fits, and page-aligned reads follow */
+    STORED_PAGE = 4096,       /* bytes; to elsewhere than a page's beginning the kernel copies at */
+};                            /* half the speed (AMD), and malloc() gives a place 16 bytes behind */
 
 struct stored {
     int fd;

@@ -8,12 +8,14 @@
 
 #include <stdlib.h>
 
-enum { PAGE = 4096 };
+static uint8_t *make_store(size_t size) {
+    return aligned_alloc(STORED_PAGE, (size + STORED_PAGE - 1) & ~(size_t)(STORED_PAGE - 1));
+}
 
 bool window_init(struct window *window, struct unpack *unpack, struct err *err) {
     window->unpack = unpack;
     window->size = (size_t)2 * CAP_READ_BLOCK;
-    window->store = malloc(window->size);
+    window->store = make_store(window->size);
     window->at = window->end = window->store;
     return window->store ? true : err_no_memory(err);
 }
@@ -25,11 +27,11 @@ void window_clear(struct window *window) {
 /* Moves what is left so that it ends at a page boundary with room for `need` and a block. */
 static bool window_make_room(struct window *window, size_t need) {
     size_t left = window_left(window);
-    size_t start = -left & (PAGE - 1);
+    size_t start = -left & (STORED_PAGE - 1);
     size_t size = start + need + CAP_READ_BLOCK;
     if ((size_t)(window->store + window->size - window->end) >= CAP_READ_BLOCK)
         return true;
-    uint8_t *store = size > window->size ? malloc(size) : window->store;
+    uint8_t *store = size > window->size ? make_store(size) : window->store;
     if (!store)
         return false;
     memmove(store + start, window->at, left);
