@@ -181,7 +181,16 @@ static void sentences(struct page *page, const char *label, const struct sentenc
         page_paragraph(page, label, sentence->text);
 }
 
-static void put_finding(struct page *page, const struct finding *finding, size_t number) {
+/* The first finding that says the same, which has been told whole; 0: there is none. */
+static size_t told_before(const struct page *page, size_t index) {
+    const struct engine *engine = page->report->engine;
+    for (size_t i = 0; i < index && !page->options->style.whole; i++)
+        if (view_alike(engine_finding(engine, i), engine_finding(engine, index)))
+            return i + 1;
+    return 0;
+}
+
+static void put_heading(struct page *page, const struct finding *finding, size_t number) {
     buf_printf(page->buf, "  f%zu ", number);
     page_toned(page, page_severity_tone(finding->severity), severity_name(finding->severity));
     buf_text(page->buf, ": ");
@@ -191,6 +200,9 @@ static void put_finding(struct page *page, const struct finding *finding, size_t
     buf_text(page->buf, "]\n    when      ");
     span(page->buf, finding->start, finding->end);
     buf_text(page->buf, "\n");
+}
+
+static void put_finding(struct page *page, const struct finding *finding) {
     page_paragraph(page, "what      ", finding->explanation);
     buf_printf(page->buf, "    verdict   %s (%s)\n",
                finding->verdict ? finding->verdict : "unknown",
@@ -211,8 +223,17 @@ void page_findings(struct page *page) {
         return;
     page_section(page, "Findings");
     page_incidents(page);
-    for (size_t i = 0; i < engine_finding_count(engine); i++)
-        put_finding(page, engine_finding(engine, i), i + 1);
+    for (size_t i = 0; i < engine_finding_count(engine); i++) {
+        const struct finding *finding = engine_finding(engine, i);
+        size_t before = told_before(page, i);
+        put_heading(page, finding, i + 1);
+        if (before) {
+            metrics(page, finding);
+            buf_printf(page->buf, "    what      as f%zu (-v tells it whole)\n", before);
+        } else {
+            put_finding(page, finding);
+        }
+    }
     if (engine_findings_left_out(engine))
         buf_printf(page->buf, "  ... and %" PRIu64 " more that were not kept\n",
                    engine_findings_left_out(engine));

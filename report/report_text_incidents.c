@@ -112,17 +112,18 @@ static void story_line(struct page *page, const struct finding *finding, nstime 
 /* How many of the members that follow say the same as the first. */
 static size_t alike(const struct finding *const *members, size_t count) {
     size_t more = 0;
-    while (more + 1 < count && strcmp(members[0]->title, members[more + 1]->title) == 0)
+    while (more + 1 < count && view_alike(members[0], members[more + 1]))
         more++;
     return more;
 }
 
+/* One line more stands for what is like the line before, if that saves any. */
 static void story_lines(struct page *page, const struct finding *const *members, size_t count,
                         nstime start) {
     for (size_t i = 0; i < count; i++) {
         size_t more = alike(members + i, count - i);
         story_line(page, members[i], start);
-        if (more == 0)
+        if (more < 2 || page->options->style.whole)
             continue;
         i += more;
         buf_text(page->buf, "  ");

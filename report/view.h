@@ -34,6 +34,10 @@ int view_worst(const struct engine *engine);
 /* Its number in the report, from 1 on; 0 for NULL. */
 size_t view_finding_number(const struct engine *engine, const struct finding *finding);
 
+/* Do both say the same of different nodes or times, for the same reason? Never if it is critical.
+ */
+bool view_alike(const struct finding *a, const struct finding *b);
+
 /* A display filter of Wireshark for the connection; for the packet, where there is none. */
 void view_filter(struct buf *buf, const struct place *place);
 
