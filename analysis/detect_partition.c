@@ -70,9 +70,11 @@ static bool is_apart(const struct link *link, nstime now) {
 /* Both connections of the pair say so. From one host the other's calls are not seen at all: then
  * nothing of it for so long that it would have been pinged on one or the other. */
 static bool is_pair_apart(const struct model *model, const struct link *link, nstime now) {
+    if (!is_apart(link, now))
+        return false;
     const struct link *back = model_link_between(model, link->to, link->from);
-    if (!back || !is_apart(link, now))
-        return is_apart(link, now);
+    if (!back)
+        return true;
     nstime since = apart_since(link);
     bool silent = now - since > QUIET_MS * NS_PER_MS &&
                   later(back->delivered[0].time, back->delivered[1].time) <= since &&
