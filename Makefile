@@ -10,8 +10,8 @@
 
 NAME       := bustap
 LAYERS     := base capture decode analysis report cli
-PKGS       := libzstd zlib nettle
-TEST_PKGS  := libpcap cmocka jansson hiredis
+PKGS       := libzstd zlib nettle libpcap libcap-ng libseccomp
+TEST_PKGS  := cmocka jansson hiredis
 
 CC           ?= cc
 CLANG        ?= clang

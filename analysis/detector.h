@@ -12,14 +12,14 @@
 #include "analysis/model.h"
 #include "analysis/thresholds.h"
 
-struct run_facts { /* what only the reader of the capture knows, given at the end */
+struct run_facts { /* what only the reader of the capture knows */
     uint64_t kernel_drops, truncated_packets;
 };
 
 struct detection {
     const struct model *model;
     const struct thresholds *thresholds;
-    const struct run_facts *facts; /* NULL before the end */
+    const struct run_facts *facts; /* of a live run: so far; else NULL before the end */
     void (*report)(void *context, struct finding *finding);
     void *context;
 };

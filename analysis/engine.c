@@ -22,6 +22,7 @@ struct engine {
     struct decoder *decoder;
     struct model *model;
     struct detection detection;
+    struct run_facts facts;           /* the detection's, once there are any */
     void *states[countof(detectors)]; /* NULL: left out */
     uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
     struct finding **findings;
@@ -63,6 +64,28 @@ static void on_observed(void *context, const struct event *event) {
     detect(engine, event);
 }
 
+/* ---- what findings are worth ---- */
+
+/* More than one byte in a thousand, of the bus or of all; or packets that nobody can count. */
+static bool missed_much(const struct engine *engine) {
+    const struct model_books *books = model_books(engine->model);
+    uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
+    return books->bus_missing_bytes * 1000 > books->bus_bytes || books->gap_bytes * 1000 > seen ||
+           engine->facts.kernel_drops > 0 || engine->facts.truncated_packets > 0;
+}
+
+/* What rests on something not seen is less sure, and less loud, if the capture missed things. */
+static void lessen(const struct engine *engine, struct finding *finding) {
+    bool much = missed_much(engine);
+    if (!finding || !finding->rests_on_unseen ||
+        (!much && !detection_missed_bytes(&engine->detection)))
+        return;
+    finding_caveat(finding, "the capture misses packets: what was not seen may have been there");
+    finding_doubt(finding, much ? CONFIDENCE_POSSIBLE : CONFIDENCE_LIKELY);
+    if (much && finding->severity > SEVERITY_NOTICE)
+        finding->severity = SEVERITY_NOTICE;
+}
+
 /* ---- findings ---- */
 
 static bool room_for_finding(struct engine *engine) {
@@ -83,32 +106,16 @@ static bool room_for_finding(struct engine *engine) {
 static void on_finding(void *context, struct finding *finding) {
     struct engine *engine = context;
     finding_seal(finding);
+    if (engine->options.live)
+        lessen(engine, finding);
+    if (finding && engine->options.on_finding)
+        engine->options.on_finding(engine->options.context, finding);
     if (finding && room_for_finding(engine)) {
         engine->findings[engine->finding_count++] = finding;
         return;
     }
     engine->findings_left_out++;
     finding_free(finding);
-}
-
-/* More than one byte in a thousand, of the bus or of all; or packets that nobody can count. */
-static bool missed_much(const struct engine *engine) {
-    const struct model_books *books = model_books(engine->model);
-    const struct run_facts *facts = engine->detection.facts;
-    uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
-    return books->bus_missing_bytes * 1000 > books->bus_bytes || books->gap_bytes * 1000 > seen ||
-           facts->kernel_drops > 0 || facts->truncated_packets > 0;
-}
-
-/* What rests on something not seen is less sure, and less loud, if the capture missed things. */
-static void lessen(const struct engine *engine, struct finding *finding) {
-    bool much = missed_much(engine);
-    if (!finding->rests_on_unseen || (!much && !detection_missed_bytes(&engine->detection)))
-        return;
-    finding_caveat(finding, "the capture misses packets: what was not seen may have been there");
-    finding_doubt(finding, much ? CONFIDENCE_POSSIBLE : CONFIDENCE_LIKELY);
-    if (much && finding->severity > SEVERITY_NOTICE)
-        finding->severity = SEVERITY_NOTICE;
 }
 
 /* What another finding explains need not be as loud. */
@@ -216,16 +223,22 @@ void engine_packet(struct engine *engine, const struct packet *packet) {
     decoder_packet(engine->decoder, &timed);
 }
 
+void engine_facts(struct engine *engine, const struct run_facts *facts) {
+    engine->facts = *facts;
+    engine->detection.facts = &engine->facts;
+}
+
 void engine_finish(struct engine *engine, const struct run_facts *facts) {
     decoder_finish(engine->decoder);
-    engine->detection.facts = facts;
+    engine_facts(engine, facts);
     for (size_t i = 0; i < detector_count; i++) {
         if (engine->states[i] && detectors[i]->finish)
             detectors[i]->finish(&engine->detection, engine->states[i]);
     }
     incident_link(engine->findings, engine->finding_count);
     for (size_t i = 0; i < engine->finding_count; i++) {
-        lessen(engine, engine->findings[i]);
+        if (!engine->options.live)
+            lessen(engine, engine->findings[i]);
         quieten(engine->findings[i]);
     }
     if (engine->finding_count)

@@ -13,13 +13,17 @@
 #include "capture/packet.h"
 #include "decode/decoder.h"
 
+typedef void finding_fn(void *context, const struct finding *finding);
+
 struct engine_options {
     struct siphash_key key;  /* secret and random */
     uint64_t skip_detectors; /* bit i: leave out detectors[i] */
     struct thresholds thresholds;
     uint64_t wants; /* the events that on_event gets, if they are SHOWN */
     event_fn *on_event;
+    finding_fn *on_finding; /* hears of findings when they are reported; NULL: nobody does */
     void *context;
+    bool live; /* a finding is weighed by what was missed until it is reported, not by all */
 };
 
 struct engine;
@@ -28,6 +32,9 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
 void engine_free(struct engine *engine); /* NULL is fine */
 
 void engine_packet(struct engine *engine, const struct packet *packet);
+
+/* What is known of losses by now, in a live run. */
+void engine_facts(struct engine *engine, const struct run_facts *facts);
 
 /* The capture is over. */
 void engine_finish(struct engine *engine, const struct run_facts *facts);

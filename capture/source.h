@@ -15,6 +15,7 @@
 
 enum source_got {
     SOURCE_PACKET, /* *ret_packet is filled */
+    SOURCE_IDLE,   /* a moment has passed, with packets or without: ask again; of live ones only */
     SOURCE_END,    /* no more packets, all was in order */
     SOURCE_FAILED, /* damaged or unreadable from here on; err says where and what, every time */
 };
@@ -22,6 +23,11 @@ enum source_got {
 struct source_options {
     bool sha256;        /* hash the input as it is read (costs more than the analysis itself) */
     bool (*stop)(void); /* asked when a signal interrupts a read: true ends the input; or NULL */
+
+    /* Of interfaces: */
+    const char *filter; /* as tcpdump's; "" is all */
+    int snaplen;        /* bytes of each packet */
+    int ring_mib;       /* the kernel's buffer, for each interface */
 };
 
 enum { SOURCE_LINK_TYPES = 8 };
@@ -29,23 +35,24 @@ enum { SOURCE_LINK_TYPES = 8 };
 /* What is known of a source so far; final once source_next returned something else than a packet.
  * All strings live as long as the source. */
 struct source_info {
-    const char *path;   /* as given; "-" for standard input */
-    const char *format; /* "pcap", "pcapng", with ".zst" or ".gz" if compressed, as "pcap.zst" */
+    const char *path; /* as given; "-" for standard input; the names of the interfaces */
+    const char
+        *format; /* "pcap", "pcapng", with ".zst" or ".gz" if compressed, as "pcap.zst"; "live" */
     char sha256[65]; /* of the whole input as stored, hex; empty if not asked or not read whole */
     uint16_t link_types[SOURCE_LINK_TYPES]; /* the first that were seen in packets, in order */
     size_t link_type_count;
     uint64_t packets;
     uint64_t bytes;             /* captured bytes of those packets */
     uint64_t truncated_packets; /* captured less than their length on the wire (snaplen) */
-    uint64_t kernel_drops;      /* as the capture says (pcapng interface statistics), 0 if silent */
-    uint64_t input_offset;      /* bytes read of the stored input, for progress */
-    uint64_t input_size;        /* its size; 0 if unknown (a pipe) */
+    uint64_t kernel_drops; /* as the kernel or the capture says (pcapng interface statistics) */
+    uint64_t input_offset; /* bytes read of the stored input, for progress */
+    uint64_t input_size;   /* its size; 0 if unknown (a pipe) */
 };
 
 struct source;
 
 /* Opens a file, or standard input for "-", whatever its format and compression: both are seen
- * from the content. NULL and a message on failure. */
+ * from the content; for "live:eth0,lo" these interfaces. NULL and a message on failure. */
 struct source *source_open(const char *path, const struct source_options *options, struct err *err);
 
 /* The next packet in the order of the file. */

@@ -13,7 +13,7 @@ struct subcommand {
     int (*run)(const struct config *config); /* gives the exit status */
 };
 
-extern const struct subcommand cmd_analyze, cmd_dump, cmd_list;
+extern const struct subcommand cmd_analyze, cmd_dump, cmd_watch, cmd_list;
 
 /* "bustap: NAME: ..., `bustap help NAME` ..."; gives EXIT_TROUBLE. */
 int usage_error(const struct subcommand *command, const char *what);

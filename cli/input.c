@@ -6,22 +6,71 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 
-enum { TICK = 4096 }; /* packets between looks at the clock */
+enum {
+    TICK = 4096, /* packets between looks at the clock */
+    TEXT_MAX = 8192,
+    BUS_PORT_OFFSET = 10000, /* unless cluster-port says otherwise */
+};
+
+/* ---- opening ---- */
+
+static bool open_files(struct input *input, const struct source_options *options, struct err *err) {
+    const struct words *files = &input->config->files;
+    for (size_t i = 0; i < files->count; i++)
+        if (strcmp(files->list[i], "-") == 0 && isatty(STDIN_FILENO))
+            return err_set(err, "-: standard input is a terminal: pipe a capture into it");
+    input->merge = merge_open(files->list, files->count, options, err);
+    return input->merge;
+}
+
+/* What the kernel is to hand over: TCP, of the ports that were named, that passes the user's own
+ * filter. */
+static void put_filter(struct buf *buf, const struct config *config) {
+    buf_text(buf, "tcp");
+    for (size_t i = 0; i < config->ports.count; i++) {
+        unsigned port = config->ports.of[i];
+        buf_printf(buf, "%sport %u", i ? " or " : " and (", port);
+        if (port + BUS_PORT_OFFSET <= UINT16_MAX)
+            buf_printf(buf, " or port %u", port + BUS_PORT_OFFSET);
+    }
+    buf_text(buf, config->ports.count ? ")" : "");
+    if (config->filter)
+        buf_printf(buf, " and (%s)", config->filter);
+}
+
+static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
+    const struct words *names = &input->config->interfaces;
+    buf_text(&input->live, "live:");
+    for (size_t i = 0; i < names->count; i++)
+        buf_printf(&input->live, "%s%s", i ? "," : "", names->list[i]);
+    put_filter(&input->filter, input->config);
+    if (input->live.failed || input->filter.failed)
+        return err_no_memory(err);
+    const char *path = buf_str(&input->live);
+    options->filter = buf_str(&input->filter);
+    options->snaplen = (int)input->config->snaplen;
+    options->ring_mib = (int)input->config->ring;
+    input->merge = merge_open(&path, 1, options, err);
+    return input->merge;
+}
 
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err) {
     struct source_options options = {.sha256 = sha256, .stop = interrupted};
     *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
+    input->live.max = input->filter.max = TEXT_MAX;
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
-    for (size_t i = 0; i < config->files.count; i++)
-        if (strcmp(config->files.list[i], "-") == 0 && isatty(STDIN_FILENO))
-            return err_set(err, "-: standard input is a terminal: pipe a capture into it");
-    input->merge = merge_open(config->files.list, config->files.count, &options, err);
-    return input->merge;
+    if (config->interfaces.count)
+        return open_interfaces(input, &options, err);
+    return open_files(input, &options, err);
 }
 
 void input_close(struct input *input) {
     merge_close(input->merge);
+    buf_free(&input->live);
+    buf_free(&input->filter);
 }
+
+/* ---- reading ---- */
 
 /* HH:MM:SS is on the day of the first packet, so the window is only known with that. */
 static void set_window(struct input *input, nstime first) {
@@ -46,12 +95,16 @@ static inline void count(struct tally *tally, const struct packet *packet) {
         tally->last = packet->time;
 }
 
-/* Reads at most `most` packets, at least one unless there are no more. */
-static enum source_got run_some(struct input *input, struct engine *engine, uint64_t most,
+/* Reads some packets, at least one unless there are none; takes them off *left. */
+static enum source_got run_some(struct input *input, struct engine *engine, uint64_t *left,
                                 struct err *err) {
     struct packet packet;
     enum source_got got = SOURCE_PACKET;
-    for (; most > 0 && (got = merge_next(input->merge, &packet, err)) == SOURCE_PACKET; most--) {
+    uint64_t end = *left > TICK ? *left - TICK : 0;
+    for (; *left > end; --*left) {
+        got = merge_next(input->merge, &packet, err);
+        if (UNLIKELY(got != SOURCE_PACKET))
+            break;
         bool doubtful = packet.time < input->from || packet.time > input->until;
         if (UNLIKELY(doubtful) && is_outside(input, packet.time))
             continue;
@@ -66,10 +119,8 @@ bool input_run(struct input *input, struct engine *engine, keep_on *ask, void *c
     struct progress progress = progress_start(!input->config->quiet);
     uint64_t left = input->config->count ? input->config->count : UINT64_MAX;
     enum source_got got = SOURCE_PACKET;
-    while (got == SOURCE_PACKET && left > 0 && ask(context)) {
-        uint64_t some = left < TICK ? left : TICK;
-        got = run_some(input, engine, some, err);
-        left -= some;
+    while (got <= SOURCE_IDLE && left > 0 && ask(context)) {
+        got = run_some(input, engine, &left, err);
         progress_tick(&progress, input->merge);
     }
     progress_end(&progress);

@@ -1,8 +1,10 @@
-/* input.h - packets from the user's FILEs, within --from, --to and -c, into an engine. */
+/* input.h - packets from the user's FILEs or interfaces, within --from, --to and -c, into an
+ * engine. */
 #ifndef BUSTAP_CLI_INPUT_H
 #define BUSTAP_CLI_INPUT_H
 
 #include "analysis/engine.h"
+#include "base/buf.h"
 #include "capture/merge.h"
 #include "cli/options.h"
 #include "report/sink.h"
@@ -10,16 +12,17 @@
 struct input {
     const struct config *config;
     struct merge *merge;
+    struct buf live, filter; /* the interfaces as a path; what is captured from them */
     struct tally tally;
     nstime from, until; /* the window, both included */
     bool window_known;
 };
 
-/* False and a message if a FILE cannot be read. */
+/* False and a message if a FILE or an interface cannot be read. */
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err);
 void input_close(struct input *input);
 
-/* Asked every few thousand packets: false stops the run. */
+/* Asked every few thousand packets, and whenever none come: false stops the run. */
 typedef bool keep_on(void *context);
 
 /* Reads to the end. False: the input is damaged, and the message says where; what stood before

@@ -10,7 +10,18 @@ static void on_signal(int number) {
     asked_to_stop = 1;
 }
 
+static volatile sig_atomic_t asked_for_counters;
+
+static void on_question(int number) {
+    if (number == SIGUSR1)
+        asked_for_counters = 1;
+}
+
 void interrupt_install(void) {
+    struct sigaction question = {.sa_handler = on_question};
+    (void)sigemptyset(&question.sa_mask);
+    (void)sigaction(SIGUSR1, &question, NULL);
+    (void)sigaction(SIGUSR2, &question, NULL);
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
     (void)sigemptyset(&action.sa_mask);
     (void)sigaction(SIGINT, &action, NULL);
@@ -19,4 +30,10 @@ void interrupt_install(void) {
 
 bool interrupted(void) {
     return asked_to_stop;
+}
+
+bool counters_wanted(void) {
+    bool wanted = asked_for_counters;
+    asked_for_counters = 0;
+    return wanted;
 }

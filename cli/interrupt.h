@@ -1,5 +1,6 @@
 /* interrupt.h - SIGINT and SIGTERM end a run in order: what was read so far is reported. A second
- * signal ends the program at once. */
+ * signal ends the program at once. SIGUSR1 asks for the counters; SIGUSR2 to flush what is written,
+ * which live runs do several times a second anyway. */
 #ifndef BUSTAP_CLI_INTERRUPT_H
 #define BUSTAP_CLI_INTERRUPT_H
 
@@ -7,5 +8,8 @@
 
 void interrupt_install(void);
 bool interrupted(void);
+
+/* Once for each time that somebody asked. */
+bool counters_wanted(void);
 
 #endif

@@ -6,7 +6,7 @@
 #include "report/output.h"
 #include "version.h"
 
-static const struct subcommand *const commands[] = {&cmd_analyze, &cmd_dump, &cmd_list};
+static const struct subcommand *const commands[] = {&cmd_analyze, &cmd_dump, &cmd_watch, &cmd_list};
 
 static const char about[] =
     "bustap reads what Redis and Valkey Cluster nodes tell each other on their bus, and says what\n"

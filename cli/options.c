@@ -57,6 +57,55 @@ static bool read_COUNT(void *member, const char *text, struct err *err) {
     return true;
 }
 
+static bool read_NUMBER(void *member, const char *text, struct err *err) {
+    uint64_t value;
+    if (!read_number(&value, text) || value == 0 || value > INT32_MAX)
+        return err_set(err, "'%.100s' is not a number: write 1 or more", text);
+    *(uint64_t *)member = value;
+    return true;
+}
+
+static bool read_TEXT(void *member, const char *text, struct err *err) {
+    (void)err;
+    *(const char **)member = text;
+    return true;
+}
+
+static bool read_INTERFACES(void *member, const char *text, struct err *err) {
+    if (!*text || strchr(text, ','))
+        return err_set(err, "'%.100s' is no interface: name one, and repeat -i for others", text);
+    return read_FILE(member, text, err);
+}
+
+/* "7000" or "7000-7005"; *text is moved behind it. */
+static bool read_port_range(struct ports *ports, const char **text) {
+    char *end;
+    unsigned long first = strtoul(*text, &end, 10), last = first;
+    if (*end == '-')
+        last = strtoul(end + 1, &end, 10);
+    *text = end;
+    if (first == 0 || last < first || last > UINT16_MAX || last - first >= PORTS_MAX)
+        return false;
+    for (; first <= last; first++) {
+        if (ports->count == PORTS_MAX)
+            return false;
+        ports->of[ports->count++] = (uint16_t)first;
+    }
+    return true;
+}
+
+static bool read_PORTS(void *member, const char *text, struct err *err) {
+    const char *at = text;
+    bool sound;
+    do {
+        at += at > text;
+        sound = *at >= '0' && *at <= '9' && read_port_range(member, &at);
+    } while (sound && *at == ',');
+    return (sound && *at == '\0') ||
+           err_set(err, "'%.100s' is no list of at most %d ports: write 6379,7000-7005", text,
+                   PORTS_MAX);
+}
+
 static bool read_TARGET(void *member, const char *text, struct err *err) {
     struct target *target = member;
     if (text && !*text)
@@ -149,6 +198,10 @@ static bool read_KEYS(void *member, const char *text, struct err *err) {
 #define OPTION_KINDS(KIND)                     \
     KIND(FLAG, TAKES_NOTHING, NULL)            \
     KIND(FILE, TAKES_VALUE, "FILE")            \
+    KIND(INTERFACES, TAKES_VALUE, "IF")        \
+    KIND(PORTS, TAKES_VALUE, "PORTS")          \
+    KIND(TEXT, TAKES_VALUE, "FILTER")          \
+    KIND(NUMBER, TAKES_VALUE, "N")             \
     KIND(TIME, TAKES_VALUE, "TIME")            \
     KIND(COUNT, TAKES_VALUE, "COUNT")          \
     KIND(TARGET, MAY_TAKE_VALUE, "FILE")       \
@@ -269,9 +322,13 @@ static bool parse_all(struct parser *p) {
 
 bool config_parse(struct config *config, unsigned command, int argc, char *const *argv,
                   struct err *err) {
-    *config = (struct config){.fail_on = SEVERITY_NEVER, .thresholds = thresholds_preset()};
+    *config = (struct config){.fail_on = SEVERITY_NEVER,
+                              .thresholds = thresholds_preset(),
+                              .snaplen = 262144,
+                              .ring = 32};
     config->files.list = calloc((size_t)argc + 1, sizeof *config->files.list);
-    if (!config->files.list)
+    config->interfaces.list = calloc((size_t)argc + 1, sizeof *config->interfaces.list);
+    if (!config->files.list || !config->interfaces.list)
         return err_no_memory(err);
     struct parser parser = {
         .config = config, .command = command, .argc = argc, .argv = argv, .err = err};
@@ -280,6 +337,7 @@ bool config_parse(struct config *config, unsigned command, int argc, char *const
 
 void config_free(struct config *config) {
     free(config->files.list);
+    free(config->interfaces.list);
 }
 
 /* ---- help ---- */

@@ -9,7 +9,15 @@
 #include "report/format.h"
 #include "report/render.h"
 
-enum { FOR_ANALYZE = 1, FOR_DUMP = 2, FOR_LIST = 4, FOR_ALL = FOR_ANALYZE | FOR_DUMP | FOR_LIST };
+enum {
+    FOR_ANALYZE = 1,
+    FOR_DUMP = 2,
+    FOR_LIST = 4,
+    FOR_WATCH = 8,
+    FOR_LIVE = FOR_DUMP | FOR_WATCH,
+    FOR_RUNS = FOR_ANALYZE | FOR_LIVE,
+    FOR_ALL = FOR_RUNS | FOR_LIST,
+};
 
 struct words {
     const char **list; /* borrowed from argv */
@@ -21,12 +29,24 @@ struct target {
     const char *path; /* NULL: standard output, in the place of the text */
 };
 
+enum { PORTS_MAX = 64 };
+
+struct ports {
+    uint16_t of[PORTS_MAX];
+    size_t count;
+};
+
 enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 enum { SEVERITY_NEVER = -1 };
 
 struct config {
     struct words files;
+    struct words interfaces;
+    struct ports ports; /* of clients */
+    const char *filter; /* NULL: none */
+    uint64_t snaplen;   /* bytes */
+    uint64_t ring;      /* MiB */
     struct when from, to;
     uint64_t count; /* 0: all */
     struct target json;

@@ -3,11 +3,13 @@
  * Damage of the input does not keep the report from being written: what stood before it counts. */
 #include "cli/run.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "capture/privileges.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/say.h"
@@ -25,6 +27,10 @@ struct run {
     struct sink sinks[SINKS];
     size_t sink_count;
 };
+
+static bool is_live(const struct run *run) {
+    return run->config->interfaces.count;
+}
 
 /* ---- opening ---- */
 
@@ -57,6 +63,7 @@ static bool add_sink(struct run *run, const struct sink_ops *ops, const char *pa
                   .keys = run->config->keys,
                   .secret = run->secrets[1]},
         .sources = run->config->files.count,
+        .model = engine_model(run->engine),
     };
     if (is_input(run->config, path))
         return err_set(err, "%.400s: is a capture to be read: name another file for the JSON",
@@ -84,6 +91,12 @@ static void on_event(void *context, const struct event *event) {
         sink_event(&run->sinks[i], event);
 }
 
+static void on_finding(void *context, const struct finding *finding) {
+    struct run *run = context;
+    for (size_t i = 0; i < run->sink_count; i++)
+        sink_finding(&run->sinks[i], finding);
+}
+
 static bool open_engine(struct run *run, struct err *err) {
     const struct config *config = run->config;
     struct engine_options options = {
@@ -92,6 +105,8 @@ static bool open_engine(struct run *run, struct err *err) {
         .thresholds = config->thresholds,
         .wants = run->kind->concludes ? EVENTS_CONCLUSIONS : EVENTS_ALL,
         .on_event = on_event,
+        .on_finding = on_finding,
+        .live = is_live(run),
         .context = run,
     };
     uint64_t all = detector_count < 64 ? (UINT64_C(1) << detector_count) - 1 : UINT64_MAX;
@@ -109,7 +124,7 @@ static bool run_open(struct run *run, struct err *err) {
     if (getrandom(run->secrets, sizeof run->secrets, 0) != sizeof run->secrets)
         return err_set(err, "the system gives no random numbers (getrandom)");
     return input_open(&run->input, run->config, sha256, err) && open_engine(run, err) &&
-           open_sinks(run, err);
+           open_sinks(run, err) && (!is_live(run) || privileges_drop(err));
 }
 
 static void run_close(struct run *run) {
@@ -120,10 +135,29 @@ static void run_close(struct run *run) {
 
 /* ---- reading and finishing ---- */
 
+/* What tcpdump's users look for, on standard error. */
+static void say_counters(const struct run *run) {
+    uint64_t drops = input_facts(&run->input).kernel_drops;
+    (void)say("%" PRIu64 " packets captured, %" PRIu64 " dropped by the kernel",
+              run->input.tally.packets, drops);
+}
+
+/* While a live run goes on: what is known of losses, and what was written, are for all to see. */
+static void go_along(struct run *run) {
+    struct run_facts facts = input_facts(&run->input);
+    engine_facts(run->engine, &facts);
+    for (size_t i = 0; i < run->sink_count; i++)
+        output_flush(&run->sinks[i].output);
+    if (counters_wanted())
+        say_counters(run);
+}
+
 /* Whoever wants to see what there is, and output that nobody takes, end the reading. */
 static bool goes_on(void *context) {
-    const struct run *run = context;
-    if (interrupted())
+    struct run *run = context;
+    if (is_live(run)) /* it ends by itself, once what it holds is read */
+        go_along(run);
+    else if (interrupted())
         return false;
     for (size_t i = 0; i < run->sink_count; i++)
         if (run->sinks[i].output.error || run->sinks[i].buf.failed)
@@ -168,6 +202,8 @@ static int run_all(struct run *run) {
     struct run_facts facts = input_facts(&run->input);
     engine_finish(run->engine, &facts);
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
+    if (is_live(run))
+        say_counters(run);
     if (!sound)
         (void)say("%s", damage.text);
     if (!sound || !whole)
@@ -178,7 +214,12 @@ static int run_all(struct run *run) {
 int run(const struct config *config, const struct run_kind *kind) {
     struct run run = {.config = config, .kind = kind};
     struct err err;
-    if (config->files.count == 0)
+    if (config->files.count && (config->interfaces.count || kind->live))
+        return usage_error(kind->command, kind->live ? "it reads no files: name interfaces (-i)"
+                                                     : "files or interfaces (-i), not both");
+    if (kind->live && config->interfaces.count == 0)
+        return usage_error(kind->command, "name an interface: -i eth0, or -i any");
+    if (config->files.count + config->interfaces.count == 0)
         return usage_error(kind->command, "name a capture, or - for standard input");
     interrupt_install();
     int status = run_open(&run, &err) ? run_all(&run) : say("%s", err.text);

@@ -1,4 +1,5 @@
-/* run.h - what analyze and dump share: FILEs in, an engine, one or two sinks out. */
+/* run.h - what analyze, dump and watch share: FILEs or interfaces in, an engine, one or two sinks
+ * out. */
 #ifndef BUSTAP_CLI_RUN_H
 #define BUSTAP_CLI_RUN_H
 
@@ -9,6 +10,7 @@ struct run_kind {
     const struct subcommand *command;
     const struct sink_ops *text, *json;
     bool concludes; /* detectors, timeline and hashes of the input are wanted */
+    bool live;      /* it has no FILEs, interfaces only */
 };
 
 int run(const struct config *config, const struct run_kind *kind);

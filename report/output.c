@@ -1,30 +1,51 @@
-/* output.c - buffered writing with a memory for failure. */
+/* output.c - buffered writing with a memory for failure. A signal interrupts no write: it may ask
+ * for the end of the run, and what the run has to say is then still written. */
 #include "report/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
 
-enum { FILE_BUFFER = 64 << 10 };
+enum { BLOCK = 64 << 10, NEW_FILE = 0666 };
 
 bool output_open(struct output *output, const char *path, struct err *err) {
     bool is_stdout = strcmp(path, "-") == 0;
-    *output = (struct output){.name = is_stdout ? "standard output" : path};
-    output->file = is_stdout ? stdout : fopen(path, "we");
-    if (!output->file)
+    *output = (struct output){.name = is_stdout ? "standard output" : path, .fd = STDOUT_FILENO};
+    if (!is_stdout)
+        output->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE);
+    if (output->fd < 0)
         return err_set(err, "%.400s: cannot be written: %s", path, strerror(errno));
-    (void)setvbuf(output->file, NULL, _IOFBF, FILE_BUFFER);
-    return true;
+    output->block = malloc(BLOCK);
+    return output->block ? true : err_no_memory(err);
 }
 
-static void note_error(struct output *output) {
-    if (output->error == 0)
-        output->error = errno ? errno : EIO;
+static void put(struct output *output, const char *data, size_t len) {
+    while (len > 0 && output->error == 0) {
+        ssize_t put = write(output->fd, data, len);
+        if (put >= 0) {
+            data += put;
+            len -= (size_t)put;
+        } else if (errno != EINTR) {
+            output->error = errno;
+        }
+    }
+}
+
+void output_flush(struct output *output) {
+    put(output, output->block, output->len);
+    output->len = 0;
 }
 
 void output_take(struct output *output, struct buf *buf) {
-    if (buf->len == 0)
-        return;
-    if (output->error == 0 && fwrite(buf->data, 1, buf->len, output->file) != buf->len)
-        note_error(output);
+    if (buf->len > BLOCK - output->len)
+        output_flush(output);
+    if (buf->len > BLOCK) {
+        put(output, buf->data, buf->len);
+    } else if (buf->len > 0) {
+        memcpy(output->block + output->len, buf->data, buf->len);
+        output->len += buf->len;
+    }
     buf->len = 0;
 }
 
@@ -33,11 +54,13 @@ bool output_unwanted(const struct output *output) {
 }
 
 bool output_close(struct output *output, struct err *err) {
-    if (!output->file)
+    if (!output->block)
         return true;
-    if (fclose(output->file) != 0)
-        note_error(output);
-    output->file = NULL;
+    output_flush(output);
+    free(output->block);
+    output->block = NULL;
+    if (close(output->fd) != 0 && output->error == 0)
+        output->error = errno;
     if (output->error == 0 || output_unwanted(output))
         return true;
     return err_set(err, "%.400s: cannot be written: %s", output->name, strerror(output->error));

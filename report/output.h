@@ -3,13 +3,13 @@
 #ifndef BUSTAP_REPORT_OUTPUT_H
 #define BUSTAP_REPORT_OUTPUT_H
 
-#include <stdio.h>
-
 #include "base/buf.h"
 #include "base/err.h"
 
 struct output {
-    FILE *file;
+    int fd;
+    char *block; /* what is not written yet, `len` bytes; NULL: closed */
+    size_t len;
     const char *name; /* for messages; borrowed */
     int error;        /* errno of the first write that failed, else 0 */
 };
@@ -19,6 +19,9 @@ bool output_open(struct output *output, const char *path, struct err *err);
 
 /* Writes what is in the buffer and empties it. */
 void output_take(struct output *output, struct buf *buf);
+
+/* Hands what was written so far to whoever reads it. */
+void output_flush(struct output *output);
 
 /* Nobody reads the other end any more, as behind `| head`: a reason to stop, but no failure. */
 bool output_unwanted(const struct output *output);

@@ -25,4 +25,7 @@ void writer_clients(struct writer *w);
 void writer_replication(struct writer *w);
 void writer_findings(struct writer *w);
 
+/* One alone, without the numbers that it has among all. */
+void writer_finding(struct writer *w, const char *key, const struct finding *finding);
+
 #endif

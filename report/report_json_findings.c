@@ -123,10 +123,8 @@ static void put_id(struct json *json, const char *key, char letter, size_t numbe
     buf_free(&id);
 }
 
-static void put_finding(struct writer *w, const struct finding *finding, size_t number) {
+static void put_fields(struct writer *w, const struct finding *finding) {
     struct json *json = &w->json;
-    json_open(json, NULL, '{');
-    put_id(json, "id", 'f', number);
     json_text(json, "type", finding->type);
     json_text(json, "severity", severity_name(finding->severity));
     json_text(json, "confidence", confidence_name(finding->confidence));
@@ -144,6 +142,19 @@ static void put_finding(struct writer *w, const struct finding *finding, size_t 
     json_close(json, ']');
     sentences(json, "caveats", finding->caveats);
     sentences(json, "advice", finding->advice);
+}
+
+void writer_finding(struct writer *w, const char *key, const struct finding *finding) {
+    json_open(&w->json, key, '{');
+    put_fields(w, finding);
+    json_close(&w->json, '}');
+}
+
+static void put_finding(struct writer *w, const struct finding *finding, size_t number) {
+    struct json *json = &w->json;
+    json_open(json, NULL, '{');
+    put_id(json, "id", 'f', number);
+    put_fields(w, finding);
     put_id(json, "incident", 'i', finding->incident);
     put_id(json, "caused_by", 'f', view_finding_number(w->report->engine, finding->cause));
     json_close(json, '}');

@@ -30,14 +30,16 @@ struct sink_options {
     bool brief;                /* only the verdict */
     struct render_style style; /* whole: no table is cut either */
     size_t sources;            /* captures that are read */
+    const struct model *model; /* as it is when an event or a finding comes */
 };
 
 struct sink;
 
 struct sink_ops {
     const char *name, *help;
-    void (*event)(struct sink *sink, const struct event *event);    /* NULL: does not care */
-    void (*finish)(struct sink *sink, const struct report *report); /* NULL: nothing to add */
+    void (*event)(struct sink *sink, const struct event *event);       /* NULL: does not care */
+    void (*finding)(struct sink *sink, const struct finding *finding); /* as it is reported */
+    void (*finish)(struct sink *sink, const struct report *report);    /* NULL: nothing to add */
 };
 
 extern const struct sink_ops *const sinks[];
@@ -63,6 +65,11 @@ bool sink_open(struct sink *sink, const struct sink_ops *ops, const struct sink_
 static inline void sink_event(struct sink *sink, const struct event *event) {
     if (sink->ops->event)
         sink->ops->event(sink, event);
+}
+
+static inline void sink_finding(struct sink *sink, const struct finding *finding) {
+    if (sink->ops->finding)
+        sink->ops->finding(sink, finding);
 }
 
 /* Hands over what is in the buffer. */

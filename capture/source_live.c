@@ -1,0 +1,258 @@
+/* source_live.c - packets of this host's interfaces as they come, from the ring of libpcap.
+ *
+ *   live:eth0        one interface
+ *   live:eth0,lo     several, as one source; "any" is all there are
+ *
+ * With several interfaces their rings are asked in turn, and the oldest packet at hand goes first:
+ * each hands a packet over at once then, not by the block, so that their order is that of time as
+ * far as the host itself keeps it. Nothing is ever sent, and no interface is made promiscuous.
+ *
+ * When it is told to stop, what the rings hold up to that moment is still handed out. */
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "capture/source_kind.h"
+
+enum {
+    BLOCK_MS = 100, /* a ring hands a block over when it is full, or that old */
+    QUIET_MS = 250, /* nothing for so long: say so, or be done */
+    PREFIX = sizeof "live:" - 1,
+};
+
+struct tap {
+    char *name; /* points into live.names */
+    pcap_t *pcap;
+    uint16_t link_type;
+    bool waits; /* a packet that was not yet handed out */
+    struct pcap_pkthdr *head;
+    const u_char *bytes;
+};
+
+struct live {
+    struct source source;
+    char *names;
+    struct tap taps[CAP_TAPS];
+    struct pollfd polled[CAP_TAPS];
+    size_t count;
+    bool (*stop)(void);
+    nstime until; /* told to stop then; TIME_NONE: not yet */
+    nstime idled; /* by the packets' times, when a moment was last said to have passed */
+};
+
+/* ---- opening ---- */
+
+/* libpcap's own numbers for link types are those of files, but for few. */
+static uint16_t link_type_of(int dlt) {
+    static const uint16_t odd[][2] = {{DLT_RAW, 101}, {DLT_LOOP, 108}};
+    for (size_t i = 0; i < countof(odd); i++)
+        if (odd[i][0] == dlt)
+            return odd[i][1];
+    return (uint16_t)dlt;
+}
+
+static bool tap_refused(const struct tap *tap, int status, struct err *err) {
+    const char *why = pcap_geterr(tap->pcap);
+    if (status == PCAP_ERROR_NO_SUCH_DEVICE)
+        return err_set(err, "%.100s: there is no such interface: `ip link` lists them", tap->name);
+    if (status == PCAP_ERROR_PERM_DENIED)
+        return err_set(err,
+                       "%.100s: no permission to capture: run as root, or give the program "
+                       "CAP_NET_RAW (setcap cap_net_raw+ep)",
+                       tap->name);
+    if (status == PCAP_ERROR_IFACE_NOT_UP)
+        return err_set(err, "%.100s: the interface is down: `ip link set %.100s up`", tap->name,
+                       tap->name);
+    return err_set(err, "%.100s: cannot be captured from: %.200s", tap->name,
+                   *why ? why : pcap_statustostr(status));
+}
+
+static void configure(const struct tap *tap, const struct source_options *options, bool several) {
+    (void)pcap_set_snaplen(tap->pcap, options->snaplen);
+    (void)pcap_set_promisc(tap->pcap, 0);
+    (void)pcap_set_timeout(tap->pcap, BLOCK_MS);
+    (void)pcap_set_immediate_mode(tap->pcap, several);
+    (void)pcap_set_buffer_size(tap->pcap, options->ring_mib << 20);
+    (void)pcap_set_tstamp_precision(tap->pcap, PCAP_TSTAMP_PRECISION_NANO);
+}
+
+static bool set_filter(const struct tap *tap, const char *filter, struct err *err) {
+    struct bpf_program program;
+    if (pcap_compile(tap->pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
+        return err_set(err, "the filter '%.200s' is wrong: %.100s", filter, pcap_geterr(tap->pcap));
+    int status = pcap_setfilter(tap->pcap, &program);
+    pcap_freecode(&program);
+    return status == 0 || tap_refused(tap, status, err);
+}
+
+static bool tap_open(struct tap *tap, const struct source_options *options, bool several,
+                     struct err *err) {
+    char why[PCAP_ERRBUF_SIZE] = "";
+    tap->pcap = pcap_create(tap->name, why);
+    if (!tap->pcap)
+        return err_set(err, "%.100s: %.300s", tap->name, why);
+    configure(tap, options, several);
+    int status = pcap_activate(tap->pcap);
+    if (status < 0) /* above 0 are warnings: what was asked for is not to be had, and not needed */
+        return tap_refused(tap, status, err);
+    tap->link_type = link_type_of(pcap_datalink(tap->pcap));
+    if (pcap_setnonblock(tap->pcap, 1, why) != 0)
+        return err_set(err, "%.100s: %.300s", tap->name, why);
+    return set_filter(tap, options->filter, err);
+}
+
+static bool open_taps(struct live *live, const struct source_options *options, struct err *err) {
+    char *rest = live->names;
+    bool several = strchr(live->names, ',') != NULL;
+    for (char *name; (name = strsep(&rest, ","));) {
+        if (live->count == CAP_TAPS)
+            return err_set(err, "more than %d interfaces: name fewer, or `any`", CAP_TAPS);
+        struct tap *tap = &live->taps[live->count];
+        tap->name = name;
+        live->count++;
+        if (!tap_open(tap, options, several, err))
+            return false;
+        live->polled[live->count - 1] =
+            (struct pollfd){.fd = pcap_get_selectable_fd(tap->pcap), .events = POLLIN};
+    }
+    return true;
+}
+
+/* ---- reading ---- */
+
+static nstime time_of(const struct pcap_pkthdr *head) {
+    return (nstime)head->ts.tv_sec * NS_PER_SEC + (nstime)head->ts.tv_usec; /* these are ns */
+}
+
+static void count_drops(struct live *live) {
+    uint64_t drops = 0;
+    for (size_t i = 0; i < live->count; i++) {
+        struct pcap_stat stat;
+        if (live->taps[i].pcap && pcap_stats(live->taps[i].pcap, &stat) == 0)
+            drops += stat.ps_drop;
+    }
+    live->source.info.kernel_drops = drops;
+}
+
+static bool look(struct tap *tap, struct err *err) {
+    int got = tap->waits ? 1 : pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
+    tap->waits = got == 1;
+    if (got >= 0)
+        return true;
+    return err_set(err, "%.100s: the capture has ended: %.200s", tap->name, pcap_geterr(tap->pcap));
+}
+
+/* The tap with the oldest packet at hand; *ret_tap NULL: there is none. False: a tap has ended. */
+static bool oldest(struct live *live, struct tap **ret_tap, struct err *err) {
+    *ret_tap = NULL;
+    for (size_t i = 0; i < live->count; i++) {
+        struct tap *tap = &live->taps[i];
+        if (!look(tap, err))
+            return false;
+        if (tap->waits && (!*ret_tap || time_of(tap->head) < time_of((*ret_tap)->head)))
+            *ret_tap = tap;
+    }
+    return true;
+}
+
+static enum source_got hand_out(struct live *live, struct tap *tap, struct packet *packet) {
+    *packet = (struct packet){
+        .data = bytes_of(tap->bytes, tap->head->caplen),
+        .time = time_of(tap->head),
+        .wire_len = tap->head->len,
+        .interface = (uint32_t)(tap - live->taps),
+        .link_type = tap->link_type,
+    };
+    tap->waits = false;
+    source_count(&live->source, packet);
+    return SOURCE_PACKET;
+}
+
+static void note_stop(struct live *live) {
+    struct timespec now;
+    if (live->until != TIME_NONE || !live->stop || !live->stop())
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    live->until = (nstime)now.tv_sec * NS_PER_SEC + now.tv_nsec;
+}
+
+/* Also while packets come, every moment is said to pass: whoever reads has other things to do. */
+static bool is_time_to_idle(struct live *live, const struct tap *tap) {
+    nstime time = time_of(tap->head);
+    bool passed = time - live->idled >= QUIET_MS * NS_PER_MS || time < live->idled;
+    if (passed)
+        live->idled = time;
+    return passed;
+}
+
+static enum source_got idle(struct live *live) {
+    count_drops(live);
+    return SOURCE_IDLE;
+}
+
+static enum source_got ended(struct live *live) {
+    count_drops(live);
+    return SOURCE_END;
+}
+
+/* True: something may have come. A signal ends the waiting, too. */
+static bool await(struct live *live) {
+    int ready = poll(live->polled, live->count, QUIET_MS);
+    return ready > 0 || (ready < 0 && errno == EINTR && live->until == TIME_NONE);
+}
+
+static enum source_got live_next(struct source *source, struct packet *packet, struct err *err) {
+    struct live *live = (struct live *)source;
+    for (;;) {
+        struct tap *tap;
+        note_stop(live);
+        if (!oldest(live, &tap, err)) {
+            count_drops(live);
+            return SOURCE_FAILED;
+        }
+        if (tap && live->until != TIME_NONE && time_of(tap->head) > live->until)
+            return ended(live);
+        if (tap)
+            return is_time_to_idle(live, tap) ? idle(live) : hand_out(live, tap, packet);
+        if (await(live))
+            continue;
+        bool over = live->until != TIME_NONE;
+        return over ? ended(live) : idle(live);
+    }
+}
+
+/* ---- life ---- */
+
+static void live_close(struct source *source) {
+    struct live *live = (struct live *)source;
+    for (size_t i = 0; i < live->count; i++)
+        if (live->taps[i].pcap)
+            pcap_close(live->taps[i].pcap);
+    free(live->names);
+    free(live);
+}
+
+struct source *source_live_open(const char *path, const struct source_options *options,
+                                struct err *err) {
+    struct live *live = calloc(1, sizeof *live);
+    if (live)
+        live->names = strdup(path + PREFIX);
+    if (!live || !live->names) {
+        free(live);
+        err_no_memory(err);
+        return NULL;
+    }
+    live->source = (struct source){.next = live_next,
+                                   .close = live_close,
+                                   .last_link_type = LINK_TYPE_NONE,
+                                   .info = {.path = path + PREFIX, .format = "live"}};
+    live->stop = options->stop;
+    live->until = TIME_NONE;
+    if (open_taps(live, options, err))
+        return &live->source;
+    live_close(&live->source);
+    return NULL;
+}

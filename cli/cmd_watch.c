@@ -1,0 +1,20 @@
+/* cmd_watch.c - `bustap watch`: what happens, while it happens. */
+#include "cli/run.h"
+
+static int watch(const struct config *config) {
+    static const struct run_kind kind = {&cmd_watch, &sink_watch, &sink_watch_json, true, true};
+    return run(config, &kind);
+}
+
+const struct subcommand cmd_watch = {
+    .name = "watch",
+    .arguments = "-i IF",
+    .help = "capture from interfaces and tell changes and findings as they happen",
+    .more =
+        "Times are UTC. A finding is told when it is over, or at the end: SIGINT or SIGTERM. With\n"
+        "--json each line is a JSON object. Packets captured and dropped are told at the end, and\n"
+        "on SIGUSR1, on standard error.\n"
+        "Capturing needs root, or CAP_NET_RAW; once the interfaces are open it is given up.\n",
+    .bit = FOR_WATCH,
+    .run = watch,
+};

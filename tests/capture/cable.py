@@ -1,0 +1,84 @@
+"""A cable in a network namespace of its own: what is put in at one end comes out at the other.
+
+    with Cable() as cable:
+        run = cable.popen([PROGRAM, "dump", "-i", cable.far])
+        cable.send(frames)
+
+Nothing else is on it: no address, no neighbour discovery. Namespace and cable go with the test.
+"""
+
+import json
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+TOOLS = ("ip", "nsenter")
+MTU = 65535                             # captures hold segments that a card would cut
+
+
+def missing():
+    """Why there can be no cable here, or None."""
+    if os.geteuid() != 0:
+        return "needs root"
+    absent = [tool for tool in TOOLS if not shutil.which(tool)]
+    return f"needs {', '.join(absent)}" if absent else None
+
+
+class Cable:
+    near, far = "near", "far"
+
+    def __init__(self):
+        self.name = f"bustap-cable-{os.getpid()}"
+
+    def __enter__(self):
+        subprocess.run(["ip", "netns", "add", self.name], check=True)
+        self.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
+        self.ip("link", "add", self.near, "mtu", str(MTU), "type", "veth",
+                "peer", "name", self.far, "mtu", str(MTU))
+        self.ip("link", "set", self.near, "up")
+        self.ip("link", "set", self.far, "up")
+        return self
+
+    def __exit__(self, *_):
+        subprocess.run(["ip", "netns", "del", self.name], check=True)
+
+    def inside(self, command):
+        return ["nsenter", f"--net=/run/netns/{self.name}", *map(str, command)]
+
+    def run(self, *command):
+        return subprocess.run(self.inside(command), check=True, capture_output=True,
+                              text=True).stdout
+
+    def ip(self, *words):
+        return self.run("ip", *words)
+
+    def popen(self, command, **more):
+        return subprocess.Popen(self.inside(command), stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True, **more)
+
+    def send(self, frames):
+        """All of them, in order, into the near end."""
+        data = b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
+        subprocess.run(self.inside([sys.executable, __file__, self.near]), input=data, check=True)
+
+    def sent_by(self, end):
+        """Packets that went into that end."""
+        shown = json.loads(self.ip("-json", "-stats", "link", "show", end))
+        return shown[0]["stats64"]["tx"]["packets"]
+
+
+def _put(interface, data):
+    import socket
+    out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    out.bind((interface, 0))
+    at = 0
+    while at < len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        out.send(data[at + 4:at + 4 + size])
+        at += 4 + size
+
+
+if __name__ == "__main__":
+    _put(sys.argv[1], sys.stdin.buffer.read())

@@ -1,0 +1,188 @@
+"""Capturing from interfaces: the same truth as from a file, every packet accounted for, no trace."""
+
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from lib import bustap, captures, reader
+from . import cable as cables
+
+pytestmark = pytest.mark.skipif(cables.missing() is not None, reason=str(cables.missing()))
+
+# What another moment changes.
+MOMENT = ("time", "frame", "source", "request_frame", "latency_us")
+SETTLE = 0.4                            # seconds: a ring hands its blocks over within 0.1
+HEALTHY = captures.take("healthy-redis-7.0.15")
+
+
+@pytest.fixture
+def cable():
+    with cables.Cable() as c:
+        yield c
+
+
+def start(cable, *args):
+    """The program, once it captures."""
+    run = cable.popen([bustap.PROGRAM, *args])
+    deadline = time.monotonic() + 10
+    while not rings(cable):
+        assert run.poll() is None, run.communicate()[1]
+        assert time.monotonic() < deadline, "it does not capture"
+        time.sleep(0.01)
+    time.sleep(0.1)                     # between the ring and its filter
+    return run
+
+
+def rings(cable):
+    """The packet sockets in the cable's namespace."""
+    return cable.run("cat", "/proc/net/packet").splitlines()[1:]
+
+
+def end(run, code=0):
+    time.sleep(SETTLE)
+    run.send_signal(signal.SIGINT)
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == code, err
+    return out, err
+
+
+def tcp_frames(take):
+    return [frame for _, _, frame in reader.packets(take.raw()) if frame[12:14] == b"\x08\x00"
+            and frame[23] == 6]
+
+
+def counted(err):
+    """(captured, dropped), as told last."""
+    told = re.findall(r"^bustap: (\d+) packets captured, (\d+) dropped", err, re.M)[-1]
+    return tuple(map(int, told))
+
+
+def test_the_same_events_as_from_the_file(cable):
+    run = start(cable, "dump", "--json", "-i", cable.far)
+    cable.send(tcp_frames(HEALTHY))
+    out, _ = end(run)
+    live = [without_moment(json.loads(line)) for line in out.splitlines()]
+    stored = [without_moment(event) for event in bustap.dump(HEALTHY.path)]
+    for number, (a, b) in enumerate(zip(live, stored)):
+        assert a == b, f"event {number} is another one live"
+    assert len(live) == len(stored)
+
+
+def without_moment(event):
+    return {key: value for key, value in event.items() if key not in MOMENT}
+
+
+def frame_of(number):
+    """A TCP segment that belongs to no connection."""
+    return bytes(12) + b"\x08\x00" + b"\x45\x00\x00\x28" + bytes(4) + b"\x40\x06\0\0" + \
+        b"\x0a\0\0\x01\x0a\0\0\x02" + b"\x30\x39\x18\xeb" + number.to_bytes(4, "big") + \
+        bytes(4) + b"\x50\x10\xff\xff" + bytes(4)
+
+
+@pytest.mark.parametrize("round", range(3))
+def test_every_packet_is_captured_or_dropped(cable, round):
+    """The program stands still while many more come than its ring holds."""
+    frames = [frame_of(number) for number in range(60_000)]
+    run = start(cable, "watch", "-i", cable.far, "-B", "1")
+    cable.send(frames[:1000])
+    time.sleep(SETTLE)
+    run.send_signal(signal.SIGSTOP)
+    cable.send(frames[1000:-1000])
+    run.send_signal(signal.SIGCONT)
+    time.sleep(SETTLE)
+    cable.send(frames[-1000:])
+    captured, dropped = counted(end(run)[1])
+    assert dropped > 0, "the ring held everything: this tested nothing"
+    assert captured + dropped == len(frames)
+
+
+def test_counters_on_request(cable):
+    run = start(cable, "watch", "-i", cable.far)
+    cable.send([frame_of(number) for number in range(7)])
+    time.sleep(SETTLE)
+    run.send_signal(signal.SIGUSR1)
+    run.send_signal(signal.SIGUSR2)     # flushes, and ends nothing
+    time.sleep(SETTLE)
+    err = end(run)[1]
+    assert err.count("7 packets captured, 0 dropped") == 2, err     # and at the end
+
+
+def test_only_the_ports_that_were_named(cable):
+    run = start(cable, "watch", "-i", cable.far, "-p", "7000-7002")
+    cable.send([frame_of(1)])           # port 6379
+    seven = frame_of(2).replace(b"\x30\x39\x18\xeb", b"\x30\x39\x1b\x59")   # 7001
+    bus = frame_of(3).replace(b"\x30\x39\x18\xeb", b"\x42\x6a\x30\x39")     # 17002
+    cable.send([seven, bus])
+    assert counted(end(run)[1]) == (2, 0)
+
+
+def test_down_and_up_again(cable):
+    run = start(cable, "watch", "-i", cable.far)
+    cable.send([frame_of(1)])
+    cable.ip("link", "set", cable.far, "down")
+    time.sleep(SETTLE)
+    cable.ip("link", "set", cable.far, "up")
+    cable.send([frame_of(2), frame_of(3)])
+    assert counted(end(run)[1]) == (3, 0)
+
+
+def test_the_interface_goes_away(cable):
+    """What came before is told; then the name of the interface, and status 2."""
+    run = start(cable, "dump", "-i", cable.far)
+    cable.send(tcp_frames(HEALTHY)[:2000])
+    time.sleep(SETTLE)
+    cable.ip("link", "del", cable.near)
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 2
+    assert "far: the capture has ended" in err
+    assert out.count("\n") > 100
+
+
+def test_nothing_is_sent(cable):
+    run = start(cable, "watch", "-i", cable.far)
+    before = cable.sent_by(cable.far)
+    cable.send(tcp_frames(HEALTHY)[:5000])
+    end(run)
+    assert cable.sent_by(cable.far) == before
+
+
+def test_nothing_is_left_after_sigkill(cable):
+    run = start(cable, "watch", "-i", cable.far)
+    run.kill()
+    run.communicate(timeout=20)
+    assert rings(cable) == []
+
+
+def test_privileges_are_gone(cable):
+    run = start(cable, "watch", "-i", cable.far)
+    time.sleep(SETTLE)
+    status = dict(line.split(":\t", 1) for line in
+                  pathlib.Path(f"/proc/{run.pid}/status").read_text().splitlines())
+    end(run)
+    assert "0" not in status["Uid"].split() and "0" not in status["Gid"].split()
+    assert status["Groups"].strip() == ""
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[kind], 16) == 0, kind
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
+def test_no_such_interface():
+    done = bustap.run("watch", "-i", "nowhere0", code=2)
+    assert "nowhere0: there is no such interface" in done.err.decode()
+
+
+def test_more_interfaces_than_the_cap(cable):
+    run = cable.popen([bustap.PROGRAM, "watch", *["-i", cable.far] * 17])
+    _, err = run.communicate(timeout=10)
+    assert run.returncode == 2 and "more than 16 interfaces" in err
+
+
+def test_a_filter_that_is_none(cable):
+    run = cable.popen([bustap.PROGRAM, "watch", "-i", cable.far, "-f", "foo bar"])
+    _, err = run.communicate(timeout=10)
+    assert run.returncode == 2 and "foo bar" in err
