@@ -25,9 +25,10 @@ struct source_options {
     bool (*stop)(void); /* asked when a signal interrupts a read: true ends the input; or NULL */
 
     /* Of interfaces: */
-    const char *filter; /* as tcpdump's; "" is all */
-    int snaplen;        /* bytes of each packet */
-    int ring_mib;       /* the kernel's buffer, for each interface */
+    nstime (*stopped_at)(void); /* by the wall clock, when it was told to end; TIME_NONE: not yet */
+    const char *filter;         /* as tcpdump's; "" is all */
+    int snaplen;                /* bytes of each packet */
+    int ring_mib;               /* the kernel's buffer, for each interface */
 };
 
 enum { SOURCE_LINK_TYPES = 8 };

@@ -12,7 +12,6 @@
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/limits.h"
 #include "capture/source_kind.h"
@@ -38,7 +37,7 @@ struct live {
     struct tap taps[CAP_TAPS];
     struct pollfd polled[CAP_TAPS];
     size_t count;
-    bool (*stop)(void);
+    nstime (*stopped_at)(void);
     nstime until; /* told to stop then; TIME_NONE: not yet */
     nstime idled; /* by the packets' times, when a moment was last said to have passed */
 };
@@ -172,11 +171,8 @@ static enum source_got hand_out(struct live *live, struct tap *tap, struct packe
 }
 
 static void note_stop(struct live *live) {
-    struct timespec now;
-    if (live->until != TIME_NONE || !live->stop || !live->stop())
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    live->until = (nstime)now.tv_sec * NS_PER_SEC + now.tv_nsec;
+    if (live->until == TIME_NONE && live->stopped_at)
+        live->until = live->stopped_at();
 }
 
 /* Also while packets come, every moment is said to pass: whoever reads has other things to do. */
@@ -249,7 +245,7 @@ struct source *source_live_open(const char *path, const struct source_options *o
                                    .close = live_close,
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
-    live->stop = options->stop;
+    live->stopped_at = options->stopped_at;
     live->until = TIME_NONE;
     if (open_taps(live, options, err))
         return &live->source;

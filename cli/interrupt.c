@@ -2,6 +2,7 @@
 #include "cli/interrupt.h"
 
 #include <signal.h>
+#include <time.h>
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -30,6 +31,14 @@ void interrupt_install(void) {
 
 bool interrupted(void) {
     return asked_to_stop;
+}
+
+nstime interrupted_at(void) {
+    static nstime at = TIME_NONE;
+    struct timespec now;
+    if (at == TIME_NONE && asked_to_stop && clock_gettime(CLOCK_REALTIME, &now) == 0)
+        at = (nstime)now.tv_sec * NS_PER_SEC + now.tv_nsec;
+    return at;
 }
 
 bool counters_wanted(void) {

@@ -4,10 +4,13 @@
 #ifndef BUSTAP_CLI_INTERRUPT_H
 #define BUSTAP_CLI_INTERRUPT_H
 
-#include <stdbool.h>
+#include "base/base.h"
 
 void interrupt_install(void);
 bool interrupted(void);
+
+/* By the wall clock, when that was first noticed; TIME_NONE: it was not. */
+nstime interrupted_at(void);
 
 /* Once for each time that somebody asked. */
 bool counters_wanted(void);

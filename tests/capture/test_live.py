@@ -177,6 +177,7 @@ def test_no_such_interface():
 
 
 def test_more_interfaces_than_the_cap(cable):
+    """CAP_TAPS is 16."""
     run = cable.popen([bustap.PROGRAM, "watch", *["-i", cable.far] * 17])
     _, err = run.communicate(timeout=10)
     assert run.returncode == 2 and "more than 16 interfaces" in err

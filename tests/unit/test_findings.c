@@ -11,6 +11,7 @@
 #define engine_new               test_engine_new
 #define engine_free              test_engine_free
 #define engine_packet            test_engine_packet
+#define engine_facts             test_engine_facts
 #define engine_finish            test_engine_finish
 #define engine_model             test_engine_model
 #define engine_decoder_stats     test_engine_decoder_stats

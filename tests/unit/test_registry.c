@@ -192,8 +192,8 @@ static int read_test(const char *path, const struct stat *about, int type, struc
 /* Each is named in a test (in tests/, from the root of the tree), and says what happens at it. */
 static void every_cap_has_a_test(void **state) {
     (void)state;
-    static const char *const folders[] = {"tests/unit", "tests/wire", "tests/golden", "tests/prop",
-                                          "tests/findings"};
+    static const char *const folders[] = {"tests/unit", "tests/wire",     "tests/golden",
+                                          "tests/prop", "tests/findings", "tests/capture"};
     for (size_t i = 0; i < countof(folders); i++)
         (void)nftw(folders[i], read_test, 16, FTW_PHYS);
     size_t without = 0;
