@@ -11,13 +11,17 @@ enum { BLOCK = 64 << 10, NEW_FILE = 0666 };
 
 bool output_open(struct output *output, const char *path, struct err *err) {
     bool is_stdout = strcmp(path, "-") == 0;
-    *output = (struct output){.name = is_stdout ? "standard output" : path, .fd = STDOUT_FILENO};
+    *output = (struct output){
+        .name = is_stdout ? "standard output" : path, .fd = STDOUT_FILENO, .block = malloc(BLOCK)};
+    if (!output->block)
+        return err_no_memory(err);
     if (!is_stdout)
         output->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, NEW_FILE);
-    if (output->fd < 0)
-        return err_set(err, "%.400s: cannot be written: %s", path, strerror(errno));
-    output->block = malloc(BLOCK);
-    return output->block ? true : err_no_memory(err);
+    if (output->fd >= 0)
+        return true;
+    free(output->block);
+    output->block = NULL;
+    return err_set(err, "%.400s: cannot be written: %s", path, strerror(errno));
 }
 
 static void put(struct output *output, const char *data, size_t len) {

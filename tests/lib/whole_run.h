@@ -62,9 +62,17 @@ static inline void whole_event(void *context, const struct event *event) {
         sink_event(&run->sinks[i], event);
 }
 
+static inline void whole_finding(void *context, const struct finding *finding) {
+    struct whole_run *run = context;
+    for (size_t i = 0; i < run->sink_count; i++)
+        sink_finding(&run->sinks[i], finding);
+}
+
 static inline void whole_open_sinks(struct whole_run *run, const char *path) {
     struct err err;
-    struct sink_options options = {.style = {.whole = true, .keys = SHOW_KEYS}, .sources = 1};
+    struct sink_options options = {.style = {.whole = true, .keys = SHOW_KEYS},
+                                   .sources = 1,
+                                   .model = engine_model(run->engine)};
     whole_claim(sink_count <= countof(run->sinks), "more sinks than whole_run.h has room for");
     for (size_t i = 0; i < sink_count && !run->silent; i++) {
         if (sink_open(&run->sinks[run->sink_count], sinks[i], &options, path, &err))
@@ -162,6 +170,7 @@ static inline void whole_run(struct whole_run *run) {
         struct engine_options options = {.key = {0x5eed, 0xc0ffee},
                                          .wants = UINT64_MAX,
                                          .on_event = whole_event,
+                                         .on_finding = whole_finding,
                                          .context = run};
         timeline_init(&run->timeline);
         run->engine = engine_new(&options, &err);
