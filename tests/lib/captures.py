@@ -1,8 +1,8 @@
 """The captures of real clusters and the truth beside them.
 
 pcaps/NAME.pcap.zst is a run's bridge, NAME-n1 and NAME-n1-any the same run as node n1 saw it, and
-NAME.truth.json what the servers said of it. BUSTAP_CAPTURES=DIR reads DIR/NAME/capture.pcap.zst,
-capture-n1.pcap.zst, … and DIR/NAME/truth.json instead.
+NAME.truth.json what the servers said of it. BUSTAP_CAPTURES=DIR adds DIR/NAME/capture.pcap.zst,
+capture-n1.pcap.zst, … and DIR/NAME/truth.json, where pcaps/ has no NAME.
 """
 
 import json
@@ -54,17 +54,16 @@ def in_folder(folder):
 
 
 def _find():
-    outside = os.environ.get("BUSTAP_CAPTURES")
-    if outside:
-        for truth in sorted(pathlib.Path(outside).glob("*/truth.json")):
-            yield from in_folder(truth.parent)
-        return
     folder = bustap.ROOT / "pcaps"
     for path in sorted(folder.glob("*.pcap.zst")):
         match = VANTAGE.match(path.name[:-len(".pcap.zst")])
         truth = folder / f"{match['run']}.truth.json"
         if truth.exists():
             yield Take(match["run"], (match["vantage"] or "")[1:], path, truth)
+    outside = os.environ.get("BUSTAP_CAPTURES")
+    for truth in sorted(pathlib.Path(outside).glob("*/truth.json")) if outside else []:
+        if not (folder / f"{truth.parent.name}.truth.json").exists():
+            yield from in_folder(truth.parent)
 
 
 TAKES = list(_find())
