@@ -40,6 +40,7 @@ struct outage {
     struct endpoint clients[CLIENTS_TOLD];
     size_t client_count;
     uint32_t failed; /* a primary that was held for failed then; NODE_NONE: none */
+    bool bereft;     /* a node said so that was not held for failed itself, after that */
 };
 
 struct downs {
@@ -63,17 +64,21 @@ static struct witness *witness_at(struct downs *downs, uint32_t index) {
 
 /* ---- an outage begins and goes on ---- */
 
+static bool is_held_for_failed(const struct model *model, uint32_t index) {
+    const struct alarm *alarm = model_alarm(model, index);
+    return alarm && alarm->failed.node != NODE_NONE;
+}
+
 static uint32_t failed_primary(const struct model *model) {
-    for (uint32_t i = 0; i < model_node_count(model); i++) {
-        const struct alarm *alarm = model_alarm(model, i);
-        if (alarm && alarm->failed.node != NODE_NONE && !model_node(model, i)->replica)
+    for (uint32_t i = 0; i < model_node_count(model); i++)
+        if (is_held_for_failed(model, i) && !model_node(model, i)->replica)
             return i;
-    }
     return NODE_NONE;
 }
 
+/* A node says or answers so now; NODE_NONE: some server. */
 static struct outage *outage_at(const struct detection *detection, struct downs *downs,
-                                nstime now) {
+                                uint32_t index, nstime now) {
     struct outage *outage = &downs->outage;
     if (!outage->on) {
         *outage = (struct outage){.on = true,
@@ -87,6 +92,8 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
     }
     if (outage->failed == NODE_NONE)
         outage->failed = failed_primary(detection->model);
+    if (outage->failed != NODE_NONE && index != NODE_NONE)
+        outage->bereft |= !is_held_for_failed(detection->model, index);
     outage->last = now;
     return outage;
 }
@@ -123,9 +130,10 @@ static void note_told(struct witness *witness, struct place place, bool answered
     witness->said = place;
 }
 
-static void says_down(const struct detection *detection, struct downs *downs,
-                      struct witness *witness, const struct event *event) {
-    (void)outage_at(detection, downs, event->time);
+static void says_down(const struct detection *detection, struct downs *downs, uint32_t index,
+                      const struct event *event) {
+    struct witness *witness = &downs->witnesses[index];
+    (void)outage_at(detection, downs, index, event->time);
     witness->down = true;
     note_told(witness, place_of(event), false);
     recount(detection, downs, event->time);
@@ -156,7 +164,7 @@ static void on_state(const struct detection *detection, struct downs *downs, con
         return;
     witness->changed = event->time;
     if (!ok && witness->well && !witness->starting) {
-        says_down(detection, downs, witness, event);
+        says_down(detection, downs, index, event);
         return;
     }
     bool over = ok && witness->down && downs->outage.on && !was_blip(downs, witness, event->time);
@@ -223,7 +231,7 @@ static void on_error(const struct detection *detection, struct downs *downs,
     struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
     if (!(witness && witness->well) && !has_served(detection->model, error->server))
         return; /* it never was well */
-    struct outage *outage = outage_at(detection, downs, event->time);
+    struct outage *outage = outage_at(detection, downs, index, event->time);
     struct place place = place_of(event);
     place.ends_known = true;
     place.ends[0] = *error->server;
@@ -271,9 +279,10 @@ static void title(const struct detection *detection, struct finding *finding,
                       requests);
 }
 
-/* The others, so far as they were heard, did not say so. */
+/* The others, so far as they were heard, did not say so, and whoever did missed no owner of slots
+ * that most had given up. */
 static bool is_minority(const struct outage *outage) {
-    return outage->peak * 2 <= outage->heard;
+    return outage->peak * 2 <= outage->heard && !outage->bereft;
 }
 
 static void explain(const struct detection *detection, struct finding *finding,
