@@ -14,7 +14,7 @@ import shutil
 
 import pytest
 
-from lab import BUILD, Unavailable, compare, net, scenarios, servers
+from lab import BUILD, Unavailable, compare, expected, net, scenarios, servers
 from lab.run import Run
 from lib import balance, bustap, captures, explained
 
@@ -68,7 +68,7 @@ PLAYED = pytest.mark.parametrize("played", wanted(), indirect=True,
 
 @PLAYED
 def test_live(played):
-    """Bytes, books and times, in one test: a run takes longer than all that is asked of it."""
+    """Bytes, books, times and findings, in one test: a run takes longer than all that is asked of it."""
     for take in played:
         check_bytes(take)
         wrong = [*explained.bus(take), *explained.clients(take)]
@@ -76,6 +76,8 @@ def test_live(played):
     bridge = next(take for take in played if not take.vantage)
     if not explained.is_opaque(bridge):
         check_timeline(bridge)
+    wrong = [f"{take.path}: {line}" for take in played for line in expected.differences(take)]
+    assert not wrong, "findings\n  " + "\n  ".join(wrong)
 
 
 def check_bytes(take):

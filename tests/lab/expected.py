@@ -1,0 +1,156 @@
+"""What must be found of each scenario, and what may be besides; nothing else at warning or above.
+
+    wrong = expected.differences(take)          # of a capture with its truth; empty: all is well
+
+`must` holds findings, of whatever severity, that a capture of the bridge shows, on every server;
+`may` what depends on the moment (who is asked first, what a client was about to write) or on the
+server. A single node's capture may show less, and what stands under `alone`, which must not be
+certain then. Nodes go by their names in the lab.
+"""
+
+import collections
+
+from lib import bustap
+
+LOUD = ("warning", "critical")
+
+Must = collections.namedtuple("Must", "type verdict nodes", defaults=(None, ()))
+Row = collections.namedtuple("Row", "must may alone", defaults=((), (), ()))
+
+QUIET = Row()
+
+# A primary is gone until its replica has taken over. Whoever asks for its slots meanwhile is told
+# CLUSTERDOWN, if the failover is not quicker; what it had acknowledged and not yet sent is lost.
+DIED = (Must("node-failed", "process-died", ("n1",)), Must("failover", "primary-failed", ("n1", "n4")))
+WHILE_DOWN = ("cluster-down", "lost-writes", "slot-uncovered")
+
+# Nobody takes over: the shard stays without an owner until it is started again.
+UNSERVED = (Must("node-failed", "process-died", ("n1",)), Must("slot-uncovered", None, ("n1",)),
+            Must("cluster-down"))
+
+CUT_OFF = (Must("partition", "network"), Must("node-failed", "host-unreachable", ("n1",)),
+           Must("failover", "primary-failed", ("n1",)))
+
+LOSSY = ("gossip-loss", "node-suspected", "link-flap")
+
+EXPECTED = {
+    "ask_ignored": QUIET,
+    "atomic_migration": QUIET,
+    "bus_port_blocked": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
+    "bus_port_refused": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
+    "clock_ahead": Row((Must("clock-skew", None, ("n2",)),)),
+    "coverage_off": Row((Must("node-failed", "process-died"), Must("slot-uncovered")),
+                        ("failover-failed", "lost-writes", "cluster-down")),
+    "election_without_quorum": Row((Must("node-suspected", "process-died"), Must("cluster-down"),
+                                    Must("failover-failed", "no-quorum")), WHILE_DOWN),
+    "epoch_collision": Row((Must("partition", "network"), Must("split-brain", None, ("n1", "n5")),
+                            Must("split-brain", None, ("n3", "n7")),
+                            Must("failover", "administrative", ("n1", "n5")),
+                            Must("failover", "administrative", ("n3", "n7"))),
+                           ("epoch-collision", "cluster-down")),
+    "every_client": QUIET,
+    "failover_crash": Row((Must("node-failed", "process-died", ("n1",)),
+                           Must("failover", "primary-failed", ("n1",))), WHILE_DOWN),
+    "failover_force": QUIET,
+    "failover_manual": QUIET,
+    # Writes go on arriving at the old primary until it hears of the new one.
+    "failover_takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
+                             ("lost-writes", "split-brain")),
+    "forced_failover": Row((), ("lost-writes",)),
+    "forget_and_meet": QUIET,
+    "forty_nodes": Row(tuple(Must("node-failed", "process-died", (f"n{i}",)) for i in range(1, 6)) +
+                       tuple(Must("failover", "primary-failed", (f"n{i}", f"n{i + 20}"))
+                             for i in range(1, 6)), (*WHILE_DOWN, "failover-failed")),
+    "garbage": Row((), ("link-flap",)),
+    "half_and_half": Row((Must("partition", "network"), Must("cluster-down"))),
+    "healthy": QUIET,
+    "healthy_heavy": QUIET,
+    "healthy_long": QUIET,
+    "ipv6": QUIET,
+    "kill_primary": Row(DIED, WHILE_DOWN),
+    "kill_replica": Row((Must("node-failed", "process-died", ("n4",)),)),
+    "kill_shard": Row((*UNSERVED, Must("node-failed", "process-died", ("n4",)),
+                       Must("failover-failed", "no-eligible-replica", ("n1",))), ("lost-writes",)),
+    "kill_two_primaries": Row((*(Must("node-failed", "process-died", (n,)) for n in ("n1", "n2")),
+                               Must("failover", "primary-failed", ("n1", "n6")),
+                               Must("failover", "primary-failed", ("n2", "n7"))), WHILE_DOWN),
+    "lagging_replica": QUIET,
+    "long_stall": Row((Must("node-failed", "process-stalled", ("n1",)),
+                       Must("process-stall", "process-stalled", ("n1",)),
+                       Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
+    "manual_failover": QUIET,
+    "meet_too_early": QUIET,
+    "names_and_ports": QUIET,
+    "no_quorum": Row((Must("node-suspected", "process-died", ("n1",)),
+                      Must("node-suspected", "process-died", ("n2",)), Must("cluster-down")),
+                     ("lost-writes", "slot-uncovered")),
+    # Those that notice the death before the rebirth hold a failover, the others forget the old one.
+    "node_reborn": Row((Must("node-identity-changed", "administrative", ("n1",)),),
+                       (*WHILE_DOWN, "node-failed", "failover")),
+    # To n1, which hears nobody, it looks as if all others were cut off.
+    "one_way_loss": Row((Must("node-failed", "one-way-loss", ("n1",)),
+                         Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN,
+                        ("partition",)),
+    "partition_minority": Row(CUT_OFF, WHILE_DOWN),
+    "partition_primary": Row(CUT_OFF, WHILE_DOWN),
+    "publish_flood": Row((Must("bus-flood", "publish"),)),
+    "random_loss_5": QUIET,
+    "random_loss_15": Row((), LOSSY),
+    "random_loss_30": Row((Must("gossip-loss", "lossy-path"),), (*LOSSY, *WHILE_DOWN, "node-failed",
+                                                                 "failover")),
+    "replica_may_not": Row((*UNSERVED, Must("failover-failed", None, ("n1", "n4"))),
+                           ("lost-writes",)),
+    "replica_too_old": Row((*UNSERVED, Must("failover-failed", "data-too-old", ("n1", "n4"))),
+                           ("lost-writes",)),
+    "reshard": QUIET,
+    "resync_loop": QUIET,
+    "rolling_restart": QUIET,
+    "short_stall": QUIET,
+    "slot_left_open": QUIET,
+    "slow_migration": QUIET,
+    "stale_clients": QUIET,
+    "takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
+                    ("lost-writes", "split-brain")),
+    "takeover_in_partition": Row((Must("partition", "network"),
+                                  Must("split-brain", None, ("n1", "n4")),
+                                  Must("failover", "administrative", ("n1", "n4"))),
+                                 (*WHILE_DOWN, "node-failed", "failover", "failover-failed")),
+    "three_sides": Row((Must("partition", "network"),), (*WHILE_DOWN, "node-failed", "failover",
+                                                         "failover-failed")),
+    "tls_bus": QUIET,
+    "wrong_address": Row((Must("address-disagreement", "announced-address", ("n6",)),)),
+}
+
+
+def scenario_of(take):
+    return take.run.split("-")[0]
+
+
+def _names(take):
+    return {node["id"]: node["name"] for node in take.truth["topology"]["nodes"] if node.get("id")}
+
+
+def _fits(must, finding, names):
+    nodes = {names.get(node) for node in finding["subjects"]["nodes"]}
+    return finding["type"] == must.type and must.verdict in (None, finding["verdict"]) and \
+        set(must.nodes) <= nodes
+
+
+def _text(finding, names):
+    nodes = ", ".join(names.get(node) or "?" for node in finding["subjects"]["nodes"][:8])
+    return (f"{finding['severity']} {finding['type']} ({finding['verdict']}) {nodes}: "
+            f"{finding['title']}")
+
+
+def differences(take):
+    """What was found and should not be, and what was not and should, each as a line."""
+    row, names = EXPECTED[scenario_of(take)], _names(take)
+    found = bustap.analyze(take.path)["findings"]
+    allowed = {must.type for must in row.must} | set(row.may)
+    wrong = ["not expected: " + _text(f, names) for f in found
+             if f["severity"] in LOUD and f["type"] not in allowed and
+             not (take.vantage and f["type"] in row.alone and f["confidence"] != "certain")]
+    if not take.vantage:
+        wrong += [f"missing: {must.type} ({must.verdict}) {', '.join(must.nodes)}"
+                  for must in row.must if not any(_fits(must, f, names) for f in found)]
+    return wrong
