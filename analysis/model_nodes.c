@@ -354,13 +354,15 @@ static bool is_voter(const struct node *node) {
            memcmp(node->slots, none, sizeof none) != 0;
 }
 
-/* What waited on a link that was as good as dead, and came through when its sender had long said
- * newer things elsewhere. A node never lowers its current epoch, nor a primary with slots its
- * configuration epoch, unless it starts from an older nodes.conf: then all connections are new. */
+/* What waited on a link and came through when its sender had said newer things elsewhere. A node
+ * never lowers its current epoch, nor a primary with slots its configuration epoch, unless it
+ * starts from an older nodes.conf: then all connections are new. A replica says its primary's, and
+ * takes over with a greater one. */
 static bool is_old_news(const struct model *model, const struct node *node,
                         const struct ev_bus_message *message) {
+    bool as_primary = is_voter(node) || (node->heard && node->replica && !message->replica_of);
     bool lower = message->current_epoch < node->current_epoch ||
-                 (message->config_epoch < node->config_epoch && is_voter(node));
+                 (message->config_epoch < node->config_epoch && as_primary);
     return UNLIKELY(lower) && model->cause->flow->first < node->epoch_since;
 }
 

@@ -248,6 +248,21 @@ static void old_news(void **state) {
     assert_true(node(1)->replica);
 }
 
+/* Demoted, it has said so on one link; what it had put on another one before comes behind that. */
+static void old_news_of_a_primary(void **state) {
+    (void)state;
+    struct talk late = link_between(1, 2);
+    struct said now = replica(1, 3);
+    said_number(&now, SAID_CONFIG_EPOCH, 8);
+    says(1, primary(1, 7, 0, 99));
+    says(1, now);
+    listen_to("node-role node-slots node-epoch");
+    say(&late, CLIENT, primary(1, 7, 0, 99));
+    assert_true(recorder_is(&heard, NULL, 0));
+    say(&late, CLIENT, primary(1, 9, 0, 99)); /* promoted: the epoch is a new one */
+    assert_false(node(1)->replica);
+}
+
 static void extensions(void **state) {
     (void)state;
     struct said m = said_new(1, SAY_PING, 1);
@@ -659,6 +674,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(state_of_the_cluster),
         MODEL_TEST(epochs_of_the_cluster),
         MODEL_TEST(old_news),
+        MODEL_TEST(old_news_of_a_primary),
         MODEL_TEST(extensions),
         MODEL_TEST(a_hostname_without_end),
         MODEL_TEST(suspected_failed_and_cleared),
