@@ -130,7 +130,9 @@ static void tell(const struct detection *detection, size_t index, const struct p
     uint64_t share = published * 100 / total(pace->peak_counts);
     char name[ENDPOINT_TEXT];
     model_node_text(model, index, name);
-    struct finding *finding = finding_new("bus-flood", SEVERITY_WARNING, pace->first);
+    /* Heartbeats, and slots that are announced one by one, are the bus's own work. */
+    struct finding *finding =
+        finding_new("bus-flood", share > 50 ? SEVERITY_WARNING : SEVERITY_NOTICE, pace->first);
     finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
     finding_explain(finding,
                     "Over ten seconds, %" PRIu64 " %% of them PUBLISH. A PUBLISH is sent to every "

@@ -64,6 +64,7 @@ const struct incident_row incident_rows[] = {
     {"failover", "lost-writes", 30, SAME},
     {"partition", "lost-writes", 30, SAME},
 
+    {"redirect-loop", "redirect-storm", 2, SAME},
     {"failover", "redirect-storm", 10, ANYWHERE},
     {"cluster-down", "redirect-storm", 10, ANYWHERE},
     {"partition", "redirect-storm", 10, ANYWHERE},

@@ -162,6 +162,10 @@ static handler *const handlers[EV_COUNT] = {HANDLERS(HANDLER)};
 const uint64_t model_wants = 0 HANDLERS(HANDLER);
 #undef HANDLER
 
+uint32_t model_hash(const struct model *model, const void *data, size_t len) {
+    return (uint32_t)siphash(&model->key, data, len);
+}
+
 void model_event(struct model *model, const struct event *event) {
     struct model_books *books = &model->books;
     if (UNLIKELY(books->first == TIME_NONE))

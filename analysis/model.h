@@ -113,6 +113,9 @@ size_t model_node_count(const struct model *model);
 const struct node *model_node(const struct model *model, size_t index); /* by first appearance */
 uint32_t model_find_node(struct model *model, const char *id);          /* NODE_NONE: unknown */
 
+/* For tables whose keys the network chooses: a hash with a secret key. */
+uint32_t model_hash(const struct model *model, const void *data, size_t len);
+
 uint32_t model_index_of(const struct model *model, const char *id); /* the same, slower */
 
 size_t model_link_count(const struct model *model);

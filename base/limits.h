@@ -38,6 +38,7 @@
     CAP(SERVER_COMMANDS, 8192, "commands of all servers kept apart; others share one row")        \
     CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
+    CAP(REDIRECTS, 65536, "slots of which clients were told to go elsewhere; more are counted")   \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WRITES, 131072,                                                                           \
         "writes remembered until all replicas have them; the oldest are forgotten")               \

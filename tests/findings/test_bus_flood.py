@@ -1,6 +1,8 @@
 """bus-flood: a node that sends more bus messages a second than operators let pass."""
 
-from lib import findings, scene, wire
+from lib import captures, findings, scene, wire
+
+RESHARDED = captures.take("stale_clients-redis-7.0.15")
 
 
 def publishing(rate, seconds):
@@ -22,6 +24,12 @@ def test_fires_on_a_flood_of_publish(store):
     assert 1190 <= found.metrics["messages_per_s"] <= 1220
     assert 1190 <= found.metrics["by_type"]["publish"] <= 1210
     assert found.metrics["bytes_per_s"] >= 1190 * 2256
+
+
+def test_fires_softly_for_a_node_that_announces_slot_after_slot():
+    """A reshard of 2000 slots: a PONG to all for each of them."""
+    found = findings.only(findings.of(RESHARDED.path), "bus-flood")
+    assert found.severity == "notice" and found.verdict == "heartbeats"
 
 
 def test_near_miss_just_below_the_threshold(store):

@@ -4,7 +4,7 @@ import pytest
 
 from lib import captures, findings, resp, scene, wire, writes
 
-DIARIES = [t for t in captures.TAKES if "lost_writes" in t.truth]
+DIARIES = [t for t in captures.TAKES if t.truth.get("lost_writes")]
 BRIDGES = [t for t in DIARIES if not t.vantage]
 
 

@@ -21,6 +21,8 @@ EXACT = 0.1                      # seconds, either way
 # timeout; its PONGs are headers too. The one is the best of five picked at random, and if all five
 # wait for a PONG, nobody: so once in two seconds.
 HEADER = 2.0
+# A node looks after its links ten times a second.
+CRON = 0.1
 # Nodes that are suspected are in every gossip section; other nodes by chance, a tenth of all and at
 # least three at a time. For every ten nodes.
 GOSSIP = 10.0
@@ -59,6 +61,10 @@ RULES = [
          {"node": "$node", "about": "$about"}, HEADER,
          "suspicion is told by the next gossip; by then the node may be agreed to have failed. "
          "(A primary of Valkey that may vote writes no such line: others' reports tell.)"),
+    Rule("pfail-over", {}, ("node-suspected", "node-failed", "fail-announced"),
+         {"node": "$node", "about": "$about"}, GOSSIP,
+         "held for failed before its next gossip, the node is not among those that are in every "
+         "section; in a large cluster its turn may take a while", by_chance=True),
     Rule("report", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$by", "about": "$about"}, early=SPREAD,
          why="each node notes it when gossip reaches it, the conclusion is from the first gossip"),
@@ -158,11 +164,28 @@ def alone(truth):
             for side in sides if len(names & set(side)) == 1]
 
 
+def without_brief(logged, ids, events):
+    """The lines, those of a suspicion that became a failure before the node's next gossip under a
+    name of their own. It counts whom it suspects ten times a second: until then that is no news."""
+    spoke = collections.defaultdict(list)
+    for event in events:
+        if event["event"] == "bus-message" and event.get("gossip") is not None:
+            spoke[event["sender"]].append(seconds(event["time"]))
+    fails = [(e["node"], e["about"], e["time"]) for e in logged if e["event"] == "fail"]
+    for line in logged:
+        over = min((time for node, about, time in fails if node == line["node"]
+                    and about == line.get("about") and time >= line["time"]), default=0)
+        brief = line["event"] == "pfail" and not any(
+            line["time"] + CRON < time < over for _, who in ids[line["node"]] for time in spoke[who])
+        yield {**line, "event": "pfail-over"} if brief and over else line
+
+
 class Comparison:
     """The logs of all nodes beside the conclusions from one capture."""
 
     def __init__(self, logged, events, truth=None):
         self.ids = identities(logged)
+        logged = list(without_brief(logged, self.ids, events))
         self.alone = alone(truth) if truth else []
         self.partitions = list(partitions(truth)) if truth else []
         # Valkey's primaries suspect without a word in their logs.

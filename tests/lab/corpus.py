@@ -50,7 +50,7 @@ KEPT = {
     "epoch_collision": ("redis-7.0", ()),
     "reshard": ("valkey-9.1", ()),
     "slow_migration": ("redis-7.0", ()),
-    "slot_left_open": ("redis-8.0", ()),
+    "slot_left_open": ("redis-7.0", ()),
     "atomic_migration": ("valkey-9.1", ()),
     "stale_clients": ("redis-7.0", ()),
     "ask_ignored": ("valkey-8.1", ()),

@@ -34,7 +34,7 @@ CUT_OFF = (Must("partition", "network"), Must("node-failed", "host-unreachable",
 LOSSY = ("gossip-loss", "node-suspected", "link-flap")
 
 EXPECTED = {
-    "ask_ignored": QUIET,
+    "ask_ignored": Row((Must("redirect-loop", "ask-ignored"), Must("redirect-storm", "migration"))),
     "atomic_migration": QUIET,
     "bus_port_blocked": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
     "bus_port_refused": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
@@ -108,7 +108,7 @@ EXPECTED = {
     "short_stall": QUIET,
     "slot_left_open": QUIET,
     "slow_migration": QUIET,
-    "stale_clients": QUIET,
+    "stale_clients": Row((Must("redirect-storm", "stale-clients"),)),
     "takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
                     ("lost-writes", "split-brain")),
     "takeover_in_partition": Row((Must("partition", "network"),

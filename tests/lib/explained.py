@@ -12,8 +12,13 @@ BREAKS = {"partition", "one-way loss", "random loss", "port blocked", "link limi
           "killed", "shut down"}
 
 
+# Whoever is forgotten, its links are closed, whatever waits on them.
+FORGETS = {"forget_and_meet", "meet_too_early"}
+
+
 def is_broken(truth):
-    return any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
+    return truth["scenario"] in FORGETS or \
+        any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
 
 
 def node_of(take, row):
@@ -37,7 +42,14 @@ def never_read(take, row):
 # What comes down a replication link, and what the replica says back on it.
 STREAMED = {"set", "replconf", "del", "ping", "multi", "exec", "publish", "spublish"}
 
-RULES = {never_left: is_broken, never_read: is_broken}
+
+# With TLS between nodes, what a replica asks its primary is encrypted.
+def encrypted(_take, row):
+    return row.kind == "commands" and row.name in {"ping", "psync", "replconf"} and row.low == 0
+
+
+RULES = {never_left: is_broken, never_read: is_broken,
+         encrypted: lambda truth: truth["scenario"] == "tls_bus"}
 
 
 def unexplained(take, rows):
