@@ -140,14 +140,15 @@ static bool is_stream_of(const struct replication *stream, const struct replicat
            memcmp(stream->replica.ip, rdb->replica.ip, sizeof rdb->replica.ip) == 0;
 }
 
-/* Redis 8 sends the data over a connection of their own, and says on that one at which offset the
- * stream on the other one begins. */
+/* Redis 8 sends the data over a connection of their own, and says on that one whose stream runs on
+ * the other one, and at which offset it begins. */
 static void join_channels(struct model *model, struct replication *rdb) {
     struct model_clients *clients = &model->clients;
     for (uint32_t i = 0; i < clients->replication_count; i++) {
         struct replication *stream = clients->replications[i];
         if (rdb->offset == NOT_KNOWN || !is_stream_of(stream, rdb))
             continue;
+        memcpy(stream->replid, rdb->replid, sizeof stream->replid);
         stream->base_offset = rdb->offset;
         stream->offset = rdb->offset + stream->stream_bytes;
         rdb->kind = "rdb";

@@ -71,6 +71,7 @@ class Story:
         self.link = writes.Replication(self.play, "p1", "r1", **more)
         self.client = writes.Client(self.play, "p1")
         self.play.run(2)
+        self.link.stream("SELECT", "0")
         for number in range(3):
             self.client.set(f"{{b}}kept{number}", "v", self.link)
         self.link.ack()
@@ -108,8 +109,9 @@ class Story:
         return findings.only(self.findings(store), "lost-writes")
 
 
-def test_fires_on_writes_that_the_replica_had_not_got(store):
-    story = Story()
+@pytest.mark.parametrize("channels", (False, True), ids=("one-link", "two-channels"))
+def test_fires_on_writes_that_the_replica_had_not_got(store, channels):
+    story = Story(channels=channels)
     for number in range(4):
         story.client.set(f"{{b}}lost{number}", "v", lost=story.link)
     story.fail_over()

@@ -15,6 +15,7 @@ from lib import resp
 
 OWN_ID = "a" * 40
 NEW_ID = "b" * 40
+STRANGE_ID = "e" * 40
 
 
 def address(play, name):
@@ -24,16 +25,29 @@ def address(play, name):
 class Replication:
     """A replica's connection to its primary. Offsets begin at 100."""
 
-    def __init__(self, play, primary, replica, port=55001, replid=OWN_ID, joined=False):
+    def __init__(self, play, primary, replica, port=55001, replid=OWN_ID, joined=False,
+                 channels=False):
         self.play, self.replid = play, replid
         self.sent = self.got = 100
         play.step()
         self.talk = resp.Dialogue(play.capture, (play.nodes[replica].ip, port),
                                   address(play, primary), joined=joined)
-        if not joined:
-            self.talk.trade(resp.command("PSYNC", "?", "-1"),
-                            resp.simple(f"FULLRESYNC {replid} {self.sent}"), b"$4\r\nRDB!")
-            self.ack()
+        if joined:
+            return
+        data = self.open_channel() if channels else self.talk
+        data.trade(resp.command("PSYNC", "?", "-1"),
+                   resp.simple(f"FULLRESYNC {replid} {self.sent}"), b"$4\r\nRDB!")
+        self.ack()
+
+    def open_channel(self):
+        """As with Redis 8: the data comes on a connection of its own; before, the replica has asked
+        on this one to go on with what it had, which was another's."""
+        self.talk.trade(resp.command("PSYNC", STRANGE_ID, "1"), resp.simple("RDBCHANNELSYNC 6"))
+        ends = self.talk.link.ends
+        channel = resp.Dialogue(self.play.capture, (ends["client"][0], ends["client"][1] + 500),
+                                ends["server"])
+        return channel.trade(resp.command("REPLCONF", "rdb-channel", "1", "main-ch-client-id", "6"),
+                             resp.OK)
 
     def stream(self, *words):
         """The primary sends a command, and the replica has it."""
