@@ -10,9 +10,9 @@ certain then. Nodes go by their names in the lab.
 
 import collections
 
-from lib import bustap
+from lib import findings
 
-LOUD = ("warning", "critical")
+from . import facts
 
 Must = collections.namedtuple("Must", "type verdict nodes", defaults=(None, ()))
 Row = collections.namedtuple("Row", "must may alone", defaults=((), (), ()))
@@ -122,35 +122,46 @@ EXPECTED = {
 }
 
 
+
 def scenario_of(take):
     return take.run.split("-")[0]
 
 
 def _names(take):
-    return {node["id"]: node["name"] for node in take.truth["topology"]["nodes"] if node.get("id")}
+    """Names by id, also of ids that a node had before it was born again."""
+    return {id_: node["name"] for node in take.truth["topology"]["nodes"]
+            for id_ in (node["id"], *node.get("ids", ())) if id_}
 
 
-def _fits(must, finding, names):
-    nodes = {names.get(node) for node in finding["subjects"]["nodes"]}
-    return finding["type"] == must.type and must.verdict in (None, finding["verdict"]) and \
-        set(must.nodes) <= nodes
+def _fits(want, one, names, alone=False):
+    """`want` is a Must, or the name of a type. A single host (`alone`) may not know the cause, or
+    take the path to itself for the whole network, if it does not say so for certain."""
+    if isinstance(want, str):
+        return one.type == want
+    nodes = {names.get(node) for node in one.nodes}
+    return one.type == want.type and set(want.nodes) <= nodes and \
+        (want.verdict in (None, one.verdict) or
+         alone and (one.verdict == "unknown" or _is_careful(one)))
 
 
-def _text(finding, names):
-    nodes = ", ".join(names.get(node) or "?" for node in finding["subjects"]["nodes"][:8])
-    return (f"{finding['severity']} {finding['type']} ({finding['verdict']}) {nodes}: "
-            f"{finding['title']}")
+def _is_careful(one):
+    return one.confidence != "certain" and one.caveats
+
+
+def _text(one, names):
+    nodes = ", ".join(names.get(node) or "?" for node in one.nodes[:8])
+    return f"{one.severity} {one.type} ({one.verdict}) {nodes}: {one.title}"
 
 
 def differences(take):
-    """What was found and should not be, and what was not and should, each as a line."""
+    """What was found and should not be, what was not and should, and what it says that is not so;
+    each as a line."""
     row, names = EXPECTED[scenario_of(take)], _names(take)
-    found = bustap.analyze(take.path)["findings"]
-    allowed = {must.type for must in row.must} | set(row.may)
-    wrong = ["not expected: " + _text(f, names) for f in found
-             if f["severity"] in LOUD and f["type"] not in allowed and
-             not (take.vantage and f["type"] in row.alone and f["confidence"] != "certain")]
-    if not take.vantage:
-        wrong += [f"missing: {must.type} ({must.verdict}) {', '.join(must.nodes)}"
-                  for must in row.must if not any(_fits(must, f, names) for f in found)]
-    return wrong
+    found, alone = findings.of(take.path, "--keys", "full"), bool(take.vantage)
+    wrong = ["not expected: " + _text(one, names) for one in found if one.severity in findings.LOUD
+             and not any(_fits(want, one, names, alone) for want in (*row.must, *row.may))
+             and not (alone and one.type in row.alone and _is_careful(one))]
+    if not alone:
+        wrong += [f"missing: {want.type} ({want.verdict}) {', '.join(want.nodes)}"
+                  for want in row.must if not any(_fits(want, one, names) for one in found)]
+    return wrong + facts.differences(take, found)
