@@ -124,28 +124,50 @@ static void measure(struct finding *finding, const struct model *model, size_t i
                  at_twice_the_nodes(pace->peak, model_node_count(model)));
 }
 
+/* What most of it is, and what that means. */
+static const struct flood_kind {
+    const char *verdict;
+    enum severity severity;
+    const char *means, *advice;
+} publish = {"publish", SEVERITY_WARNING,
+             "A PUBLISH is sent to every other node, and PINGs and PONGs wait behind it in the same "
+             "connection",
+             "use sharded pub/sub (SPUBLISH, SSUBSCRIBE), which stays within a shard, or a cluster "
+             "of its own for pub/sub"},
+  announcements = {"announcements", SEVERITY_NOTICE,
+                   "Most are PONGs that nobody has asked for: a node tells all others at once of "
+                   "each slot that is given to it, as in a resharding",
+                   "nothing, if slots were moved then; it ends with that"},
+  heartbeats = {"heartbeats", SEVERITY_WARNING,
+                "PINGs and PONGs, which go from each node to each other one",
+                "look at by_type for what it sends; many nodes with a short cluster-node-timeout "
+                "ping a lot"};
+
+/* A node gets about as many PINGs as it sends, and answers each with a PONG. */
+static const struct flood_kind *kind_of(const message_counts counts) {
+    uint64_t published = counts[BUS_PUBLISH] + counts[BUS_PUBLISHSHARD];
+    if (published > total(counts) / 2)
+        return &publish;
+    return counts[BUS_PONG] > total(counts) / 2 + counts[BUS_PING] ? &announcements : &heartbeats;
+}
+
 static void tell(const struct detection *detection, size_t index, const struct pace *pace) {
     const struct model *model = detection->model;
+    const struct flood_kind *kind = kind_of(pace->peak_counts);
     uint64_t published = pace->peak_counts[BUS_PUBLISH] + pace->peak_counts[BUS_PUBLISHSHARD];
-    uint64_t share = published * 100 / total(pace->peak_counts);
     char name[ENDPOINT_TEXT];
     model_node_text(model, index, name);
-    /* Heartbeats, and slots that are announced one by one, are the bus's own work. */
-    struct finding *finding =
-        finding_new("bus-flood", share > 50 ? SEVERITY_WARNING : SEVERITY_NOTICE, pace->first);
+    struct finding *finding = finding_new("bus-flood", kind->severity, pace->first);
     finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
     finding_explain(finding,
-                    "Over ten seconds, %" PRIu64 " %% of them PUBLISH. A PUBLISH is sent to every "
-                    "other node, and PINGs and PONGs wait behind it in the same connection; the "
-                    "longest wait for a PONG of this node was %.1f ms.",
-                    share, (double)worst_pong(model, index) / (double)NS_PER_MS);
-    finding_advise(finding, share > 50 ? "use sharded pub/sub (SPUBLISH, SSUBSCRIBE), which stays "
-                                         "within a shard, or a cluster of its own for pub/sub"
-                                       : "look at by_type for what it sends; many nodes with a "
-                                         "short cluster-node-timeout ping a lot");
+                    "Over ten seconds, %" PRIu64 " %% of them PUBLISH. %s; the longest wait for a "
+                    "PONG of this node was %.1f ms.",
+                    published * 100 / total(pace->peak_counts), kind->means,
+                    (double)worst_pong(model, index) / (double)NS_PER_MS);
+    finding_advise(finding, "%s", kind->advice);
     finding_node(finding, model_node(model, index)->id);
     measure(finding, model, index, pace);
-    finding_ends(finding, pace->last, share > 50 ? "publish" : "heartbeats");
+    finding_ends(finding, pace->last, kind->verdict);
     detection_report(detection, finding);
 }
 

@@ -7,9 +7,13 @@ RESHARDED = captures.take("stale_clients-redis-7.0.15")
 
 def publishing(rate, seconds):
     """p1 publishes `rate` messages a second on one link, beside the heartbeats of three nodes."""
+    return sending(rate, seconds, lambda node: wire.publish(node, b"news", b"x" * 20))
+
+
+def sending(rate, seconds, what):
     play = scene.Scene(replicas=0)
     play.run(1)
-    message = wire.publish(play.nodes["p1"], b"news", b"x" * 20)
+    message = what(play.nodes["p1"])
     for _ in range(seconds * 10):
         play.run(0.1)
         play.links["p1", "p2"].send("client", message * (rate // 10))
@@ -29,7 +33,21 @@ def test_fires_on_a_flood_of_publish(store):
 def test_fires_softly_for_a_node_that_announces_slot_after_slot():
     """A reshard of 2000 slots: a PONG to all for each of them."""
     found = findings.only(findings.of(RESHARDED.path), "bus-flood")
-    assert found.severity == "notice" and found.verdict == "heartbeats"
+    assert found.severity == "notice" and found.verdict == "announcements"
+
+
+def test_a_node_that_tells_of_slots_is_no_alarm(store):
+    """Each slot that is given to a node is told to all others, in a PONG that none asked for."""
+    play = sending(1200, 12, wire.pong)
+    found = findings.only(findings.of(store(play.pcap())), "bus-flood")
+    assert found.severity == "notice" and found.verdict == "announcements"
+    assert found.metrics["by_type"]["pong"] >= 1190
+
+
+def test_fires_on_a_flood_of_heartbeats(store):
+    play = sending(1200, 12, lambda node: wire.ping(node) + wire.pong(node))
+    found = findings.only(findings.of(store(play.pcap())), "bus-flood")
+    assert found.severity == "warning" and found.verdict == "heartbeats"
 
 
 def test_near_miss_just_below_the_threshold(store):
