@@ -129,11 +129,12 @@ static const struct flood_kind {
     const char *verdict;
     enum severity severity;
     const char *means, *advice;
-} publish = {"publish", SEVERITY_WARNING,
-             "A PUBLISH is sent to every other node, and PINGs and PONGs wait behind it in the same "
-             "connection",
-             "use sharded pub/sub (SPUBLISH, SSUBSCRIBE), which stays within a shard, or a cluster "
-             "of its own for pub/sub"},
+} publish =
+    {"publish", SEVERITY_WARNING,
+     "A PUBLISH is sent to every other node, and PINGs and PONGs wait behind it in the same "
+     "connection",
+     "use sharded pub/sub (SPUBLISH, SSUBSCRIBE), which stays within a shard, or a cluster "
+     "of its own for pub/sub"},
   announcements = {"announcements", SEVERITY_NOTICE,
                    "Most are PONGs that nobody has asked for: a node tells all others at once of "
                    "each slot that is given to it, as in a resharding",

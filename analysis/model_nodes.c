@@ -348,21 +348,28 @@ static void conclude_heard(struct model *model, const struct node *node,
     model_conclude(model, &event);
 }
 
-static bool is_voter(const struct node *node) {
+static bool any_slot(const uint8_t *slots) {
     static const uint8_t none[BUS_SLOT_BYTES];
-    return node->heard && !node->replica && node->slots &&
-           memcmp(node->slots, none, sizeof none) != 0;
+    return slots && memcmp(slots, none, sizeof none) != 0;
 }
 
-/* What waited on a link and came through when its sender had said newer things elsewhere. A node
- * never lowers its current epoch, nor a primary with slots its configuration epoch, unless it
- * starts from an older nodes.conf: then all connections are new. A replica says its primary's, and
- * takes over with a greater one. */
+static bool is_voter(const struct node *node) {
+    return node->heard && !node->replica && any_slot(node->slots);
+}
+
+/* Lower than its configuration epoch can be now: that of a primary with slots only grows, and a
+ * replica speaks with its primary's, which it takes over only with a greater one. */
+static bool lowers_config_epoch(const struct node *node, const struct ev_bus_message *message) {
+    bool takes_over = node->replica && !message->replica_of && any_slot(message->slots);
+    return message->config_epoch < node->config_epoch && (is_voter(node) || takes_over);
+}
+
+/* What waited on a link that was as good as dead, or only in the same moment on another one, and
+ * came through when its sender had said newer things elsewhere. A node never lowers its current
+ * epoch either, unless it starts from an older nodes.conf: then all connections are new. */
 static bool is_old_news(const struct model *model, const struct node *node,
                         const struct ev_bus_message *message) {
-    bool as_primary = is_voter(node) || (node->heard && node->replica && !message->replica_of);
-    bool lower = message->current_epoch < node->current_epoch ||
-                 (message->config_epoch < node->config_epoch && as_primary);
+    bool lower = message->current_epoch < node->current_epoch || lowers_config_epoch(node, message);
     return UNLIKELY(lower) && model->cause->flow->first < node->epoch_since;
 }
 
