@@ -21,8 +21,6 @@ EXACT = 0.1                      # seconds, either way
 # timeout; its PONGs are headers too. The one is the best of five picked at random, and if all five
 # wait for a PONG, nobody: so once in two seconds.
 HEADER = 2.0
-# A node looks after its links ten times a second.
-CRON = 0.1
 # Nodes that are suspected are in every gossip section; other nodes by chance, a tenth of all and at
 # least three at a time. For every ten nodes.
 GOSSIP = 10.0
@@ -46,6 +44,7 @@ class Rule:
     state: bool = False                   # it tells a state, which may be what was told already
     by_chance: bool = False               # `late` is for every ten nodes
     to_one: bool = False                  # it goes to one node: without a link to it, nowhere
+    until: str = ""                       # a later line about the same node: then it is not told
 
 
 # What bustap calls null because nobody has said yet at which node a new connection ends.
@@ -59,12 +58,10 @@ EXPLAINED = {"node-suspected": {}, "fail-announced": {}, "vote-requested": {}, "
 RULES = [
     Rule("pfail", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$node", "about": "$about"}, HEADER,
-         "suspicion is told by the next gossip; by then the node may be agreed to have failed. "
-         "(A primary of Valkey that may vote writes no such line: others' reports tell.)"),
-    Rule("pfail-over", {}, ("node-suspected", "node-failed", "fail-announced"),
-         {"node": "$node", "about": "$about"}, GOSSIP,
-         "held for failed before its next gossip, the node is not among those that are in every "
-         "section; in a large cluster its turn may take a while", by_chance=True),
+         "suspicion is told by the next gossip; by then the node may be agreed to have failed, "
+         "which gossip tells by chance. "
+         "(A primary of Valkey that may vote writes no such line: others' reports tell.)",
+         until="fail"),
     Rule("report", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$by", "about": "$about"}, early=SPREAD,
          why="each node notes it when gossip reaches it, the conclusion is from the first gossip"),
@@ -164,28 +161,11 @@ def alone(truth):
             for side in sides if len(names & set(side)) == 1]
 
 
-def without_brief(logged, ids, events):
-    """The lines, those of a suspicion that became a failure before the node's next gossip under a
-    name of their own. It counts whom it suspects ten times a second: until then that is no news."""
-    spoke = collections.defaultdict(list)
-    for event in events:
-        if event["event"] == "bus-message" and event.get("gossip") is not None:
-            spoke[event["sender"]].append(seconds(event["time"]))
-    fails = [(e["node"], e["about"], e["time"]) for e in logged if e["event"] == "fail"]
-    for line in logged:
-        over = min((time for node, about, time in fails if node == line["node"]
-                    and about == line.get("about") and time >= line["time"]), default=0)
-        brief = line["event"] == "pfail" and not any(
-            line["time"] + CRON < time < over for _, who in ids[line["node"]] for time in spoke[who])
-        yield {**line, "event": "pfail-over"} if brief and over else line
-
-
 class Comparison:
     """The logs of all nodes beside the conclusions from one capture."""
 
     def __init__(self, logged, events, truth=None):
         self.ids = identities(logged)
-        logged = list(without_brief(logged, self.ids, events))
         self.alone = alone(truth) if truth else []
         self.partitions = list(partitions(truth)) if truth else []
         # Valkey's primaries suspect without a word in their logs.
@@ -221,6 +201,14 @@ class Comparison:
         return rule.to_one and any(start <= line["time"] <= end + HEADER
                                    for _, start, end in self.partitions)
 
+    def is_overtaken(self, rule, line):
+        """The node has logged what is told instead, before this one was due."""
+        return rule.until and any(
+            other["event"] == rule.until and other["node"] == line["node"]
+            and other["about"] == line["about"]
+            and line["time"] <= other["time"] <= self.deadline(rule, line)
+            for other, _, _ in self.lines)
+
     def stands(self, rule, line, members):
         """A state is told already when it is due, or the node has logged another by then."""
         due = self.deadline(rule, line)
@@ -237,7 +225,9 @@ class Comparison:
         for line, rule, members in self.lines:
             if rule.optional or line["time"] < self.begin or self.deadline(rule, line) > self.end:
                 continue
-            if self.unlinked(rule, line) or rule.state and self.stands(rule, line, members):
+            if self.unlinked(rule, line) or self.is_overtaken(rule, line):
+                continue
+            if rule.state and self.stands(rule, line, members):
                 continue
             fit = [e for e in self.told if e["event"] in rule.events and has(e, members)]
             if not any(self.in_time(rule, line, e) for e in fit):

@@ -12,13 +12,13 @@ BREAKS = {"partition", "one-way loss", "random loss", "port blocked", "link limi
           "killed", "shut down"}
 
 
-# Whoever is forgotten, its links are closed, whatever waits on them.
-FORGETS = {"forget_and_meet", "meet_too_early"}
-
-
 def is_broken(truth):
-    return truth["scenario"] in FORGETS or \
-        any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
+    return any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
+
+
+def closes_links(truth):
+    """CLUSTER FORGET does, with what waits on them."""
+    return is_broken(truth) or any(line["event"] == "forget" for line in truth.get("logged", ()))
 
 
 def node_of(take, row):
@@ -42,14 +42,7 @@ def never_read(take, row):
 # What comes down a replication link, and what the replica says back on it.
 STREAMED = {"set", "replconf", "del", "ping", "multi", "exec", "publish", "spublish"}
 
-
-# With TLS between nodes, what a replica asks its primary is encrypted.
-def encrypted(_take, row):
-    return row.kind == "commands" and row.name in {"ping", "psync", "replconf"} and row.low == 0
-
-
-RULES = {never_left: is_broken, never_read: is_broken,
-         encrypted: lambda truth: truth["scenario"] == "tls_bus"}
+RULES = {never_left: closes_links, never_read: is_broken}
 
 
 def unexplained(take, rows):
@@ -74,7 +67,13 @@ def bus(take):
     return [] if is_opaque(take) else list(unexplained(take, balance.messages(take)))
 
 
+# With TLS on the bus replicas speak it too; clients of the lab do not.
+ENCRYPTED = STREAMED | {"psync"}
+
+
 def clients(take):
     modern = not take.truth["server"].startswith(balance.NO_SUBCOMMANDS)
     kinds = (balance.commands, balance.errors) if modern else ()
-    return [row for kind in kinds for row in unexplained(take, kind(take))]
+    hidden = ENCRYPTED if is_opaque(take) else ()
+    return [row for kind in kinds for row in unexplained(take, kind(take))
+            if row.name not in hidden]
