@@ -89,7 +89,7 @@ def bracketed(ip):
 
 @functools.lru_cache(maxsize=None)
 def dump(take):
-    return bustap.dump(take.path)
+    return bustap.dump(take.path, without=bustap.BULK)
 
 
 def dead_links(take, node):

@@ -94,6 +94,6 @@ def check_bytes(take):
 
 
 def check_timeline(take):
-    wrong = compare.timeline(take.truth["logged"], bustap.dump(take.path), take.truth)
+    wrong = compare.timeline(take.truth["logged"], balance.dump(take), take.truth)
     assert not wrong, f"{take.path}: logs and conclusions differ\n  " + \
         "\n  ".join(map(str, wrong[:20]))
