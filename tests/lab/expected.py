@@ -50,7 +50,8 @@ EXPECTED = {
                            ("epoch-collision", "cluster-down")),
     "every_client": QUIET,
     "failover_crash": Row((Must("node-failed", "process-died", ("n1",)),
-                           Must("failover", "primary-failed", ("n1",))), WHILE_DOWN),
+                           Must("failover", "primary-failed", ("n1",)),
+                           Must("failover", "administrative", ("n3", "n4"))), WHILE_DOWN),
     "failover_force": QUIET,
     "failover_manual": QUIET,
     # Writes go on arriving at the old primary until it hears of the new one.

@@ -151,8 +151,21 @@ NOT_ON_THE_WIRE = {
 # command, run again once the replicas have it, is counted twice.
 COUNTED_TWICE = {("valkey", "cluster|setslot")}
 
-# Redis 6.0 counts by the first word, and neither rejected calls nor errors.
+# Redis 6.0 counts by the first word, only what it runs (not what it answers MOVED, CLUSTERDOWN, …
+# instead), and no errors.
 NO_SUBCOMMANDS = "redis-6"
+
+
+def counts_words(take):
+    return take.truth["server"].startswith(NO_SUBCOMMANDS)
+
+
+def count_words(take, node, until, kind):
+    """The same by the first word."""
+    words = collections.Counter()
+    for name, count in count_requests(take, node, until, kind).items():
+        words[name.partition("|")[0]] += count
+    return words
 
 
 def is_of(take, table, command):
@@ -169,12 +182,16 @@ def called(take, node):
 
 
 def commands(take):
+    words = counts_words(take)
     for node in take.nodes:
-        for row in rows(count_requests, take, node, "commands", called(take, node)):
+        late = take.snapshot(node)["t_frozen"]
+        refused = count_requests(take, node, late, "errors").total() if words else 0
+        for row in rows(count_words if words else count_requests, take, node, "commands",
+                        called(take, node)):
             if not is_of(take, NOT_ON_THE_WIRE, row.name):
-                yield row
+                yield row._replace(low=row.low - refused)
 
 
 def errors(take):
-    for node in take.nodes:
+    for node in [] if counts_words(take) else take.nodes:
         yield from rows(count_requests, take, node, "errors", take.snapshot(node)["errorstats"])

@@ -72,8 +72,7 @@ ENCRYPTED = STREAMED | {"psync"}
 
 
 def clients(take):
-    modern = not take.truth["server"].startswith(balance.NO_SUBCOMMANDS)
-    kinds = (balance.commands, balance.errors) if modern else ()
+    kinds = (balance.commands, balance.errors)
     hidden = ENCRYPTED if is_opaque(take) else ()
     return [row for kind in kinds for row in unexplained(take, kind(take))
             if row.name not in hidden]
