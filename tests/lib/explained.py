@@ -5,7 +5,7 @@ and never on the wire, or on the wire and never counted; each RULE is a fact abo
 looked up, holds only where the run's journal has such a fault, and only in its direction.
 """
 
-from lib import balance
+from lib import balance, bustap
 
 # What the journal (`injected`) calls a fault that ends connections or loses what is on them.
 BREAKS = {"partition", "one-way loss", "random loss", "port blocked", "link limited", "frozen",
@@ -42,7 +42,17 @@ def never_read(take, row):
 # What comes down a replication link, and what the replica says back on it.
 STREAMED = {"set", "replconf", "del", "ping", "multi", "exec", "publish", "spublish"}
 
-RULES = {never_left: closes_links, never_read: is_broken}
+
+# Whoever waits no longer closes its connection, as MIGRATE does at its timeout: what has arrived is
+# carried out all the same, and answered to nobody.
+def given_up(take, row):
+    node = node_of(take, row)
+    waited = sum(server["unanswered"] for server in bustap.analyze(take.path)["clients"]["servers"]
+                 if server["node"] == node["id"])
+    return row.kind == "commands" and row.high < row.books <= row.high + waited
+
+
+RULES = {never_left: closes_links, never_read: is_broken, given_up: is_broken}
 
 
 def unexplained(take, rows):
