@@ -64,7 +64,12 @@ const struct incident_row incident_rows[] = {
     {"failover", "lost-writes", 30, SAME},
     {"partition", "lost-writes", 30, SAME},
 
+    {"migration-failed", "slot-stuck", 30, SAME},
+    {"slot-stuck", "redirect-loop", 2, SAME},
     {"redirect-loop", "redirect-storm", 2, SAME},
+    {"slot-stuck", "redirect-storm", 2, SAME},
+    {"slot-migration", "redirect-storm", 10, SAME},
+    {"slot-migration", "bus-flood", 10, SAME},
     {"failover", "redirect-storm", 10, ANYWHERE},
     {"cluster-down", "redirect-storm", 10, ANYWHERE},
     {"partition", "redirect-storm", 10, ANYWHERE},

@@ -25,6 +25,7 @@ void model_free(struct model *model) {
     if (!model)
         return;
     model_claims_free(model);
+    model_migrations_free(&model->migrations);
     model_writes_free(model);
     for (uint32_t i = 0; i < model->node_count; i++) {
         free(model->nodes[i]->slots);

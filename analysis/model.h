@@ -178,9 +178,10 @@ struct model_books {
     uint64_t servers_over_cap, clients_over_cap; /* connections of further ones */
     uint64_t commands_over_cap;                  /* requests and replies of further ones */
     uint64_t replications_over_cap;
-    uint64_t elections_over_cap; /* requests and promotions of further ones */
-    uint64_t writes_over_cap;    /* forgotten although a replica may lack them */
-    nstime first, last;          /* events */
+    uint64_t migrations_over_cap; /* RESTOREs and answers of further pairs */
+    uint64_t elections_over_cap;  /* requests and promotions of further ones */
+    uint64_t writes_over_cap;     /* forgotten although a replica may lack them */
+    nstime first, last;           /* events */
 };
 const struct model_books *model_books(const struct model *model);
 

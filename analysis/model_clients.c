@@ -303,6 +303,7 @@ void model_unanswered(struct model *model, const struct event *event) {
     conn->client->requests += unanswered->count;
     stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
     model->books.unanswered += unanswered->count;
+    model_migration_unanswered(model, event);
 }
 
 /* An error before any request is one that the server counts, too. */

@@ -8,6 +8,7 @@
 #include "analysis/model_claims.h"
 #include "analysis/model_clients.h"
 #include "analysis/model_elections.h"
+#include "analysis/model_migrations.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -105,6 +106,12 @@ struct model_claims {
 
 enum { NODE_RECENT = 1024 };
 
+struct model_migrations {
+    struct migration *list;
+    uint32_t count, room;
+    nstime *moved; /* by slot; NULL: no key was */
+};
+
 struct model {
     struct siphash_key key;
     event_fn *emit;
@@ -123,6 +130,7 @@ struct model {
     struct model_clients clients;
     struct model_claims claims;
     struct model_writes writes;
+    struct model_migrations migrations;
 
     struct election **elections; /* by their first sign */
     uint32_t election_count, election_room;
@@ -142,6 +150,12 @@ void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size);
 
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);
+
+/* model_migrations.c: writes that servers make for each other. */
+void model_migration_asked(struct model *model, const struct event *event);
+void model_migration_answered(struct model *model, const struct event *event);
+void model_migration_unanswered(struct model *model, const struct event *event);
+void model_migrations_free(struct model_migrations *migrations);
 
 /* model_nodes.c: finds or adds; NODE_NONE if the caps or the memory do not allow it. */
 uint32_t model_add_node(struct model *model, const char *id);

@@ -39,6 +39,7 @@
     CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(REDIRECTS, 65536, "slots of which clients were told to go elsewhere; more are counted")   \
+    CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WRITES, 131072,                                                                           \
         "writes remembered until all replicas have them; the oldest are forgotten")               \
