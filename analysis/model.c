@@ -14,6 +14,7 @@ struct model *model_new(struct siphash_key key, event_fn *emit, void *context) {
     model->emit = emit;
     model->context = context;
     model->books.first = model->books.last = TIME_NONE;
+    model_numbers_init(model);
     if (!model_clients_init(&model->clients) || !model_writes_init(&model->writes)) {
         model_free(model);
         return NULL;
@@ -38,6 +39,7 @@ void model_free(struct model *model) {
     model_links_free(model);
     model_elections_free(model);
     model_replications_free(&model->clients);
+    model_numbers_free(&model->numbers);
     model_clients_free(&model->clients);
     free(model);
 }
@@ -138,6 +140,7 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(tcp_gap, model_client_gap)           \
     HANDLER(reply, model_reply)                  \
     HANDLER(write, model_write_asked)            \
+    HANDLER(sampled, model_sampled)              \
     HANDLER(silent, model_silent)                \
     HANDLER(executed, model_executed)            \
     HANDLER(error, model_inner_error)            \

@@ -143,6 +143,7 @@ static struct client_conn *bind_ends(struct model *model, struct flow *flow, uns
     }
     conn->server = server_at(model, &flow->ends[server_end]);
     conn->client = client_at(model, &flow->ends[!server_end]);
+    conn->client_addr = &flow->ends[!server_end];
     conn->client->connections++;
     return conn;
 }
@@ -184,12 +185,14 @@ static inline struct command_stats *stats_of(struct model *model, struct server 
 /* ---- events ---- */
 
 /* A request is counted once it is known what became of it: so nothing need be told of it before. */
-static inline void count_request(struct client_conn *conn, struct command_stats *stats,
-                                 uint64_t bytes) {
+static inline void count_request(struct model *model, struct client_conn *conn,
+                                 struct command_stats *stats, uint64_t bytes) {
     conn->server->requests++;
     conn->server->request_bytes += bytes;
     conn->client->requests++;
     conn->client->bytes += bytes;
+    if (UNLIKELY(conn->client->others && conn->client_addr))
+        model_stranger(model, conn->client_addr);
     stats->requests++;
     stats->bytes += bytes;
 }
@@ -249,7 +252,7 @@ void model_reply(struct model *model, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     struct client_conn *conn = conn_of(model, event, event->direction);
     struct command_stats *stats = stats_of(model, conn->server, reply->command);
-    count_request(conn, stats, reply->request_bytes);
+    count_request(model, conn, stats, reply->request_bytes);
     struct server *server = conn->server;
     server->replies++;
     server->reply_bytes += reply->bytes;
@@ -269,6 +272,10 @@ void model_reply(struct model *model, const struct event *event) {
     } else if (reply->command && reply->command->keys != KEYS_NONE) {
         note_served(model, conn, event);
     }
+    if (UNLIKELY(reply->sample))
+        model_slot_answered(model, event);
+    if (UNLIKELY(reply->bytes > model->numbers.big_least))
+        model_big_reply(model, event);
     if (reply->write)
         answer_write(model, conn, event);
 }
@@ -278,7 +285,7 @@ void model_silent(struct model *model, const struct event *event) {
     const struct ev_silent *silent = &event->silent;
     struct client_conn *conn = conn_of(model, event, !event->direction);
     struct command_stats *stats = stats_of(model, conn->server, silent->command);
-    count_request(conn, stats, silent->request_bytes);
+    count_request(model, conn, stats, silent->request_bytes);
     stats->calls++;
     if (silent->command && silent->command->reply == REPLY_SHUTDOWN)
         conn->server->shutdown = event->time;

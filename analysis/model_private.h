@@ -9,6 +9,7 @@
 #include "analysis/model_clients.h"
 #include "analysis/model_elections.h"
 #include "analysis/model_migrations.h"
+#include "analysis/model_numbers.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -68,7 +69,8 @@ struct client_conn {
     struct client *client;
     struct replication *replication; /* NULL: no step of one was seen */
     uint64_t gap_frame; /* packet with which bytes were given up, and others told late; 0: none */
-    struct write_chain asked, queued; /* its writes that wait for their replies, and for EXEC */
+    struct write_chain asked, queued;   /* its writes that wait for their replies, and for EXEC */
+    const struct endpoint *client_addr; /* the flow's; NULL: not known */
 };
 
 /* Records stay where they are: notes point to them. */
@@ -131,6 +133,7 @@ struct model {
     struct model_claims claims;
     struct model_writes writes;
     struct model_migrations migrations;
+    struct model_numbers numbers;
 
     struct election **elections; /* by their first sign */
     uint32_t election_count, election_room;
@@ -243,6 +246,15 @@ void model_client_flow_end(struct flow *flow);
  * makes it one. */
 struct server *model_find_server(const struct model *model, const struct endpoint *addr);
 struct server *model_server_of(struct model *model, const struct event *event, unsigned end);
+
+/* model_numbers.c: a request is looked at, and answered; one of a client beyond CAP_CLIENTS; a
+ * reply bigger than the least of the biggest. */
+void model_numbers_init(struct model *model);
+void model_numbers_free(struct model_numbers *numbers);
+void model_sampled(struct model *model, const struct event *event);
+void model_slot_answered(struct model *model, const struct event *event);
+void model_stranger(struct model *model, const struct endpoint *addr);
+void model_big_reply(struct model *model, const struct event *event);
 
 /* Bytes of a client's connection were given up. */
 void model_client_gap(struct model *model, const struct event *event);

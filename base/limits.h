@@ -37,6 +37,9 @@
     CAP(SERVERS, 1024, "answering ends kept apart; further ones share one row")                   \
     CAP(SERVER_COMMANDS, 8192, "commands of all servers kept apart; others share one row")        \
     CAP(CLIENTS, 16384, "addresses of clients kept apart; further ones share one row")            \
+    CAP(FURTHER_CLIENTS, 512,                                                                     \
+        "of those further ones the heaviest; the lightest gives way, which is its heir's error")  \
+    CAP(HOT_KEYS, 256, "keys of the most requests; likewise")                                     \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(REDIRECTS, 65536, "slots of which clients were told to go elsewhere; more are counted")   \
     CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \

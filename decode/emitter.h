@@ -4,6 +4,7 @@
 
 #include "base/pool.h"
 #include "decode/event.h"
+#include "decode/sampling.h"
 
 struct command_index;
 struct flow;
@@ -20,7 +21,8 @@ struct emitter {
     struct pool *acks; /* for what waits to be acknowledged, likewise: it may wait for ever */
     struct resp_tools *resp;
     const struct command_index *commands;
-    uint8_t *client_ports; /* a bit for each port */
+    uint8_t *client_ports;    /* a bit for each port */
+    struct sampling sampling; /* of all clients' requests */
 };
 
 enum { CLIENT_PORTS = 65536 / 8 };

@@ -25,8 +25,9 @@ struct pending {
     uint32_t write;    /* which write of the connection it is, from 1 on; 0: none */
     uint8_t reply;     /* enum command_reply */
     bool blocking;
-    bool quiet;     /* when it was made the client had all that the server had sent: */
-    uint32_t after; /* up to this sequence number */
+    bool quiet;      /* when it was made the client had all that the server had sent: */
+    uint32_t after;  /* up to this sequence number */
+    uint32_t sample; /* sampling.h; 0: it was not looked at */
 };
 
 /* A ring; beyond CAP_PENDING, or without memory, requests are only counted, behind those in it. */

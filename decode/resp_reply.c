@@ -112,6 +112,7 @@ static void tell_reply(const struct resp_walk *walk, const struct pending *pendi
         .request_bytes = pending->bytes,
         .blocking = pending->blocking,
         .called = called,
+        .sample = pending->sample,
     };
     if (pending->write) {
         event.reply.write = answered_write(pending->write, item);

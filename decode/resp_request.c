@@ -116,6 +116,26 @@ static void tell_any_write(const struct resp_walk *walk, struct pending *pending
                    argument(request, request->args.kept - 1));
 }
 
+/* ---- looking at some ---- */
+
+/* One for `weight` of them: its slot and key. A channel is no key. */
+static void look_at(const struct resp_walk *walk, struct pending *pending,
+                    const struct request *request, const struct resp_value *value,
+                    uint32_t weight) {
+    struct command_keys keys;
+    struct event event = {.type = EV_sampled};
+    uint64_t slot = slot_of(request, value);
+    if (slot == NOT_KNOWN || !emitter_wants(walk->out, EV_sampled) ||
+        !command_keys(request->command, &request->args, &keys) || keys.channels)
+        return;
+    pending->sample = sample_of((unsigned)slot, weight);
+    event.sampled = (struct ev_sampled){.command = request->command,
+                                        .key = request->list[keys.first],
+                                        .slot = slot,
+                                        .weight = weight};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
 /* ---- waiting for the reply ---- */
 
 static bool is_confirmed(enum command_reply reply) {
@@ -127,7 +147,8 @@ static uint32_t confirmations(const struct request *request) {
                                         : 0;
 }
 
-static void wait_for_reply(const struct resp_walk *walk, const struct request *request) {
+static void wait_for_reply(const struct resp_walk *walk, const struct request *request,
+                           const struct resp_value *value, uint32_t weight) {
     struct resp_link *link = walk->link;
     if (UNLIKELY(!pairing_waits(walk))) {
         resp_tell_unanswered(walk, request->command, 1, "gap");
@@ -149,6 +170,8 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
                     command_may_block(request->command, &request->args),
     };
     pairing_note(walk, pending);
+    if (UNLIKELY(weight))
+        look_at(walk, pending, request, value, weight);
     tell_any_write(walk, pending, request);
     if (UNLIKELY(link->orphans))
         orphan_match(walk);
@@ -225,6 +248,7 @@ static inline void wait_as_usual(const struct resp_walk *walk, const struct resp
     pending->expected = pending->write = 0;
     pending->reply = REPLY_ONE;
     pending->blocking = false;
+    pending->sample = 0;
     pairing_note(walk, pending);
     if (link->last_writes)
         tell_usual_write(walk, pending, value);
@@ -249,7 +273,7 @@ static void remember_command(const struct resp_walk *walk, const struct request 
 /* ---- all ---- */
 
 static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
-                                               const struct resp_value *value) {
+                                               const struct resp_value *value, uint32_t weight) {
     struct request request;
     struct resp_link *link = walk->link;
     if (value->count && value->items[0].number <= 0) { /* asks nothing, and is not answered */
@@ -268,13 +292,13 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
         link->confirms |= is_confirmed(request.reply);
         resp_tell_silent(walk, request.command, request.bytes);
     } else
-        wait_for_reply(walk, &request);
+        wait_for_reply(walk, &request, value, weight);
 }
 
 /* A line: its words are what the items of an array are. One that is not kept whole loses its last
  * word, of which only a part may be there. */
 static __attribute__((noinline)) bool on_line(const struct resp_walk *walk,
-                                              const struct resp_value *line) {
+                                              const struct resp_value *line, uint32_t weight) {
     uint8_t words[RESP_TEXT];
     struct resp_value value;
     const struct resp_item *text = &line->items[0];
@@ -284,18 +308,19 @@ static __attribute__((noinline)) bool on_line(const struct resp_walk *walk,
         value.count--;
     value.bytes = line->bytes;
     value.lost = false;
-    on_array(walk, &value);
+    on_array(walk, &value, weight);
     return true;
 }
 
 bool resp_on_request(const struct resp_walk *walk, const struct resp_value *value) {
     bool line = value->count > 0 && value->items[0].type == RESP_WORD;
+    uint32_t weight = sampling_take(&walk->out->sampling);
     if (UNLIKELY(line))
-        return on_line(walk, value);
-    if (LIKELY(is_usual(walk, value)))
+        return on_line(walk, value, weight);
+    if (LIKELY(weight == 0 && is_usual(walk, value)))
         wait_as_usual(walk, value);
     else
-        on_array(walk, value);
+        on_array(walk, value, weight);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #ifndef BUSTAP_REPORT_REPORT_JSON_H
 #define BUSTAP_REPORT_REPORT_JSON_H
 
+#include "base/histogram.h"
 #include "report/sink.h"
 #include "report/view.h"
 
@@ -21,7 +22,11 @@ void writer_node(struct writer *w, const char *key, uint32_t node);
 
 void writer_anomalies(struct json *json, const uint64_t counts[AN_COUNT]);
 
+/* Percentiles in microseconds, all null if nothing was timed. */
+void writer_latency(struct json *json, const char *key, const struct histogram *histogram);
+
 void writer_clients(struct writer *w);
+void writer_top(struct writer *w);
 void writer_replication(struct writer *w);
 void writer_findings(struct writer *w);
 

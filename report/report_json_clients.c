@@ -12,8 +12,7 @@ static void words(struct json *json, const char *key, const struct by_word *coun
     json_close(json, '}');
 }
 
-/* All null if nothing was timed. */
-static void latency(struct json *json, const char *key, const struct histogram *histogram) {
+void writer_latency(struct json *json, const char *key, const struct histogram *histogram) {
     static const struct {
         const char *key;
         unsigned per_mille;
@@ -45,7 +44,7 @@ static void command(struct json *json, const char *key, const struct command_sta
     json_u64(json, "calls", stats->calls);
     json_u64(json, "errors", stats->errors);
     json_u64(json, "bytes", stats->bytes);
-    latency(json, "latency_us", &stats->latency);
+    writer_latency(json, "latency_us", &stats->latency);
     json_close(json, '}');
 }
 
@@ -83,8 +82,8 @@ static void server_counts(struct json *json, const struct server *server) {
     words(json, "redirects", &server->redirects);
     words(json, "pushes", &server->pushes);
     model_server_latency(server, &all);
-    latency(json, "latency_us", &all);
-    latency(json, "blocking_latency_us", &server->blocking);
+    writer_latency(json, "latency_us", &all);
+    writer_latency(json, "blocking_latency_us", &server->blocking);
     by_command(json, server);
 }
 
@@ -140,6 +139,7 @@ void writer_clients(struct writer *w) {
     for (size_t i = 0; i < model_client_count(w->model); i++)
         client(w, model_client(w->model, i));
     json_close(json, ']');
+    writer_top(w);
     sums(w, model_books(w->model));
     json_close(json, '}');
     writer_piece(w);

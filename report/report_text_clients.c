@@ -5,6 +5,7 @@
 #include "analysis/model_clients.h"
 #include "report/format.h"
 #include "report/report_text.h"
+#include "report/top.h"
 
 enum {
     SERVERS_SHOWN = 40,
@@ -216,22 +217,19 @@ static void blocking_line(struct page *page) {
 
 /* "  Requests came from 12 clients; most, 900 of 1000, from 10.0.0.9." */
 static void clients_line(struct page *page) {
-    const struct client *busiest = NULL;
-    uint64_t requests = 0;
-    for (size_t i = 0; i < model_client_count(page->model); i++) {
-        const struct client *client = model_client(page->model, i);
-        requests += client->requests;
-        if (!client->others && (!busiest || client->requests > busiest->requests))
-            busiest = client;
-    }
-    if (!busiest || requests == 0)
-        return;
+    struct top_client top[TOP_SHOWN];
+    uint64_t requests = 0, further = page->books->clients_over_cap;
     char addr[ENDPOINT_TEXT];
-    endpoint_ip_text(&busiest->addr, addr);
-    buf_text(page->buf, "  Requests came from ");
-    buf_count(page->buf, model_client_count(page->model), "client");
+    size_t count = model_client_count(page->model);
+    for (size_t i = 0; i < count; i++)
+        requests += model_client(page->model, i)->requests;
+    if (top_clients(page->model, top) == 0)
+        return;
+    endpoint_ip_text(&top->addr, addr);
+    buf_text(page->buf, further ? "  Requests came from more than " : "  Requests came from ");
+    buf_count(page->buf, count - (further > 0), "client");
     buf_text(page->buf, "; most, ");
-    buf_u64(page->buf, busiest->requests);
+    buf_u64(page->buf, top->requests);
     buf_text(page->buf, " of ");
     buf_u64(page->buf, requests);
     buf_printf(page->buf, ", from %s.\n", addr);
@@ -257,6 +255,7 @@ void page_clients(struct page *page) {
         words_line(page, "Pushes", offsetof(struct server, pushes));
         blocking_line(page);
         clients_line(page);
+        page_top(page);
     }
     free(servers);
 }
