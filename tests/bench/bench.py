@@ -96,7 +96,7 @@ CAPTURE = {
                            (make_client.__file__, make_text_module.__file__), make_client.missing),
     "client-slice": Capture("beginning of the small packets", "client-slice.pcap", make_slice,
                             (make_client.__file__,), make_client.missing),
-    "flood": Capture("a million connections, a million keys", "flood.pcap",
+    "flood": Capture("a million connections, clients and keys", "flood.pcap",
                      lambda target: make_flood.make(target, CONNECTIONS), (make_flood.__file__,),
                      ALWAYS),
 }

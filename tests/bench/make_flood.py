@@ -1,4 +1,4 @@
-"""Makes a capture of very many short connections, each of which sets a key of its own.
+"""Makes a capture of very many short connections, each of a client of its own and with a key of its own.
 
 make(TARGET, CONNECTIONS): SYN, SYN-ACK, request, reply; none of them ends.
 """
@@ -31,7 +31,7 @@ def make(target, connections):
     with open(target, "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
         for number in range(connections):
-            client = (11 << 24 | number // 20000, 20000 + number % 20000)
+            client = (11 << 24 | number, 20000 + number % 20000)
             for (to_server, _, seq, ack, payload), frame in zip(STEPS, frames):
                 (src, sport), (dst, dport) = (client, SERVER) if to_server else (SERVER, client)
                 struct.pack_into(">IIHHII", frame, 26, src, dst, sport, dport, seq, ack)

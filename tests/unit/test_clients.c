@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "analysis/model_clients.h"
+#include "analysis/model_numbers.h"
 #include "base/limits.h"
 #include "decode/proto.h"
 #include "tests/lib/group.h"
@@ -396,6 +396,41 @@ static void too_many_clients(void **state) {
     assert_int_equal(model_server(model, 0)->requests, CAP_CLIENTS + 4);
 }
 
+/* CAP_FURTHER_CLIENTS: of the others the heaviest are known, one that comes late, too. */
+static void heavy_ones_of_too_many_clients(void **state) {
+    (void)state;
+    unsigned all = CAP_CLIENTS + 2 * CAP_FURTHER_CLIENTS;
+    for (unsigned i = 0; i < all; i++) {
+        struct flow flow = flow_between(i, 1);
+        for (int times = 0; times < (i + 1 == all ? 9 : 1); times++)
+            asks_for_silence(&flow, "get", 10);
+        ends(&flow);
+    }
+    const struct topk *further = &model_numbers(model)->clients;
+    const struct topk_entry *first;
+    struct flow last = flow_between(all - 1, 1);
+    assert_int_equal(further->used, CAP_FURTHER_CLIENTS);
+    assert_int_equal(further->total, 2 * CAP_FURTHER_CLIENTS + 8);
+    assert_int_equal(topk_top(further, &first, 1), 1);
+    assert_memory_equal(first->text, last.ends[CLIENT].ip, 16);
+    assert_true(first->count - first->error <= 9 && first->count >= 9);
+}
+
+/* CAP_HOT_KEYS likewise. */
+static void too_many_keys(void **state) {
+    (void)state;
+    struct flow flow = flow_between(9, 1);
+    char key[16];
+    for (unsigned i = 0; i < 3 * CAP_HOT_KEYS; i++) {
+        struct bytes text = bytes_of(key, (size_t)snprintf(key, sizeof key, "%u", i));
+        tell(&flow, CLIENT,
+             (struct event){.type = EV_sampled, .sampled = {.key = text, .weight = 2}});
+    }
+    assert_int_equal(model_numbers(model)->keys.used, CAP_HOT_KEYS);
+    assert_int_equal(model_numbers(model)->keys.total, 6 * CAP_HOT_KEYS);
+    assert_int_equal(topk_least(&model_numbers(model)->keys), 6);
+}
+
 /* CAP_SERVER_COMMANDS: further commands of a server share its last row. */
 static void too_many_commands(void **state) {
     (void)state;
@@ -610,6 +645,8 @@ int main(int argc, char **argv) {
         MODEL_TEST(a_migration),
         MODEL_TEST(too_many_servers),
         MODEL_TEST(too_many_clients),
+        MODEL_TEST(heavy_ones_of_too_many_clients),
+        MODEL_TEST(too_many_keys),
         MODEL_TEST(too_many_commands),
         MODEL_TEST(too_many_replications),
         MODEL_TEST(the_model_wants_its_events),
