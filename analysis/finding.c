@@ -186,6 +186,20 @@ const char *finding_duration(nstime duration, char text[DURATION_TEXT]) {
     return text;
 }
 
+const char *finding_bytes(uint64_t bytes, char text[BYTES_TEXT]) {
+    static const char *const units[] = {"kB", "MB", "GB", "TB"};
+    double value = (double)bytes;
+    size_t unit = 0;
+    if (bytes < 10000) {
+        (void)snprintf(text, BYTES_TEXT, "%u B", (unsigned)bytes);
+        return text;
+    }
+    for (value /= 1000; value >= 1000 && unit + 1 < countof(units); unit++)
+        value /= 1000;
+    (void)snprintf(text, BYTES_TEXT, "%.1f %s", value, units[unit]);
+    return text;
+}
+
 enum { SEAL_ROOM = 512 /* bytes, for the last caveats */ };
 
 void finding_seal(struct finding *finding) {

@@ -89,6 +89,10 @@ struct value *finding_metrics(struct finding *finding);
 enum { DURATION_TEXT = 32 };
 const char *finding_duration(nstime duration, char text[DURATION_TEXT]);
 
+/* "4352 B", "1.2 MB"; powers of 1000. Returns `text`. */
+enum { BYTES_TEXT = 32 };
+const char *finding_bytes(uint64_t bytes, char text[BYTES_TEXT]);
+
 /* To be called once, when nothing more is added: says so in a caveat if something found no room. */
 void finding_seal(struct finding *finding);
 

@@ -135,6 +135,21 @@ static size_t take_reply(const struct resp_walk *walk, struct bytes view) {
     return used;
 }
 
+/* The same on a connection on which INFO was asked for: its replies are looked at as they pass. */
+static size_t take_watched(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    const struct pending *head = pending_head(&link->pending);
+    if (!head || head->reply != REPLY_INFO)
+        return take_reply(walk, view);
+    if (!link->answering)
+        info_begin(walk);
+    size_t used = take_reply(walk, view);
+    info_read(walk, bytes_first(view, used));
+    if (!link->answering)
+        info_end(walk);
+    return used;
+}
+
 static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
     if (UNLIKELY(link->wary | link->deaf)) {
@@ -145,7 +160,7 @@ static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
         if (passed)
             return passed;
     }
-    return take_reply(walk, view);
+    return UNLIKELY(link->info != NULL) ? take_watched(walk, view) : take_reply(walk, view);
 }
 
 /* ---- streams ---- */
@@ -244,6 +259,7 @@ static void resp_close(struct emitter *out, struct flow *flow) {
     pending_free(&link->pending, out->pool);
     pool_give(out->pool, link->queued, link->queued_size);
     free(link->repl);
+    free(link->info);
     free(link);
     flow->state = NULL;
 }
@@ -305,6 +321,8 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
         repl_skip(&walk, len);
         return;
     }
+    if (link->info && direction != link->client)
+        info_torn(&walk);
     if (link->undecided || resp_skip(reader, len))
         return;
     resp_reset(reader, out->resp);

@@ -148,6 +148,7 @@ struct resp_link {
     struct orphans *orphans; /* replies that wait for their requests; NULL: none */
     size_t orphans_room;
     struct repl *repl; /* NULL until the first PSYNC */
+    struct info *info; /* NULL until the first INFO */
 };
 
 /* The direction in hand. */
@@ -216,6 +217,17 @@ void orphan_match(const struct resp_walk *walk);
 
 /* Nothing will come for them. */
 void orphan_forget(const struct resp_walk *walk);
+
+/* ---- resp_info.c ---- */
+
+/* INFO was asked for: from here on link->info is there, if there is memory for it. */
+void info_asked(const struct resp_walk *walk);
+
+/* The reply to one begins; bytes of it; some of them are missing; it is complete. */
+void info_begin(const struct resp_walk *walk);
+void info_read(const struct resp_walk *walk, struct bytes view);
+void info_torn(const struct resp_walk *walk);
+void info_end(const struct resp_walk *walk);
 
 /* ---- resp_request.c ---- */
 

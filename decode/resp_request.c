@@ -195,6 +195,8 @@ static bool is_muted(struct resp_link *link, enum command_reply reply) {
 }
 
 static void on_replica_word(const struct resp_walk *walk, const struct request *request) {
+    if (request->reply == REPLY_INFO)
+        info_asked(walk);
     if (request->reply == REPLY_PSYNC)
         repl_asked(walk, argument(request, 1), argument(request, 2));
     if (request->reply != REPLY_NONE || !bytes_are_word(argument(request, 1), "ack"))

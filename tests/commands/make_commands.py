@@ -87,6 +87,7 @@ REPLIES = {
     "discard": "DISCARD",
     "exec": "EXEC",
     "hello": "HELLO",
+    "info": "INFO",
     "host:": "NONE",                    # an HTTP request: the server drops the connection
     "monitor": "MONITOR",
     "multi": "MULTI",

@@ -465,6 +465,7 @@ static const struct {
     {"punsubscribe", REPLY_PUNSUBSCRIBE},
     {"sunsubscribe", REPLY_SUNSUBSCRIBE},
     {"monitor", REPLY_MONITOR},
+    {"INFO memory", REPLY_INFO},
     {"multi", REPLY_MULTI},
     {"exec", REPLY_EXEC},
     {"discard", REPLY_DISCARD},
