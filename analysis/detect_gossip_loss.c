@@ -122,8 +122,10 @@ static void tell(const struct detection *detection, const struct link *link,
     finding_advise(finding, "measure loss between these two hosts (retransmissions, drops of "
                             "interfaces and queues)");
     finding_rests_on_unseen(finding);
-    finding->quiet_if_caused = true;
-    finding->end = link->silent_from + link->longest_silence;
+    if (finding) {
+        finding->quiet_if_caused = true;
+        finding->end = link->silent_from + link->longest_silence;
+    }
     detection_report(detection, finding);
 }
 

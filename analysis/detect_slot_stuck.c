@@ -2,7 +2,7 @@
  * of its keys are here, half there, until somebody ends the migration. */
 #include "analysis/detector.h"
 #include "analysis/model_migrations.h"
-#include "analysis/redirects.h"
+#include "analysis/model_redirects.h"
 #include "base/limits.h"
 
 #include <inttypes.h>

@@ -39,6 +39,7 @@ void model_free(struct model *model) {
     model_links_free(model);
     model_elections_free(model);
     model_replications_free(&model->clients);
+    model_redirects_free(model);
     model_numbers_free(&model->numbers);
     model_clients_free(&model->clients);
     free(model);
@@ -140,6 +141,7 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(tcp_gap, model_client_gap)           \
     HANDLER(reply, model_reply)                  \
     HANDLER(write, model_write_asked)            \
+    HANDLER(introduced, model_introduced)        \
     HANDLER(sampled, model_sampled)              \
     HANDLER(silent, model_silent)                \
     HANDLER(executed, model_executed)            \
@@ -165,10 +167,6 @@ static handler *const handlers[EV_COUNT] = {HANDLERS(HANDLER)};
 #define HANDLER(symbol, function) | EVENT_BIT(symbol)
 const uint64_t model_wants = 0 HANDLERS(HANDLER);
 #undef HANDLER
-
-uint32_t model_hash(const struct model *model, const void *data, size_t len) {
-    return (uint32_t)siphash(&model->key, data, len);
-}
 
 void model_event(struct model *model, const struct event *event) {
     struct model_books *books = &model->books;

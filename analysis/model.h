@@ -113,9 +113,6 @@ size_t model_node_count(const struct model *model);
 const struct node *model_node(const struct model *model, size_t index); /* by first appearance */
 uint32_t model_find_node(struct model *model, const char *id);          /* NODE_NONE: unknown */
 
-/* For tables whose keys the network chooses: a hash with a secret key. */
-uint32_t model_hash(const struct model *model, const void *data, size_t len);
-
 uint32_t model_index_of(const struct model *model, const char *id); /* the same, slower */
 
 size_t model_link_count(const struct model *model);
@@ -178,6 +175,7 @@ struct model_books {
     uint64_t servers_over_cap, clients_over_cap; /* connections of further ones */
     uint64_t commands_over_cap;                  /* requests and replies of further ones */
     uint64_t replications_over_cap;
+    uint64_t redirects_over_cap;  /* forgotten, so that what is told again counts as news */
     uint64_t migrations_over_cap; /* RESTOREs and answers of further pairs */
     uint64_t elections_over_cap;  /* requests and promotions of further ones */
     uint64_t writes_over_cap;     /* forgotten although a replica may lack them */

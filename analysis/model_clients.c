@@ -204,7 +204,9 @@ static void count_error(struct model *model, struct client_conn *conn, struct by
     struct event event = {.type = EV_client_error};
     event.client_error = (struct ev_client_error){.server = &cause->flow->ends[cause->direction],
                                                   .client = &cause->flow->ends[!cause->direction],
-                                                  .error = word};
+                                                  .error = word,
+                                                  .before = (uint64_t)conn->erred};
+    conn->erred = cause->time;
     model_conclude(model, &event);
 }
 
@@ -239,6 +241,27 @@ static inline void note_latency(struct server *server, struct command_stats *sta
             (struct pause){event->time - (nstime)reply->latency_us * NS_PER_US, event->time};
 }
 
+static bool is_topology(const char *name) {
+    return strcmp(name, "cluster|slots") == 0 || strcmp(name, "cluster|shards") == 0 ||
+           strcmp(name, "cluster|nodes") == 0;
+}
+
+/* What has no key is about the connection, or about the cluster. */
+static void note_keyless(struct model *model, struct client_conn *conn, const struct event *event) {
+    if (event->reply.command->reply == REPLY_ASKING)
+        conn->asking = event->time;
+    if (event->reply.command->name[0] != 'c' || !is_topology(event->reply.command->name))
+        return;
+    struct event told = {.type = EV_topology_asked};
+    told.topology_asked =
+        (struct ev_topology_asked){.server = &event->flow->ends[event->direction],
+                                   .client = &event->flow->ends[!event->direction],
+                                   .bytes = event->reply.bytes,
+                                   .before = (uint64_t)conn->refreshed};
+    conn->refreshed = event->time;
+    model_conclude(model, &told);
+}
+
 /* What MULTI queues is answered by EXEC. */
 static void answer_write(struct model *model, struct client_conn *conn, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
@@ -269,9 +292,14 @@ void model_reply(struct model *model, const struct event *event) {
         count_error(model, conn, reply->error);
         if (model->claims.open)
             model_claim_refusal(model, &conn->server->addr);
-    } else if (reply->command && reply->command->keys != KEYS_NONE) {
-        note_served(model, conn, event);
+    } else if (reply->command) {
+        if (LIKELY(reply->command->keys != KEYS_NONE))
+            note_served(model, conn, event);
+        else
+            note_keyless(model, conn, event);
     }
+    if (UNLIKELY(conn->client->steps_open))
+        model_redirect_reply(model, conn, event);
     if (UNLIKELY(reply->sample))
         model_slot_answered(model, event);
     if (UNLIKELY(reply->bytes > model->numbers.big_least))
@@ -340,6 +368,30 @@ void model_push(struct model *model, const struct event *event) {
 void model_redirect(struct model *model, const struct event *event) {
     struct client_conn *conn = conn_of(model, event, event->direction);
     by_word_add(&conn->server->redirects, kind_word(event->redirect.kind), 1);
+    model_redirect_step(model, conn, event);
+}
+
+/* Its end is cut off, so that it stays a text. */
+static void keep_word(char *word, struct bytes text) {
+    size_t len = min_size(text.len, CLIENT_WORD - 1);
+    memcpy(word, text.data, len);
+    word[len] = '\0';
+}
+
+void model_introduced(struct model *model, const struct event *event) {
+    struct client_conn *conn = model_client_note(event->flow);
+    const struct ev_introduced *said = &event->introduced;
+    (void)model;
+    if (!conn)
+        return;
+    if (!conn->introduction)
+        conn->introduction = calloc(1, sizeof *conn->introduction);
+    struct introduction *introduction = conn->introduction;
+    if (introduction)
+        keep_word(said->what[0] == 'n'   ? introduction->name
+                  : said->what[0] == 'l' ? introduction->library
+                                         : introduction->version,
+                  said->value);
 }
 
 void model_client_gap(struct model *model, const struct event *event) {
@@ -349,11 +401,18 @@ void model_client_gap(struct model *model, const struct event *event) {
 }
 
 void model_client_flow_end(struct flow *flow) {
+    free(((struct client_conn *)flow->note)->introduction);
     free(flow->note);
     flow->note = NULL;
 }
 
 /* ---- looking at it ---- */
+
+const struct introduction *model_introduction_in_hand(const struct model *model) {
+    const struct flow *flow = model->cause->flow;
+    return flow && note_is_client(flow) ? ((const struct client_conn *)flow->note)->introduction
+                                        : NULL;
+}
 
 size_t model_server_count(const struct model *model) {
     return model->clients.server_count + (model->books.servers_over_cap > 0);
@@ -398,8 +457,10 @@ void model_clients_free(struct model_clients *clients) {
     free_server(clients->other_server);
     free(clients->servers);
     table_free(&clients->server_index);
-    for (uint32_t i = 0; i < clients->count; i++)
+    for (uint32_t i = 0; i < clients->count; i++) {
+        free(clients->list[i]->redirected);
         free(clients->list[i]);
+    }
     free(clients->list);
     table_free(&clients->index);
 }

@@ -57,6 +57,16 @@ struct client {
     bool others;          /* no client, but all those past CAP_CLIENTS */
     uint64_t connections; /* on which it asked or was answered */
     uint64_t requests, bytes, errors;
+    uint32_t steps_open;           /* redirects that it has not followed so far */
+    struct redirected *redirected; /* these; NULL: never was redirected */
+};
+
+/* What a client says of itself on one connection; empty: nothing. Hostile text. */
+enum { CLIENT_WORD = 48 /* with its NUL; longer ones are cut */ };
+struct introduction {
+    char name[CLIENT_WORD];    /* CLIENT SETNAME, HELLO ... SETNAME */
+    char library[CLIENT_WORD]; /* CLIENT SETINFO LIB-NAME, LIB-VER */
+    char version[CLIENT_WORD];
 };
 
 /* A connection on which one server sends another its writes, or the keys of a slot. */
@@ -75,6 +85,9 @@ struct replication {
     uint64_t *commands; /* [command_count + 1], the last one: unknown; NULL: none seen */
     uint64_t *back;     /* likewise, those of the other direction, as a migration has them */
 };
+
+/* Of the connection whose event is in hand; NULL: nothing was said on it. */
+const struct introduction *model_introduction_in_hand(const struct model *model);
 
 /* NULL: nobody was answered there, or it is one of the others. */
 const struct server *model_server_at(const struct model *model, const struct endpoint *addr);

@@ -245,6 +245,7 @@ static void conclude_slots(struct model *model, const struct node *node, const u
     struct event event = {.type = EV_node_slots};
     event.node_slots = (struct ev_node_slots){
         .node = node->id, .gained = gained, .lost = lost, .config_epoch = config_epoch};
+    model_redirect_slots(model, model_index_of(model, node->id), gained);
     model_conclude(model, &event);
 }
 

@@ -10,6 +10,7 @@
 #include "analysis/model_elections.h"
 #include "analysis/model_migrations.h"
 #include "analysis/model_numbers.h"
+#include "analysis/model_redirects.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -69,7 +70,11 @@ struct client_conn {
     struct client *client;
     struct replication *replication; /* NULL: no step of one was seen */
     uint64_t gap_frame; /* packet with which bytes were given up, and others told late; 0: none */
-    struct write_chain asked, queued;   /* its writes that wait for their replies, and for EXEC */
+    struct write_chain asked, queued;  /* its writes that wait for their replies, and for EXEC */
+    struct introduction *introduction; /* owned; NULL: it has not said who it is */
+    nstime erred, refreshed;           /* last answered by an error, told the topology; 0: never */
+    nstime asking;     /* its last ASKING that no redirect was followed with; 0: none */
+    nstime redirected; /* when it was last told again what it had been told; 0: never */
     const struct endpoint *client_addr; /* the flow's; NULL: not known */
 };
 
@@ -138,6 +143,9 @@ struct model {
     struct election **elections; /* by their first sign */
     uint32_t election_count, election_room;
     uint32_t elections_unserved; /* promotions whose first good reply has not been seen */
+
+    struct redirects *redirects;             /* NULL: none, and no slot has changed hands */
+    uint64_t redirect_nexts[REDIRECT_NEXTS]; /* what clients did next */
 
     struct model_books books;
 };
@@ -241,6 +249,14 @@ void model_unmatched(struct model *model, const struct event *event);
 void model_push(struct model *model, const struct event *event);
 void model_redirect(struct model *model, const struct event *event);
 void model_client_flow_end(struct flow *flow);
+
+void model_introduced(struct model *model, const struct event *event);
+
+/* model_redirects.c: a client is redirected; a host that was is answered; slots change hands. */
+void model_redirect_step(struct model *model, struct client_conn *conn, const struct event *event);
+void model_redirect_reply(struct model *model, struct client_conn *conn, const struct event *event);
+void model_redirect_slots(struct model *model, uint32_t owner, const uint8_t *gained);
+void model_redirects_free(struct model *model);
 
 /* The server at this address; NULL: there is none. And at that end of the event's connection, which
  * makes it one. */

@@ -41,7 +41,7 @@
         "of those further ones the heaviest; the lightest gives way, which is its heir's error")  \
     CAP(HOT_KEYS, 256, "keys of the most requests; likewise")                                     \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
-    CAP(REDIRECTS, 65536, "slots of which clients were told to go elsewhere; more are counted")   \
+    CAP(REDIRECTS, 65536, "answers MOVED and ASK remembered; the oldest of a set is forgotten")   \
     CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WRITES, 131072,                                                                           \

@@ -116,6 +116,43 @@ static void tell_any_write(const struct resp_walk *walk, struct pending *pending
                    argument(request, request->args.kept - 1));
 }
 
+/* ---- who the client says it is ---- */
+
+static void tell_introduced(const struct resp_walk *walk, const char *what, struct bytes value) {
+    struct event event = {.type = EV_introduced, .introduced = {.what = what, .value = value}};
+    if (value.len > 0)
+        emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* HELLO 3 AUTH user password SETNAME name: the options come in any order. */
+static void introduced_by_hello(const struct resp_walk *walk, const struct request *request) {
+    for (size_t i = 2; i + 1 < request->args.kept; i++) {
+        if (bytes_are_word(request->list[i], "auth"))
+            i += 2; /* whatever they are called */
+        else if (bytes_are_word(request->list[i], "setname"))
+            tell_introduced(walk, "name", request->list[i + 1]);
+    }
+}
+
+static void introduced_by_setinfo(const struct resp_walk *walk, const struct request *request) {
+    if (bytes_are_word(argument(request, 2), "lib-name"))
+        tell_introduced(walk, "library", argument(request, 3));
+    else if (bytes_are_word(argument(request, 2), "lib-ver"))
+        tell_introduced(walk, "version", argument(request, 3));
+}
+
+static void on_keyless(const struct resp_walk *walk, const struct request *request) {
+    const char *name = request->command->name;
+    if (!emitter_wants(walk->out, EV_introduced))
+        return;
+    if (request->command->reply == REPLY_HELLO)
+        introduced_by_hello(walk, request);
+    else if (strcmp(name, "client|setname") == 0)
+        tell_introduced(walk, "name", argument(request, 2));
+    else if (strcmp(name, "client|setinfo") == 0)
+        introduced_by_setinfo(walk, request);
+}
+
 /* ---- looking at some ---- */
 
 /* One for `weight` of them: its slot and key. A channel is no key. */
@@ -286,6 +323,8 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
     remember_command(walk, &request);
     if (UNLIKELY(emitter_wants(walk->out, EV_request)))
         tell_request(walk, &request, value);
+    if (UNLIKELY(request.command && request.command->keys == KEYS_NONE))
+        on_keyless(walk, &request);
     if (UNLIKELY(request.reply != REPLY_ONE))
         on_replica_word(walk, &request);
     bool silent = UNLIKELY(link->muted | link->skip_next | (request.reply != REPLY_ONE)) &&

@@ -126,6 +126,7 @@ static void sums(struct writer *w, const struct model_books *books) {
     json_u64(json, "servers_over_cap", books->servers_over_cap);
     json_u64(json, "clients_over_cap", books->clients_over_cap);
     json_u64(json, "commands_over_cap", books->commands_over_cap);
+    json_u64(json, "redirects_over_cap", books->redirects_over_cap);
 }
 
 void writer_clients(struct writer *w) {

@@ -2,13 +2,15 @@
 
 import pytest
 
-from lib import bustap, captures, findings
+from lib import bustap, captures, crowd, findings, wire
+from lib.crowd import Crowd, ask, moved, quiet_scene
 from lib.redirected import Redirected
 
 STALE = captures.take("stale_clients-redis-7.0.15")
 CALM = [captures.take(run) for run in
         ("reshard-redis-7.0.15", "manual_failover-redis-7.0.15", "kill_primary-redis-8.0.2",
          "slot_left_open-redis-7.0.15", "every_client-valkey-8.1.1")]
+SAID = ["CLIENT SETNAME web", "CLIENT SETINFO LIB-NAME jedis", "CLIENT SETINFO LIB-VER 5.1.0"]
 
 
 def test_fires_for_clients_that_never_learn():
@@ -102,3 +104,156 @@ def test_the_table_is_bounded(store):
         late.moved("a", 1, "a")
     found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
     assert any("more clients and slots than are kept" in c for c in found.caveats)
+
+
+def storm(store, play, *args):
+    return findings.only(findings.of(store(play.pcap()), *args), "redirect-storm")
+
+
+def refused(play, port, target):
+    """An attempt to connect that is answered by a reset."""
+    link = play.capture.conversation((crowd.HOST, port), (target, 6379))
+    link.segment("client", flags=wire.SYN)
+    link.segment("server", flags=wire.RST | wire.ACK, seq=0)
+
+
+# ---- clients that do not learn
+
+
+def test_fires_and_says_who_since_when_and_what_they_did():
+    found = findings.only(findings.of(STALE.path), "redirect-storm")
+    (who,) = found.metrics["who"]
+    assert (who["name"], who["connections"], who["refreshes"]) == ("c1", 20, 0)
+    assert "20 connections of " in found.explanation and "(c1)" in found.explanation
+    assert "10.77.0.12:6379" in found.explanation                   # whose the slots are now
+    assert found.evidence[0]["note"] == "the last of these slots changes hands"
+    assert found.metrics["next"]["followed"] >= found.metrics["moved"] * 0.99
+
+
+def test_fires_with_names_and_libraries_of_stale_clients(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 5, SAID).asks(8, moved(7, "10.0.0.2:6379"))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("warning", "stale-clients")
+    (who,) = found.metrics["who"]
+    assert (who["name"], who["library"], who["version"]) == ("web", "jedis", "5.1.0")
+    assert who["host"] == crowd.HOST and who["connections"] == 5
+    assert "5 connections of 10.9.0.1 (web, jedis 5.1.0)" in found.explanation
+    assert "did not change hands" in found.explanation
+    assert found.metrics["moved"] == 400 and found.metrics["told_again"] == 350
+    assert found.metrics["next"]["repeated"] >= 380
+    assert 45 <= found.metrics["peak_per_s"] <= 50
+
+
+def test_fires_with_the_name_that_hello_gives(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 5, ["HELLO 3 AUTH setname secret SETNAME web"]).asks(8, moved(7, "10.0.0.2:6379"))
+    (who,) = storm(store, play).metrics["who"]
+    assert who["name"] == "web" and "library" not in who
+
+
+def test_fires_on_a_new_connection_for_each_request(store):
+    """A host that was told ten seconds ago, and whose new connections still do not know."""
+    play = quiet_scene()
+    Crowd(play, "p1", 4).asks(16, moved(7, "10.0.0.2:6379"), renew=True)
+    found = storm(store, play)
+    assert found.verdict == "stale-clients" and found.metrics["told_again"] > 100
+
+
+def test_fires_with_those_that_go_to_two_servers_apart(store):
+    """Two hosts, two groups, the greater one first."""
+    play = quiet_scene()
+    few = Crowd(play, "p1", 2, ["CLIENT SETNAME few"])
+    many = Crowd(play, "p3", 6, ["CLIENT SETNAME many"], host="10.9.0.2")
+    for _ in range(8):
+        few.asks(0.5, moved(7, "10.0.0.2:6379"))
+        many.asks(0.5, moved(7, "10.0.0.2:6379"))
+    found = storm(store, play)
+    assert found.metrics["clients"] == 8 and len(found.metrics["servers"]) == 2
+    assert "6 connections of 10.9.0.2 (many); 2 of 10.9.0.1 (few)" in found.explanation
+
+
+# ---- other causes
+
+
+def test_fires_on_a_migration_that_is_never_ended(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 5).asks(20, ask(7, "10.0.0.2:6379"))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("notice", "migration")
+    assert (found.metrics["moved"], found.metrics["ask"]) == (0, 1000)
+
+
+def test_fires_as_a_change_while_clients_still_learn(store):
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 10)
+    play.set("p1", slots=wire.bitmap((8, 5460)))
+    play.set("p2", slots=wire.bitmap((0, 7), (5461, 10921)), config_epoch=9, current_epoch=9)
+    play.run(1)
+    crowd.asks(6, moved(7, "10.0.0.2:6379"))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("notice", "topology-change")
+    assert "going to 10.0.0.2:6379" in found.explanation
+
+
+@pytest.mark.parametrize("target", ("10.0.0.1:6379", ":6379"), ids=("named", "empty"))
+def test_fires_on_a_server_that_names_itself(store, target):
+    play = quiet_scene()
+    Crowd(play, "p1", 5).asks(8, moved(7, target))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("warning", "self-redirect")
+
+
+def test_fires_on_another_address_of_the_same_node(store):
+    """p1 announces an address; clients come by another one, from which its bus packets come."""
+    play = quiet_scene()
+    play.set("p1", ip="192.168.7.7")
+    play.run(3)
+    Crowd(play, "p1", 5).asks(8, moved(7, "192.168.7.7:6379"))
+    assert storm(store, play).verdict == "self-redirect"
+
+
+def test_fires_on_servers_that_disagree(store):
+    play = quiet_scene()
+    here, there = Crowd(play, "p1", 5), Crowd(play, "p2", 5, port=50000)
+    for _ in range(80):
+        here.asks(0.1, moved(7, "10.0.0.2:6379"))
+        there.asks(0.1, moved(7, "10.0.0.3:6379"))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("warning", "disagreement")
+    assert set(found.metrics["servers"]) == {"10.0.0.1:6379", "10.0.0.2:6379"}
+
+
+def test_fires_on_a_host_that_is_not_named(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 5).asks(8, moved(7, "?:6379"))
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("warning", "unreachable-target")
+    assert '"?"' in found.explanation
+
+
+def test_fires_on_a_target_that_nobody_reaches(store):
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 5)
+    for i in range(8):
+        crowd.asks(1, moved(7, "10.99.0.2:6379"))
+        refused(play, 60000 + i, "10.99.0.2")
+    found = storm(store, play)
+    assert (found.severity, found.verdict) == ("warning", "unreachable-target")
+    assert "10.99.0.2:6379" in found.explanation and "10.99.0.2:6379" in found.subjects["addrs"]
+
+
+def test_fires_and_says_that_a_host_name_was_named(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 5).asks(8, moved(7, "node2.lab.invalid:6379"))
+    found = storm(store, play)
+    assert found.verdict == "stale-clients" and "host name" in found.explanation
+
+
+# ---- near misses
+
+
+def test_near_miss_ask_while_a_slot_moves(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 10).asks(5, ask(7, "10.0.0.2:6379"))
+    findings.none(findings.of(store(play.pcap())), "redirect-storm")
