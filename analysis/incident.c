@@ -73,6 +73,19 @@ const struct incident_row incident_rows[] = {
     {"failover", "redirect-storm", 10, ANYWHERE},
     {"cluster-down", "redirect-storm", 10, ANYWHERE},
     {"partition", "redirect-storm", 10, ANYWHERE},
+
+    {"redirect-storm", "refresh-storm", 5, ANYWHERE},
+    {"cluster-down", "refresh-storm", 10, ANYWHERE},
+    {"failover", "refresh-storm", 10, ANYWHERE},
+    {"node-failed", "refresh-storm", 10, ANYWHERE},
+
+    {"node-failed", "connection-storm", 10, SAME},
+    {"node-suspected", "connection-storm", 10, SAME},
+    {"failover", "connection-storm", 10, SAME},
+
+    {"cluster-down", "error-burst", 10, ANYWHERE},
+    {"failover", "error-burst", 10, ANYWHERE},
+    {"node-failed", "error-burst", 10, ANYWHERE},
 };
 const size_t incident_row_count = countof(incident_rows);
 

@@ -1,5 +1,6 @@
 """Clients: each kind of traffic, and those that a cluster suffers from."""
 
+from .. import Unavailable
 from ..reshard import migrate, move, opened
 from . import scenario
 
@@ -36,3 +37,23 @@ def ask_ignored(run):
         migrate(cluster, "n1", "n2", 7)
         run.let_pass(6)
     run.let_pass(1)
+
+
+@scenario("servers are told to name no address (\"?\"): clients are sent nowhere")
+def nameless_targets(run):
+    if run.server.version < (7,):
+        raise Unavailable(f"{run.server.name} always names addresses")
+    run.start(per_node={f"n{n}": {"cluster-preferred-endpoint-type": "hostname"}
+                        for n in range(1, 7)})
+    run.load("naive", rate=200, connections=4)
+    run.let_pass(10)
+
+
+@scenario("servers name ports only, which are all the same: each sends clients to itself")
+def empty_targets(run):
+    if run.server.version < (7,):
+        raise Unavailable(f"{run.server.name} always names addresses")
+    run.start(per_node={f"n{n}": {"cluster-preferred-endpoint-type": "unknown-endpoint"}
+                        for n in range(1, 7)})
+    run.load("naive", rate=200, connections=4)
+    run.let_pass(10)

@@ -1,0 +1,92 @@
+"""error-burst: a server that keeps answering one error; which, to whom, and how bad that is."""
+
+import pytest
+
+from lib import bustap, captures, findings, resp
+from lib.crowd import Crowd, moved, quiet_scene
+
+OOM = resp.error("OOM command not allowed when used memory > 'maxmemory'.")
+SHARD = captures.take("kill_shard-valkey-9.1.2")
+
+
+def burst(store, play, *args):
+    return findings.only(findings.of(store(play.pcap()), *args), "error-burst")
+
+
+def test_fires_as_often_as_the_servers_counted():
+    """Each burst of CLUSTERDOWN has all that its server answered."""
+    found = findings.all_of(findings.of(SHARD.path), "error-burst")
+    servers = {s["addr"]: s["errors"] for s in bustap.analyze(SHARD.path)["clients"]["servers"]}
+    assert {f.metrics["server"] for f in found} == {"10.77.0.12:6379", "10.77.0.13:6379"}
+    for f in found:
+        assert f.metrics["code"] == f.verdict == "CLUSTERDOWN" and f.severity == "notice"
+        assert f.metrics["count"] == servers[f.metrics["server"]]["CLUSTERDOWN"]
+        assert 10 <= f.metrics["peak_per_s"] <= 20
+
+
+def test_fires_with_what_the_error_means(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 3, ["CLIENT SETNAME web"]).asks(8, OOM)
+    found = burst(store, play)
+    assert (found.severity, found.verdict) == ("warning", "OOM")
+    assert found.metrics["server"] == "10.0.0.1:6379" and found.metrics["count"] == 240
+    assert 28 <= found.metrics["peak_per_s"] <= 30
+    assert "3 connections of 10.9.0.1 (web)" in found.explanation and "maxmemory" in found.explanation
+    assert any("maxmemory" in line for line in found.advice)
+
+
+@pytest.mark.parametrize("code, severity", (("NOAUTH", "warning"), ("MISCONF", "warning"),
+                                            ("TRYAGAIN", "notice"), ("LOADING", "notice"),
+                                            ("WHATEVER", "notice")))
+def test_fires_as_loud_as_the_error_is_bad(store, code, severity):
+    play = quiet_scene()
+    Crowd(play, "p1", 3).asks(8, resp.error(f"{code} some text"))
+    found = burst(store, play)
+    assert (found.severity, found.metrics["code"]) == (severity, code)
+
+
+def test_fires_for_each_server_and_each_episode(store):
+    play = quiet_scene()
+    first, second = Crowd(play, "p1", 3), Crowd(play, "p2", 3)
+    first.asks(6, OOM)
+    play.run(12)
+    first.asks(6, OOM)
+    second.asks(6, OOM)
+    found = findings.all_of(findings.of(store(play.pcap())), "error-burst")
+    assert sorted(f.metrics["server"] for f in found) == [
+        "10.0.0.1:6379", "10.0.0.1:6379", "10.0.0.2:6379"]
+    assert all(f.metrics["count"] == 180 for f in found)
+
+
+def test_near_miss_just_below_the_threshold(store):
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 1)
+    for _ in range(12):
+        crowd.asks(0.9, OOM)                                        # nine a second
+        play.run(0.1)
+    path = store(play.pcap())
+    findings.none(findings.of(path), "error-burst")
+    findings.only(findings.of(path, "--set", "error-burst-per-s=8"), "error-burst")
+
+
+def test_near_miss_many_errors_of_different_kinds(store):
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 2)
+    for i in range(80):
+        crowd.asks(0.1, resp.error(f"CODE{i % 4} some text"))       # five a second of each
+    findings.none(findings.of(store(play.pcap())), "error-burst")
+
+
+def test_near_miss_redirects_are_no_errors(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 10).asks(8, moved(7, "10.0.0.2:6379"))
+    findings.none(findings.of(store(play.pcap())), "error-burst")
+
+
+def test_the_rows_are_bounded(store):
+    """More words than are kept: further ones are left out, the first are told."""
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 1)
+    crowd.asks(1, *[b"".join(resp.error(f"W{i} text") for i in range(30))], what="PING")
+    Crowd(play, "p2", 3).asks(8, OOM)
+    assert burst(store, play).metrics["count"] == 240
