@@ -2,7 +2,8 @@
  *
  * A node says so while a slot has no live owner, or while it cannot reach most primaries. It also
  * says so when it starts, until it knows better: so only a node counts that was well before, in
- * this capture and in this life. */
+ * this capture and in this life; or that ran before the capture, if it goes on for longer than a
+ * cluster is without all of its slots while it is made. */
 #include "analysis/detector.h"
 #include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
@@ -16,10 +17,11 @@ enum { NODES_SHOWN = 8, CLIENTS_TOLD = 16 };
 /* Without a word for this long a node is no witness any more; answers this far apart are of two
  * outages; nodes that are well again within this time of each other were so together. */
 static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC,
-                    BLIP = 20 * NS_PER_MS;
+                    BLIP = 20 * NS_PER_MS, MAKING = 5 * NS_PER_SEC;
 
 struct witness {
     bool well;         /* it has said that the cluster is ok, in this life */
+    bool joined;       /* it never has, and ran before the capture */
     nstime changed;    /* when it last changed its mind; what is told later of before is no news */
     bool starting;     /* its port refused connections: a new life has begun, or will */
     bool down;         /* it says that the cluster is down, and was well before */
@@ -30,6 +32,7 @@ struct witness {
 
 struct outage {
     bool on;
+    bool joined;          /* it was so when the capture began */
     nstime start, last;   /* last: of a sign of it */
     nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
     nstime most_for;      /* before that */
@@ -82,6 +85,7 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
     struct outage *outage = &downs->outage;
     if (!outage->on) {
         *outage = (struct outage){.on = true,
+                                  .joined = index != NODE_NONE && downs->witnesses[index].joined,
                                   .start = now,
                                   .most_since = TIME_NONE,
                                   .last_node = NODE_NONE,
@@ -163,19 +167,31 @@ static void on_state(const struct detection *detection, struct downs *downs, con
     if (!witness || event->time < witness->changed)
         return;
     witness->changed = event->time;
-    if (!ok && witness->well && !witness->starting) {
+    if (!ok && (witness->well || witness->joined) && !witness->starting) {
         says_down(detection, downs, index, event);
         return;
     }
     bool over = ok && witness->down && downs->outage.on && !was_blip(downs, witness, event->time);
     witness->down = false;
     witness->well |= ok;
+    witness->joined &= !ok;
     witness->starting &= !ok;
     if (!over)
         return;
     downs->outage.last = event->time;
     downs->outage.last_node = index;
     recount(detection, downs, event->time);
+}
+
+/* The first words of a node. */
+static void on_heard(const struct detection *detection, struct downs *downs,
+                     const struct event *event) {
+    const char *id = event->node_heard.node;
+    uint32_t index = model_index_of(detection->model, id);
+    struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
+    if (witness)
+        witness->joined = model_node(detection->model, index)->ran_before;
+    on_state(detection, downs, id, event->node_heard.state == 0, event);
 }
 
 /* Nobody listens there: the node's process is gone. What comes next at the address starts anew. */
@@ -229,7 +245,8 @@ static void on_error(const struct detection *detection, struct downs *downs,
         return;
     uint32_t index = node_at(detection->model, error->server);
     struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
-    if (!(witness && witness->well) && !has_served(detection->model, error->server))
+    if (!(witness && (witness->well || witness->joined)) &&
+        !has_served(detection->model, error->server))
         return; /* it never was well */
     struct outage *outage = outage_at(detection, downs, index, event->time);
     struct place place = place_of(event);
@@ -360,6 +377,9 @@ static uint32_t tell_nodes(const struct detection *detection, struct finding *fi
 static void tell(const struct detection *detection, struct downs *downs, nstime end) {
     struct outage *outage = &downs->outage;
     nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
+    outage->on = false;
+    if (outage->joined && over - outage->start < MAKING)
+        return;
     struct finding *finding = finding_new(
         "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
     uint32_t last = tell_nodes(detection, finding, downs);
@@ -377,9 +397,11 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
                  is_minority(outage)           ? "minority"
                  : outage->failed != NODE_NONE ? "slots-uncovered"
                                                : "unknown");
+    if (outage->joined)
+        finding_caveat(finding, "it was down already when the capture began: since when, and why, "
+                                "is not known");
     finding_rests_on_unseen(finding);
     detection_report(detection, finding);
-    outage->on = false;
 }
 
 /* ---- the way of it ---- */
@@ -391,7 +413,7 @@ static void on_event(const struct detection *detection, void *state, const struc
     else if (event->type == EV_node_state)
         on_state(detection, downs, event->node_state.node, event->node_state.state == 0, event);
     else if (event->type == EV_node_heard)
-        on_state(detection, downs, event->node_heard.node, event->node_heard.state == 0, event);
+        on_heard(detection, downs, event);
     else if (event->flow && event->flow->connector != FLOW_CONNECTOR_UNKNOWN)
         refused(detection, downs, &event->flow->ends[!event->flow->connector]);
 }

@@ -33,7 +33,8 @@ enum { PAUSE_MIN_MS = 500 };
 
 struct node {
     char id[BUS_NODE_ID];
-    bool heard; /* it has sent a full message itself; else known from gossip alone */
+    bool heard;      /* it has sent a full message itself; else known from gossip alone */
+    bool ran_before; /* it was first heard on a connection that is older than the capture */
     bool addr_known;
     struct endpoint addr; /* client port; as announced, else the address it was seen at */
     uint16_t bus_port;

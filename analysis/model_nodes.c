@@ -336,8 +336,10 @@ static void learn_extensions(struct model *model, struct node_private *sender,
 }
 
 /* What a node is when it is first heard is news about the capture, not about the node. */
-static void conclude_heard(struct model *model, const struct node *node,
+static void conclude_heard(struct model *model, struct node *node,
                            const struct ev_bus_message *message) {
+    const struct flow *flow = model->cause->flow;
+    node->ran_before = flow->syns == 0 && !flow->accepted;
     struct event event = {.type = EV_node_heard};
     event.node_heard = (struct ev_node_heard){.node = node->id,
                                               .about = message->replica_of,

@@ -68,6 +68,31 @@ def test_fires_for_a_minority_without_blaming_the_others(store):
     assert found.metrics["duration_ms"] == pytest.approx(4000, abs=1000)
 
 
+def test_fires_if_the_capture_begins_during_it(store):
+    play = scene.Scene()
+    play.run(3)
+    failed(play)
+    begin = bustap.when(play.capture.now)
+    play.run(8)
+    found = findings.only(findings.of(store(play.pcap()), "--from", begin), "cluster-down")
+    assert found.severity == "critical" and found.end is None
+    assert found.metrics["duration_ms"] == pytest.approx(8000, abs=1000)
+    assert any("already when the capture began" in caveat for caveat in found.caveats)
+
+
+def test_near_miss_the_capture_begins_while_the_cluster_is_made(store):
+    play = scene.Scene()
+    for name in play.nodes:
+        play.set(name, state=1)
+    play.run(2)
+    begin = bustap.when(play.capture.now)
+    play.run(4)
+    for name in play.nodes:
+        play.set(name, state=0)
+    play.run(4)
+    findings.none(findings.of(store(play.pcap()), "--from", begin), "cluster-down")
+
+
 def test_near_miss_the_state_in_an_ordinary_failover(store):
     play = scene.Scene()
     play.run(3)
