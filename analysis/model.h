@@ -167,7 +167,7 @@ struct model_books {
     uint64_t bus_missing_bytes;              /* of both, on bus connections */
     uint64_t snaplen_bytes;                  /* cut off by the capture's snaplen */
     message_counts unclaimed_sent, unclaimed_received; /* by or to a node we could not name */
-    uint64_t gossip_entries;                           /* in all messages */
+    uint64_t gossip_entries;                           /* in all messages to a node that is known */
     uint64_t nodes_over_cap, links_over_cap, contests_over_cap;
     struct traffic resp, tls, other; /* connections that are not bus links */
     uint64_t resp_joined;            /* of the RESP ones: the capture joined in the middle */

@@ -451,10 +451,11 @@ static void learn_clock(struct model *model, struct node *node, uint32_t newest_
 static void learn_gossip(struct model *model, struct message_ends ends,
                          const struct bus_gossip *gossip) {
     uint32_t speaker = ends.sender, newest_pong = 0;
-    model->books.gossip_entries += gossip->count;
-    model->nodes[speaker]->node.gossip_seen += gossip->count;
-    if (ends.receiver != NODE_NONE) /* newer servers do not tell a node about itself */
+    if (ends.receiver != NODE_NONE) { /* newer servers do not tell a node about itself */
+        model->books.gossip_entries += gossip->count;
+        model->nodes[speaker]->node.gossip_seen += gossip->count;
         model->nodes[ends.receiver]->node.gossip_seen += gossip->count;
+    }
     for (size_t i = 0; i < gossip->count; i++) {
         struct bus_gossip_entry entry = bus_gossip_at(gossip, i);
         uint32_t subject = model_find_node(model, entry.node);
