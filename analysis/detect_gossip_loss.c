@@ -89,9 +89,30 @@ static bool is_told_elsewhere(const struct link *link, const struct loss *loss) 
            loss->suspected <= link->silent_from + link->longest_silence + WORD_S * NS_PER_SEC;
 }
 
+/* ---- telling ---- */
+
+/* A link and what is known of its silence. */
+struct pair {
+    const struct link *link;
+    const struct loss *loss;
+};
+
+/* Silences so near to each other, on paths that lose some of what they carry, are of one cause:
+ * the network that they share. */
+static const nstime NEAR = 10 * NS_PER_SEC;
+
+static nstime silent_until(const struct link *link) {
+    return link->silent_from + link->longest_silence;
+}
+
+static int by_start(const void *a, const void *b) {
+    nstime x = ((const struct pair *)a)->link->silent_from;
+    nstime y = ((const struct pair *)b)->link->silent_from;
+    return (x > y) - (x < y);
+}
+
 static void measure(const struct detection *detection, const struct link *link,
-                    struct finding *finding) {
-    struct value *metrics = finding_metrics(finding);
+                    struct value *metrics) {
     value_node(metrics, "from", model_node(detection->model, link->from)->id);
     value_node(metrics, "to", model_node(detection->model, link->to)->id);
     value_number(metrics, "pings", link->pings);
@@ -101,39 +122,102 @@ static void measure(const struct detection *detection, const struct link *link,
     value_number(metrics, "retransmits", link->retransmits);
 }
 
-static void tell(const struct detection *detection, const struct link *link,
-                 const struct loss *loss) {
+static void name_nodes(const struct detection *detection, struct finding *finding,
+                       const struct link *link) {
+    finding_node(finding, model_node(detection->model, link->from)->id);
+    finding_node(finding, model_node(detection->model, link->to)->id);
+}
+
+static void title(const struct detection *detection, struct finding *finding,
+                  const struct link *worst, size_t count) {
     char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
-    model_node_text(detection->model, link->from, from);
-    model_node_text(detection->model, link->to, to);
-    struct finding *finding = finding_new(
-        "gossip-loss", is_told_elsewhere(link, loss) ? SEVERITY_NOTICE : SEVERITY_WARNING,
-        link->silent_from);
+    double seconds = (double)worst->longest_silence / (double)NS_PER_SEC;
+    model_node_text(detection->model, worst->from, from);
+    model_node_text(detection->model, worst->to, to);
+    if (count == 1)
+        finding_title(finding, "%s waited %.1f s for an answer of %s", from, seconds, to);
+    else
+        finding_title(finding, "%zu nodes waited for answers of others, longest %s for %s: %.1f s",
+                      count, from, to, seconds);
+}
+
+/* All pairs after the worst one, which the finding's metrics are of. */
+static void list_pairs(const struct detection *detection, struct finding *finding,
+                       const struct pair *pairs, size_t count) {
+    struct value *list = value_list(finding_metrics(finding), "pairs");
+    for (size_t i = 0; i < count; i++) {
+        measure(detection, pairs[i].link, value_object(list, NULL));
+        name_nodes(detection, finding, pairs[i].link);
+    }
+}
+
+/* What several pairs have gone through at about the same time, or one alone. */
+static void tell(const struct detection *detection, const struct pair *pairs, size_t count) {
+    const struct pair *worst = pairs;
+    bool told_elsewhere = true;
+    nstime end = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].link->longest_silence > worst->link->longest_silence)
+            worst = &pairs[i];
+        told_elsewhere &= is_told_elsewhere(pairs[i].link, pairs[i].loss);
+        end = silent_until(pairs[i].link) > end ? silent_until(pairs[i].link) : end;
+    }
+    struct finding *finding =
+        finding_new("gossip-loss", told_elsewhere ? SEVERITY_NOTICE : SEVERITY_WARNING,
+                    pairs->link->silent_from);
     if (!finding) {
         detection_report(detection, NULL);
         return;
     }
-    finding_title(finding, "%s waited %.1f s for an answer of %s", from,
-                  (double)link->longest_silence / (double)NS_PER_SEC, to);
-    verdict_tell(&loss->verdict, finding);
-    finding_node(finding, model_node(detection->model, link->from)->id);
-    finding_node(finding, model_node(detection->model, link->to)->id);
-    measure(detection, link, finding);
-    finding_advise(finding, "measure loss between these two hosts (retransmissions, drops of "
-                            "interfaces and queues)");
+    title(detection, finding, worst->link, count);
+    verdict_tell(&worst->loss->verdict, finding);
+    name_nodes(detection, finding, worst->link);
+    measure(detection, worst->link, finding_metrics(finding));
+    if (count > 1)
+        list_pairs(detection, finding, pairs, count);
+    finding_advise(finding, count == 1 ? "measure loss between these two hosts (retransmissions, "
+                                         "drops of interfaces and queues)"
+                                       : "look at what these hosts share: measure loss between "
+                                         "them (retransmissions, drops of interfaces and queues)");
     finding_rests_on_unseen(finding);
     if (finding) {
         finding->quiet_if_caused = true;
-        finding->end = link->silent_from + link->longest_silence;
+        finding->end = end;
     }
     detection_report(detection, finding);
 }
 
+/* How many of the first, in the order of time, belong together. */
+static size_t together(const struct pair *pairs, size_t count) {
+    nstime end = silent_until(pairs->link);
+    size_t n = 1;
+    for (; n < count && pairs[n].link->silent_from <= end + NEAR; n++)
+        if (silent_until(pairs[n].link) > end)
+            end = silent_until(pairs[n].link);
+    return n;
+}
+
 static void finish(const struct detection *detection, void *state) {
     const struct losses *losses = state;
-    for (size_t i = 0; i < losses->count; i++)
-        if (losses->list[i].verdict.at && is_of_the_path(losses->list[i].verdict.kind))
-            tell(detection, model_link(detection->model, i), &losses->list[i]);
+    struct pair *lossy = calloc(losses->count + 1, sizeof *lossy);
+    size_t count = 0;
+    for (size_t i = 0; i < losses->count; i++) {
+        const struct verdict *verdict = &losses->list[i].verdict;
+        struct pair pair = {model_link(detection->model, i), &losses->list[i]};
+        if (!verdict->at || !is_of_the_path(verdict->kind))
+            continue;
+        if (lossy && verdict->kind == VERDICT_LOSSY_PATH)
+            lossy[count++] = pair;
+        else
+            tell(detection, &pair, 1);
+    }
+    if (count)
+        qsort(lossy, count, sizeof *lossy, by_start);
+    for (size_t i = 0, n; i < count; i += n) {
+        n = together(lossy + i, count - i);
+        tell(detection, lossy + i, n);
+    }
+    free(lossy);
 }
 
 static void dispose(void *state) {

@@ -47,6 +47,7 @@ static void tell(const struct detection *detection, struct suspicion *suspicion)
     suspicion_tell(detection, suspicion, finding);
     finding_node(finding, model_node(detection->model, suspicion->subject)->id);
     finding_rests_on_unseen(finding);
+    finding->quiet_if_caused = true;
     finding_advise(finding, "no action is due for the node itself; look for what made it silent "
                             "before the next time is longer");
     detection_report(detection, finding);

@@ -22,10 +22,12 @@ const struct incident_row incident_rows[] = {
     {"bus-unreachable", "node-failed", 2, SAME},
     {"partition", "node-failed", 2, SAME},
     {"bus-flood", "node-failed", 2, SAME},
+    {"gossip-loss", "node-failed", 2, SAME},
 
     {"process-stall", "link-flap", 2, SAME},
     {"bus-unreachable", "link-flap", 2, SAME},
     {"partition", "link-flap", 2, SAME},
+    {"gossip-loss", "link-flap", 2, SAME},
 
     {"node-failed", "failover", 1, SAME},
     {"process-stall", "failover", 1, SAME},

@@ -521,28 +521,36 @@ static void conclude_message(struct model *model, const struct node *sender,
     model_conclude(model, &event);
 }
 
-void model_message(struct model *model, struct message_ends ends,
-                   const struct ev_bus_message *message) {
+/* What the header says of its sender, and gossip of others. */
+static void learn_message(struct model *model, struct message_ends ends,
+                          const struct ev_bus_message *message, nstime heard_before) {
     uint32_t sender = ends.sender;
     struct node *node = &model->nodes[sender]->node;
-    nstime before = node->last_heard;
     bool was_replica = node->heard && node->replica;
     uint32_t had = node->primary;
+    learn_header(model, sender, message);
+    learn_extensions(model, model->nodes[sender], message);
+    if (UNLIKELY(was_replica && !node->replica))
+        model_election_won(model, sender, had, heard_before, message);
+    if (UNLIKELY(message->mflags & MFLAG_PAUSED))
+        model->nodes[sender]->paused = stamp_of(model->cause);
+    if (message->gossip.count)
+        learn_gossip(model, ends, &message->gossip);
+}
+
+void model_message(struct model *model, struct message_ends ends,
+                   const struct ev_bus_message *message) {
+    struct node *node = &model->nodes[ends.sender]->node;
+    nstime before = node->last_heard;
     if (model->cause->time > node->last_heard)
         node->last_heard = model->cause->time;
     if (model->cause->time > node->last_seen)
         node->last_seen = model->cause->time;
     model_sign_spoke(node, model->cause);
-    if (message->light || is_old_news(model, node, message))
+    if (message->light)
         return;
-    learn_header(model, sender, message);
-    learn_extensions(model, model->nodes[sender], message);
-    if (UNLIKELY(was_replica && !node->replica))
-        model_election_won(model, sender, had, before, message);
-    if (UNLIKELY(message->mflags & MFLAG_PAUSED))
-        model->nodes[sender]->paused = stamp_of(model->cause);
-    if (message->gossip.count)
-        learn_gossip(model, ends, &message->gossip);
+    if (!is_old_news(model, node, message)) /* a vote or a FAIL counts also then */
+        learn_message(model, ends, message, before);
     if (UNLIKELY(message->type > BUS_MEET))
         model_election_message(model, ends, message);
     conclude_message(model, node, message);

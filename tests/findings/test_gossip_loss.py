@@ -19,13 +19,19 @@ def test_fires_on_one_way_loss_between_two(store):
     assert one.verdict in ("one-way-loss", "lossy-path")
 
 
-def lossy(play, a, b, times):
-    """What `a` sends to `b` arrives late, again and again: TCP has to send it twice."""
-    for _ in range(times):
+def cut(play, pairs, seconds, then):
+    """What the first sends to the second of each pair arrives late."""
+    for a, b in pairs:
         play.cut(a, b)
-        play.run(1.1)
-        play.heal()
-        play.run(0.9)
+    play.run(seconds)
+    play.heal()
+    play.run(then)
+
+
+def lossy(play, a, b, times):
+    """So it goes again and again: TCP has to send it twice."""
+    for _ in range(times):
+        cut(play, [(a, b)], 1.1, 0.9)
 
 
 def test_fires_as_a_warning_where_nothing_else_tells_it(store):
@@ -42,6 +48,34 @@ def test_fires_as_a_warning_where_nothing_else_tells_it(store):
                if [f.metrics["from"], f.metrics["to"]] == pair)
     assert one.severity == "warning" and one.verdict == "lossy-path"
     findings.quiet(found, but={"gossip-loss"})
+
+
+def test_fires_once_for_a_network_that_loses_packets(store):
+    """Three pairs wait at about the same time, and one that has no node in common with the two."""
+    play = scene.Scene(nt=12.0)
+    play.run(4)
+    pairs = (("p2", "p1"), ("r2", "p1"), ("p3", "r3"))
+    for _ in range(4):
+        cut(play, pairs, 1.1, 0.9)
+    cut(play, pairs, 3, 3)
+    found = findings.only(findings.of(store(play.pcap())), "gossip-loss")
+    assert found.severity == "warning" and found.verdict == "lossy-path"
+    told = {(f["from"], f["to"]) for f in found.metrics["pairs"]}
+    assert told >= {(play.nodes[a].id, play.nodes[b].id) for a, b in pairs}
+    assert set(found.nodes) >= {play.nodes[n].id for pair in pairs for n in pair}
+    worst = max(found.metrics["pairs"], key=lambda pair: pair["longest_silence_ms"])
+    assert found.metrics["longest_silence_ms"] == worst["longest_silence_ms"] >= 2500
+
+
+def test_near_miss_a_minute_later_is_another_finding(store):
+    play = scene.Scene(nt=12.0)
+    play.run(4)
+    for pair in (("p2", "p1"), ("p3", "r3")):
+        for _ in range(4):
+            cut(play, [pair], 1.1, 0.9)
+        cut(play, [pair], 3, 40)
+    found = findings.all_of(findings.of(store(play.pcap())), "gossip-loss")
+    assert len(found) >= 2 and found[0].start != found[1].start
 
 
 def test_fires_quietly_where_the_node_was_suspected(store):

@@ -261,6 +261,12 @@ static void old_news_of_a_former_primary(void **state) {
     say(&other, CLIENT, primary(1, 7, 0, 99));
     assert_true(recorder_is(&heard, NULL, 0));
     assert_true(node(1)->replica);
+    listen_to("node-role vote-granted");
+    struct said vote = said_new(1, SAY_AUTH_ACK, 1); /* its header is old, its vote is not */
+    said_number(&vote, SAID_CONFIG_EPOCH, 7);
+    said_slots(&vote, 0, 99);
+    say(&other, CLIENT, vote);
+    assert_recorded(&heard, "vote-granted node=" N1 " epoch=9");
     say(&other, CLIENT, primary(1, 10, 0, 99));
     assert_false(node(1)->replica);
 }
