@@ -26,6 +26,8 @@ HEADER = 2.0
 GOSSIP = 10.0
 # Whoever wins first writes nodes.conf and waits for the disk, then tells.
 SAVED = 0.2
+# How long packets wait for a link that the lab has limited.
+QUEUED = 1.0
 # Until all nodes have heard by gossip what one of them says, or have a link again to hear it.
 SPREAD = 30.0
 
@@ -100,7 +102,8 @@ RULES = [
     Rule("manual-asked", {"how": "takeover"}, ("node-role",), {"node": "$node", "role": "primary"},
          SAVED, "saved first"),
     Rule("full-sync", {}, ("replication",), {"what": "fullresync", "replid": "$id",
-                                             "offset": "$offset"}),
+                                             "offset": "$offset"}, early=QUEUED,
+         why="a capture of the bridge sees it before it waits for a slow link of the replica"),
     Rule("psync-asked", {}, ("replication",), {"what": "psync", "replid": "$id"}),
 ]
 

@@ -81,15 +81,16 @@ def failover(one, truth):
     if votes > granted or (truth.whole and votes < granted and not truth.is_cut(one.span[0])):
         yield f"{votes} votes, {granted} logged"
     kind = said.get("kind")
-    if kind in ("automatic", "forced", "manual") and truth.whole and not truth.near(
-            one.span[0], "election-started", node=winner, epoch=said["epoch"]):
-        yield f"{winner} logged no start of an election at {one.start}"
+    if kind in BEGINS and truth.whole and not truth.near(one.span[0], BEGINS[kind], node=winner):
+        yield f"{winner} logged nothing that begins it at {one.start}"
     if kind and kind != _kind(winner, one.span[0], truth):
         yield f"kind {kind}, asked for was {_kind(winner, one.span[0], truth)}"
     if truth.whole and not kind:
         yield "it has no kind"
 
 
+# What its chronology begins with.
+BEGINS = {"automatic": "election-started", "forced": "election-started", "manual": "manual-asked"}
 ASKED = {"agreed": "manual", "force": "forced", "takeover": "takeover"}
 
 
