@@ -198,6 +198,8 @@ static bool learn_role(struct model *model, uint32_t index, const struct ev_bus_
     event.node_role = (struct ev_node_role){
         .node = node->id, .about = message->replica_of, .role = replica ? "replica" : "primary"};
     model_conclude(model, &event);
+    if (!replica)
+        model_write_promoted(model, node);
     return true;
 }
 

@@ -292,6 +292,7 @@ void model_write_replicated(struct model *model, struct server *server,
                             const struct replication *link, const struct event *event);
 void model_write_acked(struct model *model, struct server *server);
 void model_write_demoted(struct model *model, const struct node *node);
+void model_write_promoted(struct model *model, const struct node *node);
 void model_writes_free(struct model *model);
 
 /* model_replication.c */

@@ -103,6 +103,7 @@ static void forget_all(struct write_log *log) {
 
 /* ---- one write more ---- */
 
+/* NULL: out of memory, or it is a replica, and refuses what it is asked. */
 static struct write_log *log_of(struct server *server) {
     struct write_log *log = server->writes;
     if (UNLIKELY(!log)) {
@@ -112,9 +113,7 @@ static struct write_log *log_of(struct server *server) {
         log->stream = NOT_KNOWN;
         log->forgotten_until = log->matched = log->safe = TIME_NONE;
     }
-    if (UNLIKELY(log->stale))
-        forget_all(log);
-    return log;
+    return log->stale ? NULL : log;
 }
 
 static bool room_for_key(struct model_writes *writes, struct write_chunk *chunk, size_t len) {
@@ -325,12 +324,18 @@ void model_write_copied(struct model *model, struct server *server) {
         adopt(log, log->copy.replid, log->copy.offset, log->copy.from, model->cause->time);
 }
 
-/* What it wrote is its own until it takes the other one's data; what it writes once it is a primary
- * again is of another data set. */
+/* What it wrote is its own until it takes the other one's data, whatever it is asked meanwhile. */
 void model_write_demoted(struct model *model, const struct node *node) {
     struct server *server = node->addr_known ? model_find_server(model, &node->addr) : NULL;
     if (server && server->writes)
         server->writes->stale = true;
+}
+
+/* What it writes now is of another data set. */
+void model_write_promoted(struct model *model, const struct node *node) {
+    struct server *server = node->addr_known ? model_find_server(model, &node->addr) : NULL;
+    if (server && server->writes && server->writes->stale)
+        forget_all(server->writes);
 }
 
 /* ---- looking at it, and life ---- */

@@ -262,6 +262,18 @@ def test_near_miss_the_replica_gets_it_before_the_client_hears(store):
     findings.none(story.findings(store), "lost-writes")
 
 
+def test_fires_if_a_client_goes_on_asking_before_it_takes_the_others_data(store):
+    """Redis 6.0 asks for it up to a second after it has become a replica."""
+    story = Story()
+    story.client.set("{b}lost", "v", lost=story.link)
+    story.fail_over()
+    story.play.wake("p1")
+    story.play.demote("p1", "r1")
+    story.client.write("SET", "{b}late", "v", reply=resp.error("MOVED 3300 10.0.0.4:6379"))
+    story.give_in()
+    assert listed([story.only(store)]) == ["{b}lost"]
+
+
 def test_near_miss_only_pings_are_lost(store):
     story = Story()
     story.link.sent += length("PING")
