@@ -180,10 +180,8 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
                                        : "look at what these hosts share: measure loss between "
                                          "them (retransmissions, drops of interfaces and queues)");
     finding_rests_on_unseen(finding);
-    if (finding) {
-        finding->quiet_if_caused = true;
-        finding->end = end;
-    }
+    finding->quiet_if_caused = true;
+    finding->end = end;
     detection_report(detection, finding);
 }
 
