@@ -111,8 +111,9 @@ EXPECTED = {
     "rolling_restart": QUIET,
     "short_stall": QUIET,
     "slot_left_open": Row((Must("slot-stuck", "migration-stopped", ("n1", "n2")),)),
-    "slow_migration": Row((Must("migration-failed", "timeout", ("n1", "n2")),
-                           Must("slot-migration", None, ("n1", "n2")))),
+    # Whether MIGRATE's timeout is hit depends on what else waits for the link.
+    "slow_migration": Row((Must("slot-migration", None, ("n1", "n2")),),
+                          ("migration-failed", "migration-saturation")),
     "stale_clients": Row((Must("redirect-storm", "stale-clients"),)),
     "takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
                     ("lost-writes", "split-brain")),
