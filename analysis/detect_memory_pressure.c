@@ -176,6 +176,12 @@ static enum severity severity_of(const struct pressure *one) {
     return bad ? SEVERITY_WARNING : SEVERITY_NOTICE;
 }
 
+static const char *verdict_of(const struct pressure *one) {
+    if (one->oom > 0)
+        return "writes-refused";
+    return one->full.place.time != TIME_NONE ? "near-limit" : "fragmented";
+}
+
 static void title(struct finding *finding, const struct pressure *one, const char *name) {
     if (one->oom > 0)
         finding_title(finding, "%s refused %" PRIu64 " %s for want of memory", name, one->oom,
@@ -325,7 +331,7 @@ static void tell(const struct detection *detection, const struct pressure *one) 
     tell_full(finding, one);
     tell_fragmented(finding, one);
     tell_memory(finding, one);
-    finding_ends(finding, goes_on(detection, one) ? TIME_NONE : one->until, NULL);
+    finding_ends(finding, goes_on(detection, one) ? TIME_NONE : one->until, verdict_of(one));
     detection_report(detection, finding);
 }
 

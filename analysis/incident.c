@@ -8,17 +8,26 @@
 
 /* For each effect the most direct cause first: that one is told as its cause. */
 const struct incident_row incident_rows[] = {
+    {"slow-commands", "process-stall", 1, SAME},
+    {"big-key", "process-stall", 1, SAME},
+
     {"process-stall", "gossip-loss", 2, SAME},
+    {"slow-commands", "gossip-loss", 2, SAME},
+    {"big-key", "gossip-loss", 2, SAME},
     {"bus-unreachable", "gossip-loss", 10, SAME},
     {"partition", "gossip-loss", 2, SAME},
     {"bus-flood", "gossip-loss", 2, SAME},
 
     {"process-stall", "node-suspected", 2, SAME},
+    {"slow-commands", "node-suspected", 2, SAME},
+    {"big-key", "node-suspected", 2, SAME},
     {"bus-unreachable", "node-suspected", 2, SAME},
     {"partition", "node-suspected", 2, SAME},
     {"bus-flood", "node-suspected", 2, SAME},
 
     {"process-stall", "node-failed", 2, SAME},
+    {"slow-commands", "node-failed", 2, SAME},
+    {"big-key", "node-failed", 2, SAME},
     {"bus-unreachable", "node-failed", 2, SAME},
     {"partition", "node-failed", 2, SAME},
     {"bus-flood", "node-failed", 2, SAME},

@@ -41,6 +41,7 @@ void model_free(struct model *model) {
     model_replications_free(&model->clients);
     model_redirects_free(model);
     model_numbers_free(&model->numbers);
+    free(model->big_keys.list);
     model_clients_free(&model->clients);
     free(model);
 }

@@ -179,6 +179,7 @@ struct model_books {
     uint64_t redirects_over_cap;  /* forgotten, so that what is told again counts as news */
     uint64_t migrations_over_cap; /* RESTOREs and answers of further pairs */
     uint64_t elections_over_cap;  /* requests and promotions of further ones */
+    uint64_t big_keys_over_cap;   /* of further servers and commands */
     uint64_t writes_over_cap;     /* forgotten although a replica may lack them */
     nstime first, last;           /* events */
 };

@@ -27,6 +27,7 @@ static void free_server(struct server *server) {
     by_word_free(&server->errors);
     by_word_free(&server->redirects);
     by_word_free(&server->pushes);
+    free(server->slow);
     for (size_t i = 0; i < command_count; i++)
         free(server->commands[i]);
     free(server);
@@ -222,23 +223,40 @@ static inline void note_served(struct model *model, const struct client_conn *co
 
 /* The first reply after a long pause tells what the server was busy with, or was asked meanwhile.
  */
-static void note_pause(struct server *server, const struct event *event) {
+static void note_silence(struct server *server, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
+    model_silence(server, event);
+    if (event->time - server->last_reply <= PAUSE_MIN_MS * NS_PER_MS)
+        return;
     nstime latency = reply->latency_us == NOT_KNOWN ? 0 : (nstime)reply->latency_us * NS_PER_US;
     server->pause = (struct pause){server->last_reply, event->time};
     server->pause_command = reply->command;
     server->pause_asked = event->time - latency;
 }
 
-static inline void note_latency(struct server *server, struct command_stats *stats,
-                                const struct event *event) {
+/* A reply that was waited for for long. */
+static void note_late(struct model *model, struct server *server, const struct event *event) {
+    nstime latency = (nstime)event->reply.latency_us * NS_PER_US;
+    if (latency > PAUSE_MIN_MS * NS_PER_MS)
+        server->wait = (struct pause){event->time - latency, event->time};
+    model_late_reply(model, server, event);
+}
+
+static inline void note_latency(struct model *model, struct server *server,
+                                struct command_stats *stats, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     if (UNLIKELY(reply->latency_us == NOT_KNOWN))
         return;
     histogram_add(reply->blocking ? &server->blocking : &stats->latency, reply->latency_us);
-    if (UNLIKELY(reply->latency_us > PAUSE_MIN_MS * UINT64_C(1000)) && !reply->blocking)
-        server->wait =
-            (struct pause){event->time - (nstime)reply->latency_us * NS_PER_US, event->time};
+    if (UNLIKELY(reply->latency_us > SLOW_MIN_MS * UINT64_C(1000)) && !reply->blocking)
+        note_late(model, server, event);
+}
+
+/* Much was moved or served. */
+static void note_big(struct model *model, struct client_conn *conn, const struct event *event) {
+    if (event->reply.bytes > model->numbers.big_least)
+        model_big_reply(model, event);
+    model_big_key_seen(model, conn, event);
 }
 
 static bool is_topology(const char *name) {
@@ -279,14 +297,16 @@ void model_reply(struct model *model, const struct event *event) {
     struct server *server = conn->server;
     server->replies++;
     server->reply_bytes += reply->bytes;
-    if (UNLIKELY(event->time - server->last_reply > PAUSE_MIN_MS * NS_PER_MS))
-        note_pause(server, event);
+    if (UNLIKELY(reply->bytes + reply->request_bytes >= BIG_REPLY))
+        note_big(model, conn, event);
+    if (UNLIKELY(event->time - server->last_reply > SLOW_MIN_MS * NS_PER_MS))
+        note_silence(server, event);
     server->last_reply = event->time;
     server->last_command = reply->command;
     conn->client->bytes += reply->bytes;
     stats->bytes += reply->bytes;
     stats->calls += reply->called;
-    note_latency(server, stats, event);
+    note_latency(model, server, stats, event);
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
         count_error(model, conn, reply->error);
@@ -302,8 +322,6 @@ void model_reply(struct model *model, const struct event *event) {
         model_redirect_reply(model, conn, event);
     if (UNLIKELY(reply->sample))
         model_slot_answered(model, event);
-    if (UNLIKELY(reply->bytes > model->numbers.big_least))
-        model_big_reply(model, event);
     if (reply->write)
         answer_write(model, conn, event);
 }

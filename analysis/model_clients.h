@@ -47,6 +47,7 @@ struct server {
     struct histogram blocking;    /* latency of what may wait for others */
     struct served served[SERVED]; /* by the client's number */
     struct command_stats rest;    /* commands that we do not know, or past CAP_SERVER_COMMANDS */
+    struct slow *slow;            /* NULL: it was never silent for long */
     struct write_log *writes;     /* NULL: none was asked of it */
     struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
 };

@@ -11,6 +11,7 @@
 #include "analysis/model_migrations.h"
 #include "analysis/model_numbers.h"
 #include "analysis/model_redirects.h"
+#include "analysis/model_slow.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -104,6 +105,23 @@ struct model_writes {
     size_t key_bytes;
 };
 
+/* A big key that was sent to a server, with the beginning of its name. */
+struct moved_key {
+    struct endpoint by;
+    nstime at;
+    uint64_t bytes; /* 0: none */
+    struct key_name key;
+};
+
+enum { MOVED_KEYS = 16 };
+
+struct model_big_keys {
+    struct big_key *list;
+    uint32_t count, room;
+    struct moved_key moved[MOVED_KEYS]; /* the last ones, a ring */
+    uint32_t next_moved;
+};
+
 /* Double claims: those that go on stand with their nodes. */
 struct model_claims {
     uint32_t open;
@@ -139,6 +157,7 @@ struct model {
     struct model_writes writes;
     struct model_migrations migrations;
     struct model_numbers numbers;
+    struct model_big_keys big_keys;
 
     struct election **elections; /* by their first sign */
     uint32_t election_count, election_room;
@@ -272,6 +291,13 @@ void model_slot_answered(struct model *model, const struct event *event);
 void model_stranger(struct model *model, const struct endpoint *addr);
 void model_big_reply(struct model *model, const struct event *event);
 
+/* model_slow.c: the server says something again; a reply comes late; one of a big key, or that may
+ * have moved one. */
+void model_silence(struct server *server, const struct event *event);
+void model_late_reply(struct model *model, struct server *server, const struct event *event);
+void model_big_key_seen(struct model *model, struct client_conn *conn, const struct event *event);
+void model_big_key_moved(struct model *model, struct server *server, const struct event *event);
+
 /* Bytes of a client's connection were given up. */
 void model_client_gap(struct model *model, const struct event *event);
 
@@ -280,6 +306,9 @@ bool model_writes_init(struct model_writes *writes);
 void model_write_asked(struct model *model, const struct event *event);
 void model_write_answered(struct model *model, struct client_conn *conn, const struct event *event,
                           uint64_t number, bool nothing);
+/* The key of a write that is about to be answered; empty: not known. */
+struct bytes model_write_key(const struct client_conn *conn, uint64_t number);
+
 void model_write_queued(struct client_conn *conn, uint64_t number);
 void model_write_executed(struct model *model, struct client_conn *conn, const struct event *event);
 

@@ -258,6 +258,14 @@ static bool take_numbered(const struct write_log *log, struct write_chain *chain
     return false;
 }
 
+struct bytes model_write_key(const struct client_conn *conn, uint64_t wanted) {
+    const struct write_log *log = conn->server->writes;
+    const struct write_chain *asked = &conn->asked;
+    bool there = log && asked->count > 0 && asked->first >= log->base &&
+                 write_at(log, asked->first)->number == wanted;
+    return there ? write_key_of(log, asked->first) : bytes_of(NULL, 0);
+}
+
 void model_write_answered(struct model *model, struct client_conn *conn, const struct event *event,
                           uint64_t wanted, bool nothing) {
     struct write_log *log = conn->server->writes;

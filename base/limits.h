@@ -40,6 +40,7 @@
     CAP(FURTHER_CLIENTS, 512,                                                                     \
         "of those further ones the heaviest; the lightest gives way, which is its heir's error")  \
     CAP(HOT_KEYS, 256, "keys of the most requests; likewise")                                     \
+    CAP(BIG_KEYS, 256, "commands of servers that moved big keys; further ones are counted")       \
     CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(REDIRECTS, 65536, "answers MOVED and ASK remembered; the oldest of a set is forgotten")   \
     CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \

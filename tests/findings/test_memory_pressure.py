@@ -57,6 +57,7 @@ def test_fires_on_writes_refused(store):
         talk.trade(f"SET k{number} v", OOM)
     found = pressure(talk, store)
     assert found.severity == "warning" and found.metrics["oom_replies"] == 20
+    assert found.verdict == "writes-refused"
     assert found.metrics["node"] == talk.node.id and found.nodes == [talk.node.id]
     assert found.subjects["clients"] == ["10.0.9.9:5000"]
     assert "rss_share" not in found.metrics and any("INFO" in c for c in found.caveats)
@@ -68,7 +69,7 @@ def test_fires_on_a_full_server_however_its_answer_is_cut(store, mss):
                           mem_clients_slaves=5 * MB, mem_replication_backlog=1 * MB,
                           mem_cluster_links=17_408)
     found = pressure(talk, store)
-    assert found.severity == "warning" and found.end is None
+    assert found.severity == "warning" and found.end is None and found.verdict == "near-limit"
     assert found.metrics["rss_share"] == pytest.approx(0.9)
     assert found.metrics["fragmentation_ratio"] == pytest.approx(1.12)
     assert (found.metrics["used_memory"], found.metrics["used_memory_rss"],
@@ -86,7 +87,8 @@ def test_fires_on_a_full_machine(store):
 
 def test_fires_on_fragmentation(store):
     found = pressure(Talk().info(used=400 * MB, rss=800 * MB), store)
-    assert found.severity == "notice" and found.metrics["fragmentation_ratio"] == pytest.approx(2)
+    assert (found.severity, found.verdict) == ("notice", "fragmented")
+    assert found.metrics["fragmentation_ratio"] == pytest.approx(2)
     assert "400.0 MB more" in found.explanation
 
 

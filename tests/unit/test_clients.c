@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "analysis/model_numbers.h"
+#include "analysis/model_slow.h"
 #include "base/limits.h"
 #include "decode/proto.h"
 #include "tests/lib/group.h"
@@ -431,6 +432,27 @@ static void too_many_keys(void **state) {
     assert_int_equal(topk_least(&model_numbers(model)->keys), 6);
 }
 
+/* CAP_BIG_KEYS: commands of servers that moved much. */
+static void too_many_big_keys(void **state) {
+    (void)state;
+    unsigned used = 0;
+    for (size_t row = 0; row < command_count && used < CAP_BIG_KEYS + 2; row++) {
+        struct flow flow = flow_between(9, 1);
+        if (command_rows[row].keys == KEYS_NONE)
+            continue;
+        struct ev_reply reply = reply_to(command_rows[row].name, 100);
+        reply.command = &command_rows[row];
+        reply.bytes = BIG_KEY;
+        answers(&flow, reply);
+        ends(&flow);
+        used++;
+    }
+    if (used < CAP_BIG_KEYS + 2)
+        fail_msg("only %u commands have keys", used);
+    assert_int_equal(model_big_key_count(model), CAP_BIG_KEYS);
+    assert_int_equal(model_books(model)->big_keys_over_cap, 2);
+}
+
 /* CAP_SERVER_COMMANDS: further commands of a server share its last row. */
 static void too_many_commands(void **state) {
     (void)state;
@@ -647,6 +669,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(too_many_clients),
         MODEL_TEST(heavy_ones_of_too_many_clients),
         MODEL_TEST(too_many_keys),
+        MODEL_TEST(too_many_big_keys),
         MODEL_TEST(too_many_commands),
         MODEL_TEST(too_many_replications),
         MODEL_TEST(the_model_wants_its_events),

@@ -1,0 +1,225 @@
+/* model_slow.c - silences, who was asked for when they began, and the keys that were big. */
+#include "analysis/model_slow.h"
+
+#include <stdlib.h>
+
+#include "analysis/model_private.h"
+#include "base/limits.h"
+#include "decode/key_slot.h"
+
+/* Replies to what was carried out in one go leave together, give or take. */
+#define TOGETHER (2 * NS_PER_MS)
+
+static nstime asked_at(const struct slow_call *call) {
+    return call->at.time - call->busy;
+}
+
+/* ---- the end of a silence ---- */
+
+static struct slow_command *command_of(struct slow *slow, const struct command *command) {
+    for (uint32_t i = 0; i < slow->count; i++)
+        if (slow->commands[i].worst.command == command)
+            return &slow->commands[i];
+    if (slow->count == SLOW_COMMANDS) {
+        slow->over++;
+        return NULL;
+    }
+    struct slow_command *one = &slow->commands[slow->count++];
+    *one = (struct slow_command){.first = TIME_NONE, .worst = {.command = command}};
+    return one;
+}
+
+static void count_call(struct slow *slow, const struct slow_call *call) {
+    struct slow_command *one = command_of(slow, call->command);
+    if (!one)
+        return;
+    one->count++;
+    one->busy += call->busy;
+    if (one->first == TIME_NONE)
+        one->first = asked_at(call);
+    one->last = call->at.time;
+    if (call->busy >= LONG_MS * NS_PER_MS) {
+        one->long_from = one->long_to ? one->long_from : asked_at(call);
+        one->long_to = call->at.time;
+    }
+    if (call->busy > one->worst.busy)
+        one->worst = *call;
+}
+
+/* Those that were asked first may have caused it, each command once. */
+static void close_silence(struct slow *slow) {
+    struct silence *silence = &slow->silence;
+    nstime longest = 0;
+    for (uint32_t i = 0; i < silence->count; i++)
+        longest = silence->calls[i].busy > longest ? silence->calls[i].busy : longest;
+    nstime least = longest - (longest / 10 > TOGETHER ? longest / 10 : TOGETHER);
+    for (uint32_t i = 0; i < silence->count; i++)
+        if (silence->calls[i].busy >= least)
+            count_call(slow, &silence->calls[i]);
+    slow->silences += silence->count > 0;
+    silence->count = 0;
+}
+
+static struct slow *slow_of(struct server *server) {
+    if (!server->slow)
+        server->slow = calloc(1, sizeof *server->slow);
+    return server->slow;
+}
+
+void model_silence(struct server *server, const struct event *event) {
+    struct slow *slow = slow_of(server);
+    if (!slow)
+        return;
+    close_silence(slow);
+    slow->silence.from = server->last_reply;
+    slow->silence.to = event->time;
+}
+
+/* ---- replies that come late ---- */
+
+/* One for each command: that which was asked first. */
+static void add_call(struct silence *silence, const struct slow_call *call) {
+    for (uint32_t i = 0; i < silence->count; i++) {
+        struct slow_call *known = &silence->calls[i];
+        if (known->command != call->command)
+            continue;
+        if (known->busy < call->busy)
+            *known = *call;
+        return;
+    }
+    if (silence->count < CALLS_OF_SILENCE)
+        silence->calls[silence->count++] = *call;
+}
+
+static struct slow_call call_of(const struct event *event, nstime busy, uint64_t bytes) {
+    return (struct slow_call){.command = event->reply.command,
+                              .client = event->flow->ends[!event->direction],
+                              .at = stamp_of(event),
+                              .busy = busy,
+                              .bytes = bytes,
+                              .request_frame = event->reply.request_frame};
+}
+
+void model_late_reply(struct model *model, struct server *server, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    struct slow *slow = slow_of(server);
+    if (!slow)
+        return;
+    slow->waited++;
+    struct silence *silence = &slow->silence;
+    nstime asked = event->time - (nstime)reply->latency_us * NS_PER_US;
+    nstime began = asked > silence->from ? asked : silence->from;
+    nstime busy = silence->to - began;
+    if (event->time - silence->to <= TOGETHER && busy >= SLOW_MIN_MS * NS_PER_MS) {
+        struct slow_call call = call_of(event, busy, reply->bytes + reply->request_bytes);
+        add_call(silence, &call);
+    }
+    model_big_key_moved(model, server, event);
+}
+
+bool model_slow(const struct server *server, struct slow *ret_slow) {
+    if (!server->slow)
+        return false;
+    *ret_slow = *server->slow;
+    close_silence(ret_slow);
+    return ret_slow->silences > 0;
+}
+
+/* ---- big keys ---- */
+
+static struct big_key *big_key_of(struct model *model, const struct server *server,
+                                  const struct command *command) {
+    struct model_big_keys *keys = &model->big_keys;
+    for (uint32_t i = 0; i < keys->count; i++)
+        if (keys->list[i].server == server && keys->list[i].call.command == command)
+            return &keys->list[i];
+    struct big_key *list =
+        keys->count < CAP_BIG_KEYS
+            ? list_with_room(keys->list, keys->count, &keys->room, sizeof *keys->list)
+            : NULL;
+    if (!list) {
+        model->books.big_keys_over_cap++;
+        return NULL;
+    }
+    keys->list = list;
+    struct big_key *one = &list[keys->count++];
+    *one = (struct big_key){.server = server, .call = {.command = command, .busy = -1}};
+    return one;
+}
+
+static struct key_name name_of(struct bytes key) {
+    struct key_name name = {.known = key.len > 0, .len = (uint32_t)key.len};
+    if (key.len == 0)
+        return name;
+    name.slot = key_slot(key);
+    memcpy(name.text, key.data, min_size(key.len, BIG_KEY_TEXT));
+    return name;
+}
+
+static void note_big_key(struct model *model, const struct server *server,
+                         const struct slow_call *call, const struct key_name *key) {
+    struct big_key *one = big_key_of(model, server, call->command);
+    if (!one)
+        return;
+    one->count++;
+    if (call->busy <= one->call.busy)
+        return;
+    one->call = *call;
+    one->key = *key;
+}
+
+/* What is carried out while others wait: the server's time since it said something last. */
+static nstime blocked(const struct server *server, const struct event *event) {
+    uint64_t latency_us = event->reply.latency_us;
+    nstime latency = latency_us == NOT_KNOWN ? 0 : (nstime)latency_us * NS_PER_US;
+    nstime silent = event->time - server->last_reply;
+    return server->last_reply && silent < latency ? silent : latency;
+}
+
+void model_big_key_seen(struct model *model, struct client_conn *conn, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    bool has_keys = reply->command && reply->command->keys != KEYS_NONE;
+    uint64_t bytes = reply->bytes > reply->request_bytes ? reply->bytes : reply->request_bytes;
+    if (!has_keys || bytes < BIG_KEY || reply->error.len > 0)
+        return;
+    struct slow_call call = call_of(event, blocked(conn->server, event), bytes);
+    struct key_name key =
+        name_of(reply->write ? model_write_key(conn, reply->write) : bytes_of(NULL, 0));
+    note_big_key(model, conn->server, &call, &key);
+    struct model_big_keys *keys = &model->big_keys;
+    keys->moved[keys->next_moved++ % MOVED_KEYS] =
+        (struct moved_key){.by = call.client, .at = event->time, .bytes = bytes, .key = key};
+}
+
+static bool same_host(const struct endpoint *a, const struct endpoint *b) {
+    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
+/* MIGRATE holds its server up until the other one has answered; how big the key was is seen there:
+ * the biggest that this server's host sent meanwhile. */
+void model_big_key_moved(struct model *model, struct server *server, const struct event *event) {
+    const struct command *command = event->reply.command;
+    const struct moved_key *biggest = NULL;
+    nstime latency = (nstime)event->reply.latency_us * NS_PER_US;
+    if (!command || command->keys != KEYS_MIGRATE)
+        return;
+    for (size_t i = 0; i < MOVED_KEYS; i++) {
+        const struct moved_key *moved = &model->big_keys.moved[i];
+        bool meanwhile = moved->bytes && moved->at >= event->time - latency &&
+                         same_host(&moved->by, &server->addr);
+        if (meanwhile && (!biggest || moved->bytes > biggest->bytes))
+            biggest = moved;
+    }
+    if (!biggest)
+        return;
+    struct slow_call call = call_of(event, latency, biggest->bytes);
+    note_big_key(model, server, &call, &biggest->key);
+}
+
+size_t model_big_key_count(const struct model *model) {
+    return model->big_keys.count;
+}
+
+const struct big_key *model_big_key(const struct model *model, size_t index) {
+    return &model->big_keys.list[index];
+}

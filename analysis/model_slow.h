@@ -1,0 +1,81 @@
+/* model_slow.h - which commands held a server up, and which big keys did.
+ *
+ * A server carries out one command at a time. One that takes long shows as a silence of all its
+ * connections which begins when it is asked and ends with its reply; what others ask meanwhile is
+ * answered behind it. So of the replies that come when a silence ends, the command in question is
+ * among those that were asked first. A process that stands still looks the same, but there any
+ * command may be the first one: which of them are slow is told by how often each was the first, of
+ * all its calls. */
+#ifndef BUSTAP_ANALYSIS_MODEL_SLOW_H
+#define BUSTAP_ANALYSIS_MODEL_SLOW_H
+
+#include "analysis/model_clients.h"
+
+enum {
+    SLOW_MIN_MS = 20,  /* a shorter silence is none */
+    LONG_MS = 1000,    /* others may take the server for dead */
+    SLOW_COMMANDS = 24 /* of a server; further ones are counted in `over` */
+};
+
+/* A call that held the server up, or may have. */
+struct slow_call {
+    const struct command *command;
+    struct endpoint client;
+    struct stamp at;        /* its reply */
+    nstime busy;            /* how long the server was silent for it */
+    uint64_t bytes;         /* of request and reply */
+    uint64_t request_frame; /* NOT_KNOWN */
+};
+
+/* Of one command. */
+struct slow_command {
+    uint64_t count;            /* silences that began with it */
+    nstime busy;               /* of all of them */
+    nstime first, last;        /* began; ended */
+    nstime long_from, long_to; /* the same of those of LONG_MS or more; long_to 0: none */
+    struct slow_call worst;
+};
+
+enum { CALLS_OF_SILENCE = 8 };
+
+/* A silence and the replies with which it ended, for whom it was too long. */
+struct silence {
+    nstime from, to; /* to 0: there was none */
+    struct slow_call calls[CALLS_OF_SILENCE];
+    uint32_t count;
+};
+
+struct slow {
+    struct slow_command commands[SLOW_COMMANDS];
+    uint32_t count;
+    uint64_t over;          /* silences of further ones */
+    uint64_t silences;      /* that held somebody up */
+    uint64_t waited;        /* replies that came late */
+    struct silence silence; /* the last one */
+};
+
+/* What is known so far; false: the server was never that slow. */
+bool model_slow(const struct server *server, struct slow *ret_slow);
+
+/* ---- big keys ---- */
+
+enum { BIG_KEY = 1000000 /* bytes of a request or a reply */, BIG_KEY_TEXT = 64 };
+
+struct key_name {
+    bool known;
+    uint32_t slot, len;
+    uint8_t text[BIG_KEY_TEXT]; /* its beginning */
+};
+
+/* The worst of a command's calls that moved or served so much, by how long it blocked. */
+struct big_key {
+    const struct server *server;
+    struct slow_call call; /* bytes: of the key, so of the greater of request and reply */
+    uint64_t count;
+    struct key_name key;
+};
+
+size_t model_big_key_count(const struct model *model);
+const struct big_key *model_big_key(const struct model *model, size_t index);
+
+#endif
