@@ -95,6 +95,7 @@ EXPECTED = {
     "one_way_loss": Row((Must("node-failed", "one-way-loss", ("n1",)),
                          Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN,
                         ("partition",)),
+    "out_of_memory": Row((Must("memory-pressure", "writes-refused", ("n1",)),)),
     "partition_minority": Row(CUT_OFF, WHILE_DOWN),
     "partition_primary": Row(CUT_OFF, WHILE_DOWN),
     "publish_flood": Row((Must("bus-flood", "publish"),)),
@@ -114,6 +115,7 @@ EXPECTED = {
     # Whether MIGRATE's timeout is hit depends on what else waits for the link.
     "slow_migration": Row((Must("slot-migration", None, ("n1", "n2")),),
                           ("migration-failed", "migration-saturation")),
+    "slow_commands": Row((Must("slow-commands", "slow-command"),)),
     "stale_clients": Row((Must("redirect-storm", "stale-clients"),)),
     "takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
                     ("lost-writes", "split-brain")),

@@ -1,0 +1,48 @@
+"""Servers that have too much to do at once, or too little room."""
+
+from ..resp import Error
+from . import scenario
+
+TAG = "{06S}"                           # of slot 0, which is n1's
+
+FILL = """for i = 1, 200 do
+    local part = {}
+    for k = 1, 1000 do part[k] = i * 1000 + k end
+    redis.call('RPUSH', KEYS[1], unpack(part))
+end"""
+
+LOOP = "local sum = 0 for i = 1, tonumber(ARGV[1]) do sum = sum + i end return sum"
+
+
+@scenario("n1 is asked four times for a long script, SORT and a long LRANGE; clients have to wait")
+def slow_commands(run):
+    cluster = run.start()
+    run.load("aware", rate=300, connections=4)
+    n1, list_ = cluster["n1"], TAG + "list"
+    n1.ask("EVAL", FILL, 1, list_)
+    run.let_pass(2)
+    for _ in range(4):
+        n1.ask("EVAL", LOOP, 1, list_, 30_000_000)
+        run.mark("a long script", node="n1")
+        run.let_pass(1)
+        n1.ask("SORT", list_, "ALPHA", "LIMIT", 0, 1)
+        run.mark("SORT", node="n1")
+        run.let_pass(1)
+        n1.ask("LRANGE", list_, 0, -1)
+        run.let_pass(1)
+
+
+@scenario("n1 may have 4 MB more than it has, and is sent 6 MB: it refuses writes")
+def out_of_memory(run):
+    cluster = run.start()
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    n1 = cluster["n1"]
+    limit = int(n1.info("memory")["used_memory"]) + 4_000_000
+    n1.ask("CONFIG", "SET", "maxmemory", limit)
+    sets = [("SET", f"{TAG}{i}", "x" * 10_000) for i in range(600)]
+    refused = sum(isinstance(reply, Error) for reply in n1.pipeline(*sets))
+    run.mark("writes were refused", node="n1", refused=refused)
+    run.let_pass(3)
+    n1.ask("CONFIG", "SET", "maxmemory", 0)
+    run.let_pass(2)
