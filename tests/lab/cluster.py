@@ -17,6 +17,7 @@ being told to is an error that shows its log.
 
 import os
 import pathlib
+import re
 import signal
 import time
 
@@ -49,6 +50,14 @@ SINCE = {"cluster-port": (7, 0), "cluster-announce-hostname": (7, 0),
 
 class Died(Exception):
     """A server ended by itself."""
+
+
+class Crashed(Unavailable):
+    """It says so itself, with a bug report: a fault of the server, which ends the run."""
+
+
+CRASH = re.compile(r"(?:REDIS|VALKEY) BUG REPORT START")
+CRASHED_BY = re.compile(r"crashed by signal.*|ASSERTION FAILED.*|'.*' is not true")
 
 
 class Node:
@@ -139,6 +148,11 @@ class Node:
     def check(self):
         """Died, unless it runs or was told to end."""
         if not self.is_down and self.process.poll() is not None:
+            text = self.log.read_text(errors="replace")
+            if CRASH.search(text):
+                how = CRASHED_BY.search(text)
+                raise Crashed(f"{self.name}, {self.cluster.server.name}, has crashed"
+                              + (f": {how[0]}" if how else ""))
             raise Died(f"{self.name} ended by itself, status {self.process.returncode}:\n"
                        + self.log_tail())
 

@@ -4,8 +4,10 @@
 
 `must` holds findings, of whatever severity, that a capture of the bridge shows, on every server;
 `may` what depends on the moment (who is asked first, what a client was about to write) or on the
-server. A single node's capture may show less, and what stands under `alone`, which must not be
-certain then. Nodes go by their names in the lab.
+server. Either is a Must, or the name of a type, whatever it says. A single node's capture may show
+less, and what stands under `alone`, which must not be certain then. Nodes go by their names in the
+lab. Whether what the findings say is so (times, epochs, votes, sides, lost writes) needs no rows:
+facts.py holds it against the servers' logs.
 """
 
 import collections

@@ -14,7 +14,7 @@ import types
 
 import pytest
 
-from lab import ROOT, Unavailable, capture, faults, net
+from lab import ROOT, Unavailable, capture, cluster, faults, net
 
 try:
     net.need_tools()
@@ -217,3 +217,18 @@ def test_what_a_killed_run_leaves_is_swept():
 def test_a_run_that_lives_is_not_swept(lan):
     assert lan.prefix not in net.Net.sweep()
     assert namespaces(os.getpid())
+
+
+@pytest.mark.parametrize("log, error, says", [
+    ("=== VALKEY BUG REPORT START: Cut & paste\n1:M - Valkey 8.1.1 crashed by signal: 11, si_code: 1",
+     cluster.Crashed, "n3, valkey-8.1.1, has crashed: crashed by signal: 11"),
+    ("1:M 27 Nov 2026 10:00:00.000 # User requested shutdown...", cluster.Died, "ended by itself")])
+def test_a_server_that_crashes_is_no_failure_of_ours(tmp_path, log, error, says):
+    of = types.SimpleNamespace(folder=tmp_path, server=types.SimpleNamespace(name="valkey-8.1.1"))
+    node = cluster.Node(of, "n3", "10.77.0.13", cluster.DEFAULTS)
+    node.folder.mkdir()
+    node.log.write_text(log)
+    node.process = types.SimpleNamespace(poll=lambda: -11, returncode=-11)
+    node.is_down = False
+    with pytest.raises(error, match=says):
+        node.check()
