@@ -288,7 +288,7 @@ static void begin_step(struct client *client, const struct redirect *redirect,
     if (!client->redirected)
         return;
     if (client->steps_open == STEPS) {
-        uint64_t unknown;
+        uint64_t unknown = 0;
         end_step(client, 0, &unknown);
     }
     client->redirected->steps[client->steps_open++] =
