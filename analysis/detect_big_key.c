@@ -83,6 +83,7 @@ static void tell(const struct detection *detection, const struct big_key *key) {
     finding_client(finding, &call->client);
     finding_evidence(finding, &at, "the reply");
     advise(finding, key);
+    finding_rests_on_unseen(finding); /* on the silence of the server */
     finding_ends(finding, call->at.time, "big-key");
     detection_report(detection, finding);
 }

@@ -175,6 +175,7 @@ static void tell(const struct detection *detection, const struct suspect *suspec
         finding_caveat(finding, "so few calls may also have been the first to wait for a process "
                                 "that stood still");
     }
+    finding_rests_on_unseen(finding); /* silences are made of what was not there */
     finding_ends(finding, long_one ? command->long_to : command->last, "slow-command");
     detection_report(detection, finding);
 }

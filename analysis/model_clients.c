@@ -234,22 +234,25 @@ static void note_silence(struct server *server, const struct event *event) {
     server->pause_asked = event->time - latency;
 }
 
-/* A reply that was waited for for long. */
-static void note_late(struct model *model, struct server *server, const struct event *event) {
+/* A reply that was waited for for long; unless it was held behind a hole, and came before. */
+static void note_late(struct model *model, const struct client_conn *conn,
+                      const struct event *event) {
+    struct server *server = conn->server;
     nstime latency = (nstime)event->reply.latency_us * NS_PER_US;
     if (latency > PAUSE_MIN_MS * NS_PER_MS)
         server->wait = (struct pause){event->time - latency, event->time};
-    model_late_reply(model, server, event);
+    if (conn->gap_frame != event->frame)
+        model_late_reply(model, server, event);
 }
 
-static inline void note_latency(struct model *model, struct server *server,
+static inline void note_latency(struct model *model, const struct client_conn *conn,
                                 struct command_stats *stats, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     if (UNLIKELY(reply->latency_us == NOT_KNOWN))
         return;
-    histogram_add(reply->blocking ? &server->blocking : &stats->latency, reply->latency_us);
+    histogram_add(reply->blocking ? &conn->server->blocking : &stats->latency, reply->latency_us);
     if (UNLIKELY(reply->latency_us > SLOW_MIN_MS * UINT64_C(1000)) && !reply->blocking)
-        note_late(model, server, event);
+        note_late(model, conn, event);
 }
 
 /* Much was moved or served. */
@@ -306,7 +309,7 @@ void model_reply(struct model *model, const struct event *event) {
     conn->client->bytes += reply->bytes;
     stats->bytes += reply->bytes;
     stats->calls += reply->called;
-    note_latency(model, server, stats, event);
+    note_latency(model, conn, stats, event);
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
         count_error(model, conn, reply->error);
