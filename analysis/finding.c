@@ -49,13 +49,22 @@ void finding_ends(struct finding *finding, nstime end, const char *verdict) {
 
 /* ---- texts ---- */
 
+/* What a sentence quotes may come from the wire: names, first words of errors. NULL is NULL. */
+static char *printable(char *text) {
+    for (char *at = text; at && *at; at++)
+        if (*at < ' ' || *at > '~')
+            *at = '?';
+    return text;
+}
+
 /* Puts what the format makes of the values behind `...` into *ret_text; NULL: there is no room. */
-#define FORMATTED(finding, format, ret_text)                                               \
-    do {                                                                                   \
-        va_list values;                                                                    \
-        va_start(values, format);                                                          \
-        *(ret_text) = (finding) ? arena_vprintf(&(finding)->arena, format, values) : NULL; \
-        va_end(values);                                                                    \
+#define FORMATTED(finding, format, ret_text)                                                \
+    do {                                                                                    \
+        va_list values;                                                                     \
+        va_start(values, format);                                                           \
+        *(ret_text) =                                                                       \
+            (finding) ? printable(arena_vprintf(&(finding)->arena, format, values)) : NULL; \
+        va_end(values);                                                                     \
     } while (0)
 
 void finding_title(struct finding *finding, const char *format, ...) {

@@ -90,3 +90,13 @@ def test_the_rows_are_bounded(store):
     crowd.asks(1, *[b"".join(resp.error(f"W{i} text") for i in range(30))], what="PING")
     Crowd(play, "p2", 3).asks(8, OOM)
     assert burst(store, play).metrics["count"] == 240
+
+
+def test_a_word_that_a_terminal_would_obey(store):
+    """A first word is whatever the server sends; every run of the program is checked for raw bytes."""
+    play = quiet_scene()
+    Crowd(play, "p1", 3, ["CLIENT SETNAME web"]).asks(8, b"-BAD\x1b[2J no\r\n")
+    path = store(play.pcap())
+    found = findings.only(findings.of(path), "error-burst")
+    assert "\x1b" not in found.title
+    bustap.run("analyze", path)
