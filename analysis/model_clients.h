@@ -79,6 +79,7 @@ struct replication {
     char replid[WORD_LENGTH_MAX + 1]; /* empty: not seen */
     uint64_t base_offset;             /* where the stream begins; NOT_KNOWN */
     uint64_t offset;                  /* behind what was last seen of it; NOT_KNOWN */
+    bool learnt;                      /* that, from the replica's ACKs: the beginning was missed */
     uint64_t acked;                   /* by the replica; NOT_KNOWN */
     uint64_t full_resyncs, partial_resyncs, refused;
     uint64_t rdb_bytes, stream_bytes;

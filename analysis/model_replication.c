@@ -95,6 +95,12 @@ static void on_stream(struct replication *link, const struct ev_replication *ste
     begin_at(link, step->offset);
 }
 
+/* It was learnt, or what was learnt was wrong. */
+static void on_offset(struct replication *link, const struct ev_replication *step) {
+    link->offset = step->offset;
+    link->learnt = step->offset != NOT_KNOWN;
+}
+
 static void on_refused(struct replication *link, const struct ev_replication *step) {
     (void)step;
     link->refused++;
@@ -122,6 +128,7 @@ static const struct step_row {
     {"rdb-channel", false, on_rdb_channel},
     {"rdb", false, on_rdb},
     {"stream", false, on_stream},
+    {"offset", false, on_offset},
     {"refused", false, on_refused},
     {"migration", false, on_migration},
 };

@@ -75,6 +75,15 @@ enum repl_phase {
 
 enum { REPL_MARK = 40, REPL_LINE = 128 };
 
+/* See resp_repl_offset.c. */
+struct repl_guess {
+    bool ended;      /* a command of the stream has, and no byte was missed since: */
+    uint64_t end;    /* there, as struct repl counts */
+    uint64_t ahead;  /* of that count is the true offset, as ACKs say */
+    unsigned agreed; /* so many of them; 0: none */
+    bool learnt;     /* the offset is known from them alone */
+};
+
 /* The primary's side of a replication link. */
 struct repl {
     enum repl_phase phase;
@@ -85,7 +94,8 @@ struct repl {
     uint8_t tail_len;
     bool torn; /* bytes are missing that may have held the payload's end, or told how it ends */
     bool offset_known;
-    uint64_t offset; /* of the last byte that was told of */
+    uint64_t offset; /* of the last byte that was told of; else counted from where it was joined */
+    struct repl_guess guess;
 };
 
 enum { RESP_USUAL = 1 }; /* opened, and nothing else */
@@ -137,6 +147,7 @@ struct resp_link {
     uint64_t shards;                    /* likewise, shard channels */
     nstime answer_began;                /* first byte of the reply in hand */
     uint64_t asked_offset;              /* by the last PSYNC */
+    uint16_t replica_port;              /* at which the replica listens, as it says; 0: not said */
     uint64_t last_name;                 /* of the last request, if that is at most eight bytes */
     const struct command *last_command; /* its command, if it is a plain one; else NULL */
     bool last_writes;                   /* that one is a write */
@@ -290,10 +301,19 @@ void repl_begin_payload(const struct resp_walk *walk);
 
 void repl_acked(const struct resp_walk *walk, struct bytes offset);
 
+/* REPLCONF: words in pairs, what and how much. */
+void repl_configured(const struct resp_walk *walk, struct bytes what, struct bytes value);
+
 /* Bytes of the primary's side. Returns those used. */
 size_t repl_feed(const struct resp_walk *walk, struct bytes view);
 
 /* Bytes of it are missing. */
 void repl_skip(const struct resp_walk *walk, uint64_t len);
+
+/* ---- resp_repl_offset.c ---- */
+
+/* The replica acknowledges; the walk is the primary's. True: the stream's offset is now known that
+ * was not before, or the other way round. */
+bool repl_learn_offset(const struct resp_walk *walk, uint64_t acked);
 
 #endif

@@ -6,19 +6,32 @@
  *   +CONTINUE [id]          the stream goes on with the byte that PSYNC asked for
  *
  * Each byte of the stream counts in the offset. The payload is passed over. If its end was not
- * captured, the stream is taken up once the replica acknowledges: by then it has loaded it all. */
+ * captured, the stream is taken up once the replica acknowledges: by then it has loaded it all.
+ * The offset of a stream that is taken up is learnt from the ACKs (resp_repl_offset.c). */
 #include <stdlib.h>
 
 #include "decode/resp_link.h"
 
 /* ---- telling ---- */
 
+static void tell_with_port(const struct resp_walk *walk, const char *what, struct bytes replid,
+                           uint64_t offset, uint64_t bytes, uint64_t port) {
+    struct event event = {.type = EV_replication};
+    event.replication = (struct ev_replication){
+        .what = what, .replid = replid, .offset = offset, .bytes = bytes, .port = port};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
 static void tell(const struct resp_walk *walk, const char *what, struct bytes replid,
                  uint64_t offset, uint64_t bytes) {
-    struct event event = {.type = EV_replication};
-    event.replication =
-        (struct ev_replication){.what = what, .replid = replid, .offset = offset, .bytes = bytes};
-    emit_event(walk->out, walk->flow, walk->direction, &event);
+    tell_with_port(walk, what, replid, offset, bytes, NOT_KNOWN);
+}
+
+/* Where the replica listens, too. */
+static void tell_sync(const struct resp_walk *walk, const char *what, struct bytes replid,
+                      uint64_t offset) {
+    uint16_t port = walk->link->replica_port;
+    tell_with_port(walk, what, replid, offset, NOT_KNOWN, port ? port : NOT_KNOWN);
 }
 
 static uint64_t known_offset(const struct repl *repl) {
@@ -65,7 +78,13 @@ void repl_asked(const struct resp_walk *walk, struct bytes replid, struct bytes 
     uint64_t asked;
     bool known = offset_of(offset, &asked);
     walk->link->asked_offset = known ? asked : NOT_KNOWN;
-    tell(walk, "psync", replid, walk->link->asked_offset, NOT_KNOWN);
+    tell_sync(walk, "psync", replid, walk->link->asked_offset);
+}
+
+void repl_configured(const struct resp_walk *walk, struct bytes what, struct bytes value) {
+    uint64_t port;
+    if (bytes_are_word(what, "listening-port") && offset_of(value, &port) && port <= UINT16_MAX)
+        walk->link->replica_port = (uint16_t)port;
 }
 
 static void begin(const struct resp_walk *walk, enum repl_phase phase) {
@@ -93,7 +112,7 @@ static void on_fullresync(const struct resp_walk *walk, struct bytes rest) {
     struct bytes replid = take_word(&rest);
     bool known = offset_of(take_word(&rest), &offset);
     set_offset(walk, known, offset);
-    tell(walk, "fullresync", replid, known ? offset : NOT_KNOWN, NOT_KNOWN);
+    tell_sync(walk, "fullresync", replid, known ? offset : NOT_KNOWN);
     begin(walk, REPL_PAYLOAD_HEAD);
 }
 
@@ -189,8 +208,11 @@ void repl_acked(const struct resp_walk *walk, struct bytes offset) {
     uint64_t acked;
     if (repl && repl->torn && !is_held(&walk->flow->sides[primary.direction]))
         take_up_stream(&primary);
-    if (offset_of(offset, &acked))
-        tell(walk, "ack", bytes_of(NULL, 0), acked, NOT_KNOWN);
+    if (!offset_of(offset, &acked))
+        return;
+    tell(walk, "ack", bytes_of(NULL, 0), acked, NOT_KNOWN);
+    if (repl && repl->phase == REPL_STREAM && repl_learn_offset(&primary, acked))
+        tell(&primary, "offset", bytes_of(NULL, 0), known_offset(repl), NOT_KNOWN);
 }
 
 /* ---- the payload ---- */
@@ -210,7 +232,7 @@ static void on_end_offset(const struct resp_walk *walk, struct bytes rest) {
     bool known = offset_of(take_word(&rest), &offset);
     struct bytes replid = take_word(&rest);
     set_offset(walk, known, offset);
-    tell(walk, "fullresync", replid, known ? offset : NOT_KNOWN, NOT_KNOWN);
+    tell_sync(walk, "fullresync", replid, known ? offset : NOT_KNOWN);
 }
 
 static void on_payload_line(const struct resp_walk *walk, struct bytes line) {
@@ -313,6 +335,8 @@ static size_t take_stream(const struct resp_walk *walk, struct bytes view) {
     size_t used = resp_take_streamed(walk, view, &value);
     repl->offset += used;
     if (value) {
+        repl->guess.ended = true;
+        repl->guess.end = repl->offset;
         resp_on_streamed(walk, value, known_offset(repl));
         resp_done(&walk->link->readers[walk->direction], walk->out->resp);
     }
@@ -357,6 +381,7 @@ void repl_skip(const struct resp_walk *walk, uint64_t len) {
         break;
     }
     repl->offset += len;
+    repl->guess.ended &= len == 0;
     if (len == 0 || resp_skip(reader, len))
         return;
     resp_reset(reader, walk->out->resp);

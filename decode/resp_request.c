@@ -231,9 +231,16 @@ static bool is_muted(struct resp_link *link, enum command_reply reply) {
     return skipped || reply == REPLY_SKIP || reply == REPLY_OFF;
 }
 
+static bool is_replica_word(const struct request *request) {
+    return request->reply != REPLY_ONE ||
+           (request->command && request->command->reply == REPLY_REPLCONF);
+}
+
 static void on_replica_word(const struct resp_walk *walk, const struct request *request) {
     if (request->reply == REPLY_INFO)
         info_asked(walk);
+    for (size_t i = 1; request->reply == REPLY_ONE && i + 1 < request->args.kept; i += 2)
+        repl_configured(walk, request->list[i], request->list[i + 1]);
     if (request->reply == REPLY_PSYNC)
         repl_asked(walk, argument(request, 1), argument(request, 2));
     if (request->reply != REPLY_NONE || !bytes_are_word(argument(request, 1), "ack"))
@@ -325,7 +332,7 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
         tell_request(walk, &request, value);
     if (UNLIKELY(request.command && request.command->keys == KEYS_NONE))
         on_keyless(walk, &request);
-    if (UNLIKELY(request.reply != REPLY_ONE))
+    if (UNLIKELY(is_replica_word(&request)))
         on_replica_word(walk, &request);
     bool silent = UNLIKELY(link->muted | link->skip_next | (request.reply != REPLY_ONE)) &&
                   (is_muted(link, request.reply) || request.reply == REPLY_NONE);

@@ -116,6 +116,60 @@ static void replicas(void **state) {
     check_links(links, countof(links));
 }
 
+/* ---- a stream that was joined: its offset, by the ACKs ---- */
+
+#define JOIN          "< *1 $4 PING", "> REPLCONF ACK 114"
+#define JOIN_HEARD    "replication what=stream", ACKED("114")
+#define SAYS(offset)  "replication what=ack offset=" offset
+
+static const struct dialogue joins[] = {
+    {.name = "three ACKs that agree",
+     .said = {JOIN, "< *1 $4 PING", "> REPLCONF ACK 128", "> REPLCONF ACK 128",
+              "> REPLCONF ACK 128", "< *1 $4 PING"},
+     .heard = {JOIN_HEARD, "replicated command=ping", ACKED("128"), ACKED("128"), SAYS("128"),
+               "replication what=offset offset=128", "silent command=replconf", PINGED("142")}},
+    {.name = "at different places of the stream",
+     .said = {JOIN, "< *1 $4 PING", "> REPLCONF ACK 128", "< *1 $4 PING", "> REPLCONF ACK 142",
+              "< *2 $6 SELECT $1 0", "> REPLCONF ACK 165", "< *1 $4 PING"},
+     .heard = {JOIN_HEARD, "replicated command=ping", ACKED("128"), "replicated command=ping",
+               ACKED("142"), "replicated command=select", SAYS("165"),
+               "replication what=offset offset=165", "silent command=replconf", PINGED("179")}},
+    {.name = "a replica that has not carried out all of it yet",
+     .said = {JOIN, "< *1 $4 PING *1 $4 PING *1 $4 PING", "> REPLCONF ACK 128",
+              "> REPLCONF ACK 142", "> REPLCONF ACK 156", "> REPLCONF ACK 156",
+              "> REPLCONF ACK 156", "< *1 $4 PING"},
+     .heard = {JOIN_HEARD, "replicated command=ping", "replicated command=ping",
+               "replicated command=ping", ACKED("128"), ACKED("142"), ACKED("156"), ACKED("156"),
+               SAYS("156"), "replication what=offset offset=156", "silent command=replconf",
+               PINGED("170")}},
+    {.name = "it has not received all of it: its ACKs prove nothing",
+     .said = {JOIN, "< *1 $4 PING", "< *1 $4 PING", ">? REPLCONF ACK 128", ">? REPLCONF ACK 128",
+              ">? REPLCONF ACK 128", "< *1 $4 PING"},
+     .heard = {JOIN_HEARD, "replicated command=ping", "replicated command=ping", ACKED("128"),
+               ACKED("128"), ACKED("128"), "replicated command=ping"}},
+    {.name = "bytes are missing before the ACKs, and nobody knows how many commands",
+     .said = {JOIN, "< *1 $4 PING", "<- *1 $4 PING", "> REPLCONF ACK 142", "> REPLCONF ACK 142",
+              "> REPLCONF ACK 142", ".", "< *1 $4 PING", "> REPLCONF ACK 156"},
+     .heard = {JOIN_HEARD, "replicated command=ping", ACKED("142"), ACKED("142"), ACKED("142"),
+               "replicated command=ping", ACKED("156")}},
+    {.name = "a mistake is taken back",
+     .said = {JOIN, "< *1 $4 PING *1 $4 PING", "> REPLCONF ACK 128", "> REPLCONF ACK 128",
+              "> REPLCONF ACK 128", "> REPLCONF ACK 142", "< *1 $4 PING"},
+     .heard = {JOIN_HEARD, "replicated command=ping", "replicated command=ping", ACKED("128"),
+               ACKED("128"), SAYS("128"), "replication what=offset offset=128",
+               "silent command=replconf", SAYS("142"), "replication what=offset",
+               "silent command=replconf", "replicated command=ping"}},
+};
+
+static void offsets_of_joined_streams(void **state) {
+    (void)state;
+    struct dialogue copies[countof(joins)];
+    memcpy(copies, joins, sizeof copies);
+    for (size_t i = 0; i < countof(copies); i++)
+        copies[i].joined = copies[i].uncut = true;
+    check_links(copies, countof(copies));
+}
+
 /* ---- two channels ---- */
 
 static const struct dialogue channels[] = {
@@ -248,6 +302,12 @@ static const struct dialogue payloads[] = {
      .heard = {"replication what=psync", "replication what=fullresync",
                "replication what=rdb bytes=50", "replication what=stream"},
      MEASURED},
+    {.name = "and where the replica listens, as it says in whatever form",
+     .said = {"> REPLCONF capa eof Listening-Port 7001", "< +OK", OPENED, "<~ $37\r\n" RDB},
+     .heard = {"replication what=psync port=7001", "replication what=fullresync port=7001",
+               "replication what=rdb", "replication what=stream"},
+     .only = "replication",
+     .with = "what port"},
     {.name = "missing bytes count",
      .said = {OPENED, "<~ $EOF:" MARK "\r\nREDIS", "<-~ 0123456789", "<~ " MARK},
      .heard = {"replication what=psync", "replication what=fullresync",
@@ -395,9 +455,13 @@ static void a_turn_gives_back_what_was_kept(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replicas),           cmocka_unit_test(payload_on_another_channel),
-        cmocka_unit_test(offsets_after_gaps), cmocka_unit_test(payload_bytes),
-        cmocka_unit_test(slots_that_move),    cmocka_unit_test(a_turn_gives_back_what_was_kept),
+        cmocka_unit_test(replicas),
+        cmocka_unit_test(offsets_of_joined_streams),
+        cmocka_unit_test(payload_on_another_channel),
+        cmocka_unit_test(offsets_after_gaps),
+        cmocka_unit_test(payload_bytes),
+        cmocka_unit_test(slots_that_move),
+        cmocka_unit_test(a_turn_gives_back_what_was_kept),
     };
     return RUN_GROUP(argc, argv, tests);
 }
