@@ -42,6 +42,7 @@ void model_free(struct model *model) {
     model_redirects_free(model);
     model_numbers_free(&model->numbers);
     free(model->big_keys.list);
+    model_followers_free(&model->followers);
     model_clients_free(&model->clients);
     free(model);
 }

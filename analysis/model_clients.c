@@ -422,8 +422,11 @@ void model_client_gap(struct model *model, const struct event *event) {
 }
 
 void model_client_flow_end(struct flow *flow) {
-    free(((struct client_conn *)flow->note)->introduction);
-    free(flow->note);
+    struct client_conn *conn = flow->note;
+    if (conn->replication)
+        conn->replication->over = true;
+    free(conn->introduction);
+    free(conn);
     flow->note = NULL;
 }
 

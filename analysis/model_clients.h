@@ -8,6 +8,7 @@
 #define BUSTAP_ANALYSIS_MODEL_CLIENTS_H
 
 #include "analysis/model.h"
+#include "analysis/resync_cause.h"
 #include "base/by_word.h"
 #include "base/histogram.h"
 
@@ -86,6 +87,17 @@ struct replication {
     nstime first, last; /* events */
     uint64_t *commands; /* [command_count + 1], the last one: unknown; NULL: none seen */
     uint64_t *back;     /* likewise, those of the other direction, as a migration has them */
+
+    bool over;             /* the connection is gone */
+    bool data_channel;     /* it carries the data of another one's replication */
+    uint16_t replica_port; /* at which the replica listens; 0: not said */
+    uint32_t acks;
+    nstime asked; /* PSYNC; TIME_NONE: not seen */
+    uint64_t asked_offset;
+    char asked_replid[WORD_LENGTH_MAX + 1];
+    struct link_past past;
+    struct follower *follower; /* whose link it is; NULL: not known (yet) */
+    struct source *source;     /* likewise, of the primary */
 };
 
 /* Of the connection whose event is in hand; NULL: nothing was said on it. */

@@ -378,11 +378,18 @@ static bool is_old_news(const struct model *model, const struct node *node,
     return UNLIKELY(lower) && model->cause->flow->first < node->epoch_since;
 }
 
+/* A replica whose primary has gone on from where it is, or is not known to the model so far. */
+static inline bool is_behind(const struct node_private *node) {
+    return node->node.replica &&
+           (!node->follower || node->follower->primary->offset != node->node.repl_offset);
+}
+
 static void learn_header(struct model *model, uint32_t index,
                          const struct ev_bus_message *message) {
     struct node_private *node = model->nodes[index];
     bool was_replica = node->node.heard && node->node.replica;
     node->node.flags = message->flags;
+    bool moved = node->node.repl_offset != message->repl_offset;
     node->node.repl_offset = message->repl_offset;
     learn_own_address(model, index, message);
     bool changed = learn_role(model, index, message);
@@ -393,6 +400,8 @@ static void learn_header(struct model *model, uint32_t index,
         conclude_heard(model, &node->node, message);
     changed |= !node->node.heard;
     node->node.heard = true;
+    if (UNLIKELY(moved | changed) || is_behind(node))
+        model_follower_header(model, index);
     if (UNLIKELY(changed))
         model_claim_changed(model, index, was_replica);
     if (UNLIKELY(node->contest))

@@ -12,6 +12,7 @@
 #include "analysis/model_numbers.h"
 #include "analysis/model_redirects.h"
 #include "analysis/model_slow.h"
+#include "analysis/model_followers.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -32,10 +33,11 @@ struct node_private {
     uint16_t *views;  /* [subject]: flags that this node last gossiped about it */
     uint32_t view_count;
     struct node_addresses addresses;
-    struct alarm *alarm;     /* owned; NULL: nothing is held against it */
-    struct place handover;   /* it last asked its primary to hand over; TIME_NONE: never */
-    struct stamp paused;     /* it last said that its writes are paused; TIME_NONE: never */
-    struct contest *contest; /* another one claims its slots; NULL: mostly */
+    struct alarm *alarm;       /* owned; NULL: nothing is held against it */
+    struct place handover;     /* it last asked its primary to hand over; TIME_NONE: never */
+    struct stamp paused;       /* it last said that its writes are paused; TIME_NONE: never */
+    struct contest *contest;   /* another one claims its slots; NULL: mostly */
+    struct follower *follower; /* of its primary; NULL: it is none, as far as known */
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */
@@ -97,6 +99,17 @@ struct model_clients {
     uint32_t replication_count, replication_room;
 };
 
+/* Primaries and their replicas; records stay where they are. */
+struct model_followers {
+    struct source **sources;
+    uint32_t source_count, source_room;
+    struct table source_index; /* by address */
+
+    struct follower **list;
+    uint32_t count, room;
+    struct table index; /* by primary and address */
+};
+
 /* What all servers' logs of writes share. */
 struct model_writes {
     uint8_t *kinds;                      /* write_kind.h; by row of command_rows */
@@ -153,6 +166,7 @@ struct model {
     struct table link_index;
 
     struct model_clients clients;
+    struct model_followers followers;
     struct model_claims claims;
     struct model_writes writes;
     struct model_migrations migrations;
@@ -328,5 +342,25 @@ void model_writes_free(struct model *model);
 void model_replication_step(struct model *model, const struct event *event);
 void model_replicated(struct model *model, const struct event *event);
 void model_replications_free(struct model_clients *clients);
+void model_replication_closed(struct model *model, const struct event *event);
+
+/* model_followers.c: what is told on a replica's link; how it ends; it is forgotten; what a header
+ * says of its sender's offset. */
+void model_follower_asked(struct model *model, struct replication *link, const struct event *event);
+void model_follower_full(struct model *model, struct replication *link, const struct event *event);
+void model_follower_goes_on(struct model *model, struct replication *link,
+                            const struct event *event);
+void model_follower_copied(struct model *model, struct replication *link,
+                           const struct event *event);
+void model_follower_streams(struct model *model, struct replication *link,
+                            const struct event *event);
+void model_follower_acked(struct model *model, struct replication *link, const struct event *event);
+void model_follower_refused(struct model *model, struct replication *link,
+                            const struct event *event);
+void model_follower_sent(struct replication *link, const struct event *event, uint64_t bytes);
+void model_follower_closed(struct replication *link, const struct event *event);
+void model_follower_forgets(struct replication *link);
+void model_follower_header(struct model *model, uint32_t index);
+void model_followers_free(struct model_followers *followers);
 
 #endif

@@ -8,6 +8,29 @@
 
 /* ---- links ---- */
 
+static void free_link(struct replication *link) {
+    free(link->commands);
+    free(link->back);
+    free(link);
+}
+
+/* The first link of those whose connection is gone. False: there is none. */
+static bool forget_oldest(struct model *model) {
+    struct model_clients *clients = &model->clients;
+    uint32_t oldest = 0;
+    while (oldest < clients->replication_count && !clients->replications[oldest]->over)
+        oldest++;
+    if (oldest == clients->replication_count)
+        return false;
+    model_follower_forgets(clients->replications[oldest]);
+    free_link(clients->replications[oldest]);
+    clients->replication_count--;
+    memmove(&clients->replications[oldest], &clients->replications[oldest + 1],
+            (clients->replication_count - oldest) * sizeof clients->replications[0]);
+    model->books.replications_over_cap++;
+    return true;
+}
+
 static struct replication *add_replication(struct model *model, const struct event *event,
                                            unsigned primary_end) {
     struct model_clients *clients = &model->clients;
@@ -17,7 +40,7 @@ static struct replication *add_replication(struct model *model, const struct eve
     if (!links)
         return NULL;
     clients->replications = links;
-    bool room = clients->replication_count < CAP_REPLICATIONS;
+    bool room = clients->replication_count < CAP_REPLICATIONS || forget_oldest(model);
     struct replication *link = room ? malloc(sizeof *link) : NULL;
     if (!link)
         return NULL;
@@ -28,6 +51,9 @@ static struct replication *add_replication(struct model *model, const struct eve
                                  .base_offset = NOT_KNOWN,
                                  .offset = NOT_KNOWN,
                                  .acked = NOT_KNOWN,
+                                 .asked = TIME_NONE,
+                                 .asked_offset = NOT_KNOWN,
+                                 .past = link_past_none(),
                                  .first = event->time,
                                  .last = event->time};
     clients->replications[clients->replication_count++] = link;
@@ -120,17 +146,19 @@ static const struct step_row {
     const char *what;
     bool by_replica; /* who sends it */
     void (*learn)(struct replication *link, const struct ev_replication *step);
+    /* what it means for the replica; NULL: nothing */
+    void (*follow)(struct model *model, struct replication *link, const struct event *event);
 } step_rows[] = {
-    {"psync", true, on_psync},
-    {"ack", true, on_ack},
-    {"fullresync", false, on_fullresync},
-    {"continue", false, on_continue},
-    {"rdb-channel", false, on_rdb_channel},
-    {"rdb", false, on_rdb},
-    {"stream", false, on_stream},
-    {"offset", false, on_offset},
-    {"refused", false, on_refused},
-    {"migration", false, on_migration},
+    {"psync", true, on_psync, model_follower_asked},
+    {"ack", true, on_ack, model_follower_acked},
+    {"fullresync", false, on_fullresync, model_follower_full},
+    {"continue", false, on_continue, model_follower_goes_on},
+    {"rdb-channel", false, on_rdb_channel, NULL},
+    {"rdb", false, on_rdb, model_follower_copied},
+    {"stream", false, on_stream, model_follower_streams},
+    {"offset", false, on_offset, NULL},
+    {"refused", false, on_refused, model_follower_refused},
+    {"migration", false, on_migration, NULL},
 };
 
 static const struct step_row *step_of(const char *what) {
@@ -192,6 +220,8 @@ void model_replication_step(struct model *model, const struct event *event) {
     row->learn(link, &event->replication);
     if (row->learn == on_fullresync)
         join_channels(model, link);
+    if (row->follow)
+        row->follow(model, link, event);
     tell_writes(model, link, row);
 }
 
@@ -219,11 +249,19 @@ void model_replicated(struct model *model, const struct event *event) {
         link->offset = replicated->offset;
     else if (link->base_offset != NOT_KNOWN)
         link->offset = link->base_offset + link->stream_bytes;
+    model_follower_sent(link, event, replicated->bytes);
     if (server_of(model, link))
         model_write_replicated(model, link->server, link, event);
 }
 
 /* ---- looking at it, and the end ---- */
+
+void model_replication_closed(struct model *model, const struct event *event) {
+    (void)model;
+    const struct client_conn *conn = event->flow->note;
+    if (conn->replication)
+        model_follower_closed(conn->replication, event);
+}
 
 size_t model_replication_count(const struct model *model) {
     return model->clients.replication_count;
@@ -234,10 +272,7 @@ const struct replication *model_replication(const struct model *model, size_t in
 }
 
 void model_replications_free(struct model_clients *clients) {
-    for (uint32_t i = 0; i < clients->replication_count; i++) {
-        free(clients->replications[i]->commands);
-        free(clients->replications[i]->back);
-        free(clients->replications[i]);
-    }
+    for (uint32_t i = 0; i < clients->replication_count; i++)
+        free_link(clients->replications[i]);
     free(clients->replications);
 }

@@ -75,6 +75,8 @@ static void note_knock(struct link *link, struct node *target, const struct even
 
 void model_tcp_event(struct model *model, const struct event *event) {
     struct flow *flow = event->flow;
+    if (note_is_client(flow) && event->type == EV_tcp_close)
+        model_replication_closed(model, event);
     if (flow->connector == FLOW_CONNECTOR_UNKNOWN || note_is_client(flow))
         return;
     struct link *link = model_link_of_flow(model, flow);

@@ -41,9 +41,11 @@
         "of those further ones the heaviest; the lightest gives way, which is its heir's error")  \
     CAP(HOT_KEYS, 256, "keys of the most requests; likewise")                                     \
     CAP(BIG_KEYS, 256, "commands of servers that moved big keys; further ones are counted")       \
-    CAP(REPLICATIONS, 1024, "replication links followed; further ones are counted")               \
     CAP(REDIRECTS, 65536, "answers MOVED and ASK remembered; the oldest of a set is forgotten")   \
     CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \
+    CAP(REPLICATIONS, 1024,                                                                       \
+        "replication links kept; the oldest that is over is forgotten, else others are counted")  \
+    CAP(FOLLOWERS, 2048, "primaries with replicas, and replicas, followed; others are counted")   \
     CAP(ELECTIONS, 256, "elections and promotions followed; further ones are counted")            \
     CAP(WRITES, 131072,                                                                           \
         "writes remembered until all replicas have them; the oldest are forgotten")               \

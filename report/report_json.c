@@ -352,6 +352,7 @@ static void whole(struct writer *w) {
     capture(w);
     bus(w);
     writer_clients(w);
+    writer_replicas(w);
     writer_replication(w);
     cluster(w);
     timeline(w);

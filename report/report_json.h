@@ -27,6 +27,7 @@ void writer_latency(struct json *json, const char *key, const struct histogram *
 
 void writer_clients(struct writer *w);
 void writer_top(struct writer *w);
+void writer_replicas(struct writer *w);
 void writer_replication(struct writer *w);
 void writer_findings(struct writer *w);
 

@@ -165,6 +165,7 @@ static void replication(struct writer *w, const struct replication *link) {
     json_text(json, "replid", link->replid[0] ? link->replid : NULL);
     offset(json, "base_offset", link->base_offset);
     offset(json, "offset", link->offset);
+    json_bool(json, "offset_learnt", link->learnt);
     offset(json, "acked", link->acked);
     json_u64(json, "full_resyncs", link->full_resyncs);
     json_u64(json, "partial_resyncs", link->partial_resyncs);

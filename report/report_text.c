@@ -199,6 +199,7 @@ static void sections(struct page *page) {
     page_slots(page);
     page_timeline(page);
     page_clients(page);
+    page_replicas(page);
     page_replication(page);
     page_links(page);
     page_messages(page);

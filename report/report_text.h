@@ -69,6 +69,7 @@ void page_messages(struct page *page);
 
 void page_clients(struct page *page);
 void page_top(struct page *page); /* within that section */
+void page_replicas(struct page *page);
 void page_replication(struct page *page);
 
 #endif

@@ -110,7 +110,9 @@ static void unseen_clients(struct page *page, bool *any) {
     unseen_count(page, any, books->commands_over_cap, "use", " of further commands" PAST_CAP);
     unseen_count(page, any, books->redirects_over_cap, "redirect", " forgotten" PAST_CAP);
     unseen_count(page, any, books->replications_over_cap, "replication link",
-                 " not followed, past the cap (bustap list limits)");
+                 " forgotten or not followed, past the cap (bustap list limits)");
+    unseen_count(page, any, books->followers_over_cap, "step",
+                 " of further replicas, past the cap (bustap list limits): not followed");
     unseen_count(page, any, books->writes_over_cap, "write",
                  " forgotten before all replicas had them, past the cap (bustap list limits)");
 }

@@ -294,19 +294,30 @@ static void replication_row(struct page *page, struct columns *columns,
     columns_next(columns);
 }
 
+/* What stands in the table of replicas need not stand here. */
+static bool is_shown(const struct page *page, const struct replication *link) {
+    return page->options->style.whole || !link->follower;
+}
+
 void page_replication(struct page *page) {
     static const struct column heads[] = {{"from", LEFT},    {"to", LEFT},       {"kind", LEFT},
                                           {"full", RIGHT},   {"partial", RIGHT}, {"refused", RIGHT},
                                           {"rdb", RIGHT},    {"stream", RIGHT},  {"offset", RIGHT},
                                           {"behind", RIGHT}, {"commands", LEFT}};
-    size_t count = model_replication_count(page->model);
-    size_t shown = page->options->style.whole ? count : min_size(count, LINKS_SHOWN);
-    if (count == 0)
-        return;
     struct columns columns = columns_of(heads, countof(heads));
-    page_section(page, "Replication, as it was at the end");
-    for (size_t i = 0; i < shown; i++)
-        replication_row(page, &columns, model_replication(page->model, i));
+    size_t count = 0, rows = 0;
+    for (size_t i = 0; i < model_replication_count(page->model); i++) {
+        const struct replication *link = model_replication(page->model, i);
+        if (!is_shown(page, link))
+            continue;
+        if (rows == 0)
+            page_section(page, "Connections of replication and migration, as they were at the end");
+        if (page->options->style.whole || rows < LINKS_SHOWN) {
+            replication_row(page, &columns, link);
+            rows++;
+        }
+        count++;
+    }
     columns_print(&columns, page->buf);
-    page_more(page, count - shown, "link");
+    page_more(page, count - rows, "connection");
 }

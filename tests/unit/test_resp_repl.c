@@ -118,9 +118,9 @@ static void replicas(void **state) {
 
 /* ---- a stream that was joined: its offset, by the ACKs ---- */
 
-#define JOIN          "< *1 $4 PING", "> REPLCONF ACK 114"
-#define JOIN_HEARD    "replication what=stream", ACKED("114")
-#define SAYS(offset)  "replication what=ack offset=" offset
+#define JOIN         "< *1 $4 PING", "> REPLCONF ACK 114"
+#define JOIN_HEARD   "replication what=stream", ACKED("114")
+#define SAYS(offset) "replication what=ack offset=" offset
 
 static const struct dialogue joins[] = {
     {.name = "three ACKs that agree",

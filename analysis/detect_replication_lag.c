@@ -1,0 +1,257 @@
+/* detect_replication_lag.c - a replica is behind its primary, in time or in bytes.
+ *
+ * Measured when the replica speaks (model_followers.h). An episode begins when it is beyond a
+ * threshold and ends when it is within half of it again. */
+#include "analysis/detector.h"
+#include "analysis/model_followers.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { UNSETTLED = 3 /* links in a row */ };
+
+static const nstime MOMENT = 1 * NS_PER_SEC;    /* many bytes, but no longer behind: in flight */
+static const nstime STILL = 5 * NS_PER_SEC / 2; /* it speaks every second */
+static const nstime SILENT = 5 * NS_PER_SEC;
+
+struct episode {
+    bool open;
+    nstime seen;            /* the last measurement that was looked at; 0: none */
+    nstime start;           /* the oldest write that it lacked was made then */
+    struct lag first, last; /* measurements beyond the threshold */
+    struct lag worst;       /* in time */
+    uint64_t most;          /* bytes */
+    uint64_t offset, done;  /* of the primary and of the replica, at `first` */
+};
+
+struct lags {
+    struct episode *list; /* by follower */
+    size_t count;
+};
+
+/* ---- why ---- */
+
+enum why { SLOW_PATH, NOT_READING, BUSY, UNSETTLED_LINK, LINK_DOWN, UNKNOWN, WHYS };
+
+static const struct {
+    const char *verdict, *says, *advice;
+} whys[WHYS] = {
+    [SLOW_PATH] = {"slow-path",
+                   "The way to the replica does not take as much as is written: the bytes wait at "
+                   "the primary or are under way.",
+                   "look at what else uses the replica's link (migrations, backups, other nodes), "
+                   "and at losses on it; write less until it has caught up"},
+    [NOT_READING] = {"receiver-not-reading",
+                     "The replica's host has closed its receive window: the process does not read.",
+                     "look at what the replica's process does: slow commands, swapping, fork"},
+    [BUSY] = {"replica-busy", "The replica has received them and not carried them out yet.",
+              "look at what the replica's process does: slow commands of its readers, fork, a "
+              "slow disk under its append only file"},
+    [UNSETTLED_LINK] = {"link-unsettled", "Its links to the primary do not hold.",
+                        "look into the logs of both for why the link ends"},
+    [LINK_DOWN] = {"link-down",
+                   "It has no link to its primary, and says so on the bus by an "
+                   "offset that stands still.",
+                   "look at the replica's log (master_link_status), at masterauth, and whether the "
+                   "primary's client port can be reached from there"},
+    [UNKNOWN] = {"unknown", "Where the bytes are is not known.",
+                 "compare master_repl_offset and slave_repl_offset of INFO replication, and look "
+                 "at the network between them"},
+};
+
+static enum why why_of(const struct follower *follower, const struct episode *episode) {
+    const struct lag *worst = &episode->worst;
+    if (follower->unsettled_in_row >= UNSETTLED)
+        return UNSETTLED_LINK;
+    if (worst->by_header)
+        return follower->links && !follower->open ? LINK_DOWN : UNKNOWN;
+    if (worst->waiting == NOT_KNOWN)
+        return UNKNOWN;
+    if (worst->unread > worst->waiting + worst->in_flight)
+        return BUSY;
+    return episode->last.zero_windows > episode->first.zero_windows ? NOT_READING : SLOW_PATH;
+}
+
+/* ---- telling it ---- */
+
+static uint64_t per_second(uint64_t bytes, nstime time) {
+    return time > 0 ? (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)time) : 0;
+}
+
+static void who(struct value *metrics, const char *name, const struct model *model, uint32_t node,
+                const struct endpoint *addr) {
+    if (node == NODE_NONE)
+        value_addr(metrics, name, addr);
+    else
+        value_node(metrics, name, model_node(model, node)->id);
+}
+
+static void measured(struct value *metrics, const char *name, uint64_t number) {
+    if (number != NOT_KNOWN)
+        value_number(metrics, name, number);
+}
+
+static void measure(struct finding *finding, const struct model *model,
+                    const struct follower *follower, const struct episode *episode) {
+    struct value *metrics = finding_metrics(finding);
+    const struct lag *worst = &episode->worst, *last = &episode->last;
+    nstime span = last->time - episode->first.time;
+    uint64_t done = follower->primary->offset - last->bytes;
+    who(metrics, "replica", model, model_follower_node(model, follower), &follower->replica);
+    who(metrics, "primary", model, model_source_node(model, follower), &follower->primary->addr);
+    value_number(metrics, "lag_bytes", episode->most);
+    value_number(metrics, "lag_ms", (uint64_t)(worst->behind / NS_PER_MS));
+    value_number(metrics, "duration_ms", (uint64_t)((last->time - episode->start) / NS_PER_MS));
+    measured(metrics, "waiting_bytes", worst->waiting);
+    measured(metrics, "in_flight_bytes", worst->in_flight);
+    measured(metrics, "unread_bytes", worst->unread);
+    if (span >= MOMENT && done >= episode->done) {
+        value_number(metrics, "written_bytes_per_s",
+                     per_second(follower->primary->offset - episode->offset, span));
+        value_number(metrics, "carried_out_bytes_per_s", per_second(done - episode->done, span));
+    }
+    value_number(metrics, "retransmits", last->retransmits - episode->first.retransmits);
+    value_text(metrics, "told_by", worst->by_header ? "bus" : "ack");
+}
+
+static void explain(struct finding *finding, const struct episode *episode, enum why why) {
+    const struct lag *worst = &episode->worst;
+    char behind[DURATION_TEXT];
+    finding_explain(
+        finding, "At worst it lacked what had been written %s before, and %.1f MB in all. %s",
+        finding_duration(worst->behind, behind), (double)episode->most / 1e6, whys[why].says);
+    if (worst->waiting != NOT_KNOWN)
+        finding_explain(finding,
+                        "Of %.1f MB then, %.1f MB waited at the primary, %.1f MB were under way, "
+                        "%.1f MB had been received and not carried out.",
+                        (double)worst->bytes / 1e6, (double)worst->waiting / 1e6,
+                        (double)worst->in_flight / 1e6, (double)worst->unread / 1e6);
+    finding_explain(finding, "Had the primary died then, these writes would have been lost.");
+    if (worst->by_header)
+        finding_caveat(finding, "no ACK of the replica was seen: this is by the offsets in its and "
+                                "its primary's headers on the bus, which come about every second");
+}
+
+static void tell(const struct detection *detection, const struct follower *follower,
+                 struct episode *episode, nstime end) {
+    const struct model *model = detection->model;
+    uint32_t node = model_follower_node(model, follower);
+    uint32_t primary = model_source_node(model, follower);
+    char name[ENDPOINT_TEXT], of[ENDPOINT_TEXT], behind[DURATION_TEXT];
+    enum why why = why_of(follower, episode);
+    bool much = episode->most >= threshold(detection, THRESHOLD_replication_lag_bytes);
+    bool late = episode->worst.behind >=
+                (nstime)threshold(detection, THRESHOLD_replication_lag_warning) * NS_PER_SEC;
+    struct finding *finding = finding_new(
+        "replication-lag", much || late ? SEVERITY_WARNING : SEVERITY_NOTICE, episode->start);
+    endpoint_text(&follower->replica, name);
+    endpoint_text(&follower->primary->addr, of);
+    finding_title(finding, "%s was up to %s and %.1f MB behind its primary %s", name,
+                  finding_duration(episode->worst.behind, behind), (double)episode->most / 1e6, of);
+    explain(finding, episode, why);
+    finding_evidence(finding, &episode->first.place, "the replica says how far it is: too late");
+    finding_evidence(finding, &episode->worst.place, "when it was worst");
+    finding_advise(finding, "%s", whys[why].advice);
+    finding_advise(finding, "do not fail over to this replica now, nor restart its primary");
+    if (node != NODE_NONE)
+        finding_node(finding, model_node(model, node)->id);
+    if (primary != NODE_NONE)
+        finding_node(finding, model_node(model, primary)->id);
+    finding_addr(finding, &follower->replica);
+    measure(finding, model, follower, episode);
+    finding_ends(finding, end, whys[why].verdict);
+    if (finding)
+        finding->quiet_if_caused = true;
+    detection_report(detection, finding);
+    episode->open = false;
+}
+
+/* ---- watching ---- */
+
+static bool is_beyond(const struct detection *detection, const struct lag *lag, unsigned part) {
+    nstime most = (nstime)threshold(detection, THRESHOLD_replication_lag) * NS_PER_MS / part;
+    uint64_t bytes = threshold(detection, THRESHOLD_replication_lag_bytes) / part;
+    return lag->behind >= most || (lag->bytes >= bytes && lag->behind >= MOMENT);
+}
+
+static void begin(struct episode *episode, const struct follower *follower) {
+    const struct lag *lag = &follower->lag;
+    *episode = (struct episode){.open = true,
+                                .seen = lag->time,
+                                .start = lag->time - lag->behind,
+                                .first = *lag,
+                                .worst = *lag,
+                                .offset = follower->primary->offset,
+                                .done = follower->primary->offset - lag->bytes};
+}
+
+static void look(const struct detection *detection, const struct follower *follower,
+                 struct episode *episode) {
+    const struct lag *lag = &follower->lag;
+    episode->seen = lag->time;
+    if (!episode->open && is_beyond(detection, lag, 1))
+        begin(episode, follower);
+    if (!episode->open)
+        return;
+    if (!is_beyond(detection, lag, 2)) {
+        tell(detection, follower, episode, lag->time);
+        return;
+    }
+    episode->last = *lag;
+    if (lag->behind > episode->worst.behind)
+        episode->worst = *lag;
+    if (lag->bytes > episode->most)
+        episode->most = lag->bytes;
+}
+
+static bool room_for(struct lags *lags, size_t count) {
+    if (count <= lags->count)
+        return true;
+    struct episode *list = realloc(lags->list, count * sizeof *list);
+    if (!list)
+        return false;
+    memset(list + lags->count, 0, (count - lags->count) * sizeof *list);
+    lags->list = list;
+    lags->count = count;
+    return true;
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    struct lags *lags = state;
+    size_t count = model_follower_count(detection->model);
+    if (!room_for(lags, count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        const struct follower *follower = model_follower(detection->model, i);
+        struct episode *episode = &lags->list[i];
+        if (follower->lag.time != TIME_NONE && follower->lag.time != episode->seen)
+            look(detection, follower, episode);
+        else if (episode->open && now - episode->seen >= SILENT) /* it says no more */
+            tell(detection, follower, episode, episode->seen);
+    }
+}
+
+static void finish(const struct detection *detection, void *state) {
+    struct lags *lags = state;
+    nstime last = model_books(detection->model)->last;
+    on_tick(detection, state, last);
+    for (size_t i = 0; i < lags->count; i++) {
+        struct episode *episode = &lags->list[i];
+        if (episode->open)
+            tell(detection, model_follower(detection->model, i), episode,
+                 last - episode->seen < STILL ? TIME_NONE : episode->seen);
+    }
+}
+
+static void dispose(void *state) {
+    free(((struct lags *)state)->list);
+}
+
+const struct detector detect_replication_lag = {
+    .name = "replication-lag",
+    .help = "a replica is behind its primary",
+    .state = sizeof(struct lags),
+    .tick = on_tick,
+    .finish = finish,
+    .dispose = dispose,
+};
