@@ -143,21 +143,21 @@ static void measure(struct finding *finding, const struct model *model,
 
 /* Growth, time and backlog against each other. */
 static void compare(struct finding *finding, const struct series *series) {
-    char took[DURATION_TEXT];
+    char took[DURATION_TEXT], size[BYTES_TEXT];
     if (series->longest)
         finding_explain(finding, "A resync took up to %s, until the replica was online.",
                         finding_duration(series->longest, took));
     if (series->growth)
-        finding_explain(finding, "The primary's stream grew by up to %.2f MB a second.",
-                        (double)series->growth / 1e6);
+        finding_explain(finding, "The primary's stream grew by up to %s a second.",
+                        finding_bytes(series->growth, size));
     if (series->held)
-        finding_explain(finding, "When the link ended, up to %.2f MB had not been sent yet.",
-                        (double)series->held / 1e6);
+        finding_explain(finding, "When the link ended, up to %s had not been sent yet.",
+                        finding_bytes(series->held, size));
     if (series->missed)
         finding_explain(finding,
-                        "When it came again, the replica had missed up to %.2f MB, which the "
-                        "backlog did not hold.",
-                        (double)series->missed / 1e6);
+                        "When it came again, the replica had missed up to %s, which the backlog "
+                        "did not hold.",
+                        finding_bytes(series->missed, size));
 }
 
 static void explain(struct finding *finding, const struct series *series, enum resync_word word) {
@@ -215,6 +215,7 @@ static struct series *series_of(struct loops *loops, const struct follower *foll
 }
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    (void)detection;
     if (strcmp(event->replication.what, "fullresync") != 0)
         return;
     const struct follower *follower = model_follower_of(event);
@@ -228,14 +229,11 @@ static void on_event(const struct detection *detection, void *state, const struc
     if (series->count == 0)
         begin(series, follower, resync);
     add(series, follower, resync);
-    (void)detection;
 }
 
 /* Since when the link holds that ended the series; TIME_NONE: none does, so long. */
-static nstime held_since(const struct follower *follower, const struct series *series, nstime now,
-                         nstime least) {
+static nstime held_since(const struct follower *follower, nstime now, nstime least) {
     const struct resync *last = follower_resync(follower, follower->full_resyncs - 1);
-    (void)series;
     bool online = last && follower->open && last->online != TIME_NONE;
     return online && now - last->online >= least ? last->online : TIME_NONE;
 }
@@ -253,7 +251,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < loops->count; i++) {
         const struct follower *follower = model_follower(detection->model, i);
         bool enough = loops->list[i].count >= threshold(detection, THRESHOLD_full_resync_loop);
-        nstime since = enough ? held_since(follower, &loops->list[i], now, OVER) : TIME_NONE;
+        nstime since = enough ? held_since(follower, now, OVER) : TIME_NONE;
         if (since != TIME_NONE)
             end_series(detection, loops, i, since);
     }
@@ -269,7 +267,7 @@ static void finish(const struct detection *detection, void *state) {
             continue;
         nstime round = (series->last - series->start) / (nstime)(series->count - 1);
         const struct follower *follower = model_follower(detection->model, i);
-        end_series(detection, loops, i, held_since(follower, series, now, 2 * round));
+        end_series(detection, loops, i, held_since(follower, now, 2 * round));
     }
 }
 

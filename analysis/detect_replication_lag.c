@@ -21,7 +21,9 @@ struct episode {
     struct lag first, last; /* measurements beyond the threshold */
     struct lag worst;       /* in time */
     uint64_t most;          /* bytes */
-    uint64_t offset, done;  /* of the primary and of the replica, at `first` */
+    struct standing {       /* of the primary and of the replica, at `first` and `last` */
+        uint64_t offset, done;
+    } from, to;
 };
 
 struct lags {
@@ -31,7 +33,7 @@ struct lags {
 
 /* ---- why ---- */
 
-enum why { SLOW_PATH, NOT_READING, BUSY, UNSETTLED_LINK, LINK_DOWN, UNKNOWN, WHYS };
+enum why { SLOW_PATH, NOT_READING, BUSY, UNSETTLED_LINK, LINK_DOWN, LINK_SILENT, UNKNOWN, WHYS };
 
 static const struct {
     const char *verdict, *says, *advice;
@@ -54,6 +56,10 @@ static const struct {
                    "offset that stands still.",
                    "look at the replica's log (master_link_status), at masterauth, and whether the "
                    "primary's client port can be reached from there"},
+    [LINK_SILENT] = {"link-silent",
+                     "Its link to the primary is there, but its ACKs do not come any more: nothing "
+                     "passes on it.",
+                     "look at the path between the two, at the primary's client port"},
     [UNKNOWN] = {"unknown", "Where the bytes are is not known.",
                  "compare master_repl_offset and slave_repl_offset of INFO replication, and look "
                  "at the network between them"},
@@ -63,8 +69,8 @@ static enum why why_of(const struct follower *follower, const struct episode *ep
     const struct lag *worst = &episode->worst;
     if (follower->unsettled_in_row >= UNSETTLED)
         return UNSETTLED_LINK;
-    if (worst->by_header)
-        return follower->links && !follower->open ? LINK_DOWN : UNKNOWN;
+    if (worst->by_header && follower->links)
+        return worst->linked ? LINK_SILENT : LINK_DOWN;
     if (worst->waiting == NOT_KNOWN)
         return UNKNOWN;
     if (worst->unread > worst->waiting + worst->in_flight)
@@ -91,12 +97,19 @@ static void measured(struct value *metrics, const char *name, uint64_t number) {
         value_number(metrics, name, number);
 }
 
+static void measure_rates(struct value *metrics, const struct episode *episode) {
+    nstime span = episode->last.time - episode->first.time;
+    const struct standing *from = &episode->from, *to = &episode->to;
+    if (span < MOMENT || to->offset < from->offset || to->done < from->done)
+        return;
+    value_number(metrics, "written_bytes_per_s", per_second(to->offset - from->offset, span));
+    value_number(metrics, "carried_out_bytes_per_s", per_second(to->done - from->done, span));
+}
+
 static void measure(struct finding *finding, const struct model *model,
                     const struct follower *follower, const struct episode *episode) {
     struct value *metrics = finding_metrics(finding);
     const struct lag *worst = &episode->worst, *last = &episode->last;
-    nstime span = last->time - episode->first.time;
-    uint64_t done = follower->primary->offset - last->bytes;
     who(metrics, "replica", model, model_follower_node(model, follower), &follower->replica);
     who(metrics, "primary", model, model_source_node(model, follower), &follower->primary->addr);
     value_number(metrics, "lag_bytes", episode->most);
@@ -105,28 +118,29 @@ static void measure(struct finding *finding, const struct model *model,
     measured(metrics, "waiting_bytes", worst->waiting);
     measured(metrics, "in_flight_bytes", worst->in_flight);
     measured(metrics, "unread_bytes", worst->unread);
-    if (span >= MOMENT && done >= episode->done) {
-        value_number(metrics, "written_bytes_per_s",
-                     per_second(follower->primary->offset - episode->offset, span));
-        value_number(metrics, "carried_out_bytes_per_s", per_second(done - episode->done, span));
-    }
+    measure_rates(metrics, episode);
     value_number(metrics, "retransmits", last->retransmits - episode->first.retransmits);
     value_text(metrics, "told_by", worst->by_header ? "bus" : "ack");
 }
 
+static void say_where(struct finding *finding, const struct lag *worst) {
+    char bytes[BYTES_TEXT], waiting[BYTES_TEXT], way[BYTES_TEXT], unread[BYTES_TEXT];
+    finding_explain(finding,
+                    "Of %s then, %s waited at the primary, %s were under way, %s had been received "
+                    "and not carried out.",
+                    finding_bytes(worst->bytes, bytes), finding_bytes(worst->waiting, waiting),
+                    finding_bytes(worst->in_flight, way), finding_bytes(worst->unread, unread));
+}
+
 static void explain(struct finding *finding, const struct episode *episode, enum why why) {
     const struct lag *worst = &episode->worst;
-    char behind[DURATION_TEXT];
+    char behind[DURATION_TEXT], most[BYTES_TEXT];
     finding_explain(
-        finding, "At worst it lacked what had been written %s before, and %.1f MB in all. %s",
-        finding_duration(worst->behind, behind), (double)episode->most / 1e6, whys[why].says);
+        finding, "At worst it lacked what had been written %s before, and %s in all. %s",
+        finding_duration(worst->behind, behind), finding_bytes(episode->most, most), whys[why].says);
     if (worst->waiting != NOT_KNOWN)
-        finding_explain(finding,
-                        "Of %.1f MB then, %.1f MB waited at the primary, %.1f MB were under way, "
-                        "%.1f MB had been received and not carried out.",
-                        (double)worst->bytes / 1e6, (double)worst->waiting / 1e6,
-                        (double)worst->in_flight / 1e6, (double)worst->unread / 1e6);
-    finding_explain(finding, "Had the primary died then, these writes would have been lost.");
+        say_where(finding, worst);
+    finding_explain(finding, "Had the primary died then, that would have been lost.");
     if (worst->by_header)
         finding_caveat(finding, "no ACK of the replica was seen: this is by the offsets in its and "
                                 "its primary's headers on the bus, which come about every second");
@@ -137,7 +151,7 @@ static void tell(const struct detection *detection, const struct follower *follo
     const struct model *model = detection->model;
     uint32_t node = model_follower_node(model, follower);
     uint32_t primary = model_source_node(model, follower);
-    char name[ENDPOINT_TEXT], of[ENDPOINT_TEXT], behind[DURATION_TEXT];
+    char name[ENDPOINT_TEXT], of[ENDPOINT_TEXT], behind[DURATION_TEXT], most[BYTES_TEXT];
     enum why why = why_of(follower, episode);
     bool much = episode->most >= threshold(detection, THRESHOLD_replication_lag_bytes);
     bool late = episode->worst.behind >=
@@ -146,8 +160,9 @@ static void tell(const struct detection *detection, const struct follower *follo
         "replication-lag", much || late ? SEVERITY_WARNING : SEVERITY_NOTICE, episode->start);
     endpoint_text(&follower->replica, name);
     endpoint_text(&follower->primary->addr, of);
-    finding_title(finding, "%s was up to %s and %.1f MB behind its primary %s", name,
-                  finding_duration(episode->worst.behind, behind), (double)episode->most / 1e6, of);
+    finding_title(finding, "%s was up to %s and %s behind its primary %s", name,
+                  finding_duration(episode->worst.behind, behind),
+                  finding_bytes(episode->most, most), of);
     explain(finding, episode, why);
     finding_evidence(finding, &episode->first.place, "the replica says how far it is: too late");
     finding_evidence(finding, &episode->worst.place, "when it was worst");
@@ -174,6 +189,11 @@ static bool is_beyond(const struct detection *detection, const struct lag *lag, 
     return lag->behind >= most || (lag->bytes >= bytes && lag->behind >= MOMENT);
 }
 
+static struct standing standing_of(const struct follower *follower) {
+    uint64_t offset = follower->primary->offset;
+    return (struct standing){offset, offset - follower->lag.bytes};
+}
+
 static void begin(struct episode *episode, const struct follower *follower) {
     const struct lag *lag = &follower->lag;
     *episode = (struct episode){.open = true,
@@ -181,8 +201,7 @@ static void begin(struct episode *episode, const struct follower *follower) {
                                 .start = lag->time - lag->behind,
                                 .first = *lag,
                                 .worst = *lag,
-                                .offset = follower->primary->offset,
-                                .done = follower->primary->offset - lag->bytes};
+                                .from = standing_of(follower)};
 }
 
 static void look(const struct detection *detection, const struct follower *follower,
@@ -198,6 +217,7 @@ static void look(const struct detection *detection, const struct follower *follo
         return;
     }
     episode->last = *lag;
+    episode->to = standing_of(follower);
     if (lag->behind > episode->worst.behind)
         episode->worst = *lag;
     if (lag->bytes > episode->most)

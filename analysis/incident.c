@@ -48,6 +48,11 @@ const struct incident_row incident_rows[] = {
     {"bus-unreachable", "failover-failed", 1, SAME},
     {"partition", "failover-failed", 1, SAME},
     {"node-suspected", "failover-failed", 10, SAME},
+    {"replication-lag", "failover-failed", 10, SAME},
+
+    {"process-stall", "replication-lag", 5, SAME},
+    {"partition", "replication-lag", 10, SAME},
+    {"full-resync-loop", "replication-lag", 10, SAME},
 
     {"node-failed", "slot-uncovered", 1, SAME},
     {"process-stall", "slot-uncovered", 1, SAME},
@@ -74,6 +79,7 @@ const struct incident_row incident_rows[] = {
     {"split-brain", "lost-writes", 30, SAME},
     {"failover", "lost-writes", 30, SAME},
     {"partition", "lost-writes", 30, SAME},
+    {"replication-lag", "lost-writes", 30, SAME},
 
     {"migration-failed", "slot-stuck", 30, SAME},
     {"slot-stuck", "redirect-loop", 2, SAME},

@@ -46,12 +46,6 @@ static inline void note_offset(struct source *source, nstime now, uint64_t offse
     offset_history_note(&source->history, now, offset);
 }
 
-/* Another data set: its offsets are not to be compared with those before. */
-static void begin_anew(struct source *source) {
-    source->offset = NOT_KNOWN;
-    source->history.count = 0;
-}
-
 /* ---- replicas ---- */
 
 struct pair {
@@ -105,6 +99,19 @@ static struct follower *follower_at(struct model *model, const struct source *pr
     struct follower *follower = add_follower(model, hash, &pair);
     model->books.followers_over_cap += !follower;
     return follower;
+}
+
+/* Another data set: its offsets are not to be compared with those before. */
+static void begin_anew(struct model *model, struct source *source) {
+    source->offset = NOT_KNOWN;
+    source->history.count = 0;
+    for (uint32_t i = 0; i < model->followers.count; i++) {
+        struct follower *follower = model->followers.list[i];
+        if (follower->primary == source) {
+            follower->header = NOT_KNOWN;
+            follower->comparable = false;
+        }
+    }
 }
 
 /* ---- which replica is at the other end? ---- */
@@ -235,11 +242,12 @@ static void measure(struct follower *follower, const struct replication *link,
     const struct source *source = follower->primary;
     struct lag lag = {.time = event->time,
                       .by_header = !link,
+                      .linked = follower->open,
                       .waiting = NOT_KNOWN,
                       .in_flight = NOT_KNOWN,
                       .unread = NOT_KNOWN,
                       .place = place_of(event)};
-    lag.bytes = source->offset - done;
+    lag.bytes = source->offset > done ? source->offset - done : 0;
     nstime passed = offset_history_passed(&source->history, done);
     if (lag.bytes && passed != TIME_NONE && passed < event->time)
         lag.behind = event->time - passed;
@@ -272,11 +280,12 @@ void model_follower_asked(struct model *model, struct replication *link,
 }
 
 /* The primary's data are of the history with this id. */
-static void learn_history(struct source *source, const char *replid, bool goes_on) {
+static void learn_history(struct model *model, struct source *source, const char *replid,
+                          bool goes_on) {
     if (!replid[0])
         return;
     if (source->replid[0] && strcmp(source->replid, replid) != 0 && !goes_on)
-        begin_anew(source);
+        begin_anew(model, source);
     memcpy(source->replid, replid, sizeof source->replid);
 }
 
@@ -329,7 +338,7 @@ void model_follower_full(struct model *model, struct replication *link, const st
     struct follower *follower = follow(model, link);
     if (!follower)
         return;
-    learn_history(link->source, link->replid, false);
+    learn_history(model, link->source, link->replid, false);
     if (step->offset != NOT_KNOWN)
         note_offset(link->source, event->time, step->offset);
     add_resync(follower, link, event);
@@ -343,7 +352,7 @@ void model_follower_goes_on(struct model *model, struct replication *link,
     struct follower *follower = follow(model, link);
     if (!follower)
         return;
-    learn_history(link->source, link->replid, true);
+    learn_history(model, link->source, link->replid, true);
     if (!link->rdb_elsewhere) {
         begin_link(link, event, event->replication.offset);
         follower->partial_resyncs++;
@@ -441,7 +450,7 @@ static void primary_header(struct model *model, const struct node *node) {
         return;
     bool less = source->offset != NOT_KNOWN && node->repl_offset < source->offset;
     if (less && model->cause->flow->first > source->offset_at) /* it was started anew */
-        begin_anew(source);
+        begin_anew(model, source);
     source->header = node->repl_offset;
     note_offset(source, model->cause->time, node->repl_offset);
 }
@@ -458,10 +467,14 @@ static bool is_comparable(struct follower *follower, uint64_t offset) {
     return follower->comparable && source->offset != NOT_KNOWN;
 }
 
-static const nstime ACKS_STOP = 3 * NS_PER_SEC;
+static const nstime ACKS_STOP = 3 * NS_PER_SEC, PRIMARY_SILENT = 5 * NS_PER_SEC;
 
-/* ACKs tell better; a replica that copies everything is not behind but new. */
-static bool is_told_otherwise(const struct follower *follower, nstime now) {
+/* ACKs tell better; a replica that copies everything is not behind but new; and behind a primary
+ * that is silent nobody is. */
+static bool is_told_otherwise(const struct follower *follower, const struct node *primary,
+                              nstime now) {
+    if (now - primary->last_heard > PRIMARY_SILENT)
+        return true;
     bool acks = follower->acked_at != TIME_NONE && now - follower->acked_at < ACKS_STOP;
     return acks || (follower->link && follower->open && follower->link->past.online == TIME_NONE);
 }
@@ -478,9 +491,8 @@ static void replica_header(struct model *model, struct node_private *node) {
     uint64_t done = node->node.repl_offset;
     if (!is_comparable(follower, done))
         return;
-    note_offset(source, model->cause->time, done);
     bool late = follower->acked != NOT_KNOWN && done < follower->acked;
-    if (!late && !is_told_otherwise(follower, model->cause->time))
+    if (!late && !is_told_otherwise(follower, primary, model->cause->time))
         measure(follower, NULL, model->cause, done);
 }
 

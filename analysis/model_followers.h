@@ -19,6 +19,7 @@ struct lag {
     uint64_t bytes;
     nstime behind;  /* so long ago the primary's stream went on from where the replica is */
     bool by_header; /* of the bus, else by ACK */
+    bool linked;    /* a link was open, as far as seen */
     /* Where the bytes were; each NOT_KNOWN, or: */
     uint64_t waiting;                   /* at the primary, not sent yet */
     uint64_t in_flight;                 /* sent, not acknowledged by TCP */
