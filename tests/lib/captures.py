@@ -79,5 +79,5 @@ def take(run, vantage=""):
 # Runs in which nothing was broken and no role changed by hand: what may be found of them is no more
 # than a notice.
 CALM_SCENARIOS = {"healthy", "reshard", "every_client", "atomic_migration", "stale_clients", "ipv6",
-                  "names_and_ports", "clock_ahead", "resync_loop"}
+                  "names_and_ports", "clock_ahead"}
 CALM = [t for t in TAKES if t.truth["scenario"] in CALM_SCENARIOS]

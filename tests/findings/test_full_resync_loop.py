@@ -1,0 +1,187 @@
+"""full-resync-loop: a replica copies everything again and again, and why; not one that is new, or
+was restarted, or whose link could be taken up again."""
+
+import pytest
+
+from lib import captures, findings
+from lib.following import OTHER_HISTORY, Following
+from lib.scene import Scene
+
+LOOP = captures.take("resync_loop-redis-7.0.15")
+CALM = [t for t in captures.TAKES if t.truth["scenario"] != "resync_loop"]
+MB = 1_000_000
+
+
+# ------------------------------------------------------------------------------- real clusters
+
+
+def test_fires_for_a_small_output_buffer():
+    """As often as the replica logged a full resync, at the time when it did."""
+    found = findings.only(findings.of(LOOP.path), "full-resync-loop")
+    nodes = {n["name"]: n["id"] for n in LOOP.nodes}
+    logged = [e["time"] for e in LOOP.truth["logged"]
+              if e["node"] == "n4" and e["event"] == "full-sync"]
+    closed = [e for e in LOOP.truth["logged"]
+              if e["node"] == "n1" and e["event"] == "output-limit"]
+    assert found.severity == "warning" and found.confidence == "certain"
+    assert found.verdict == found.metrics["cause"] == "output-buffer-limit"
+    assert (found.metrics["replica"], found.metrics["primary"]) == (nodes["n4"], nodes["n1"])
+    assert found.metrics["count"] == len(logged)
+    assert found.metrics["links_ended"] == {"output-buffer-limit": len(closed)}
+    assert abs(found.span[0] - logged[0]) < 0.1
+    assert found.metrics["held_bytes"] > MB, "its limit was a megabyte"
+    assert found.advice
+
+
+@pytest.mark.parametrize("take", CALM, ids=lambda take: take.name)
+def test_near_miss_of_real_clusters(take):
+    """New replicas, restarted ones, those of a primary that failed over: each resyncs once."""
+    findings.none(findings.of(take.path), "full-resync-loop")
+
+
+# ------------------------------------------------------------------------------------- each cause
+
+
+def output_buffer(pair):
+    """Much is written, little of it is taken; the primary closes."""
+    for _ in range(2):
+        pair.write(MB).passes(1).ack()
+    pair.close("server", reset=True)
+    pair.write(1000).passes(0.3)
+
+
+def output_buffer_in_the_payload(pair):
+    pair.close("server")
+    pair.connect(asked=pair.done + 1, online=False)
+    pair.write(2 * MB).passes(3).write(2 * MB).passes(1)
+    pair.close("server", reset=True)
+    pair.passes(0.3)
+
+
+def timeout(pair):
+    pair.passes(6).close("server").write(5000).passes(1)
+
+
+def backlog(pair):
+    pair.write(5000).send().ack().passes(1).close("server").write(50000).passes(1)
+
+
+def replica_closes(pair):
+    pair.write(5000).send().ack().passes(1).close("client").write(50000).passes(1)
+
+
+def history(pair):
+    pair.write(5000).send().ack().passes(1).close("server").passes(0.2)
+    pair.history = OTHER_HISTORY if pair.history != OTHER_HISTORY else "c" * 40
+
+
+def restart(pair):
+    pair.write(5000).send().ack().passes(1).close("client").passes(1)
+    pair.done = None
+
+
+def transfer(pair):
+    pair.close("client")
+    pair.connect(asked=None, online=False).passes(1).close("client").passes(0.2)
+
+
+CAUSES = {
+    "output-buffer-limit": output_buffer,
+    "timeout": timeout,
+    "backlog-too-small": backlog,
+    "history-changed": history,
+    "replica-restarted": restart,
+}
+
+
+def rounds(pair, end, count=5):
+    pair.connect()
+    for _ in range(count - 1):
+        end(pair)
+        pair.connect(asked=pair.done + 1 if pair.done else None)
+    return pair
+
+
+def found_in(store, pair, *args):
+    return findings.of(store(pair.play.capture.pcap()), *args)
+
+
+@pytest.mark.parametrize("bus", [True, False], ids=["with a bus", "without"])
+@pytest.mark.parametrize("cause", CAUSES)
+def test_fires_with_its_cause(store, cause, bus):
+    """With headers of a bus, or by the links alone; the numbers are those of the links."""
+    pair = rounds(Following(Scene() if bus else None), CAUSES[cause])
+    found = findings.only(found_in(store, pair), "full-resync-loop")
+    assert found.verdict == found.metrics["cause"] == cause
+    assert found.metrics["count"] == 5 and found.metrics["bytes"] == 5 * 1000
+    assert found.severity == "warning"
+    named = found.metrics["replica"]
+    assert named == (pair.play.nodes["r1"].id if bus else "10.0.0.2:6379")
+
+
+def test_fires_when_it_is_the_replica_that_closes(store):
+    found = findings.only(found_in(store, rounds(Following(), replica_closes)), "full-resync-loop")
+    assert found.verdict == "backlog-too-small"
+    assert found.metrics["links_ended"] == {"closed-by-replica": 4}
+    assert found.metrics["missed_bytes"] == 50000
+
+
+def test_fires_when_links_end_within_the_payload(store):
+    """What is written meanwhile waits for the payload's end; so the copies never end."""
+    pair = rounds(Following(Scene()), output_buffer_in_the_payload, count=3)
+    found = findings.only(found_in(store, pair), "full-resync-loop")
+    assert found.verdict == "output-buffer-limit" and found.metrics["count"] == 5
+    found = findings.only(found_in(store, rounds(Following(), transfer)), "full-resync-loop")
+    assert found.verdict == "transfer-failed"
+
+
+def test_fires_with_an_end_once_a_link_holds(store):
+    pair = rounds(Following(Scene()), backlog)
+    for _ in range(70):
+        pair.passes(1).ack()
+    found = findings.only(found_in(store, pair), "full-resync-loop")
+    assert found.end is not None and found.span[1] - found.span[0] < 15
+
+
+# ----------------------------------------------------------------------------------- near misses
+
+
+def test_near_miss_two_resyncs(store):
+    pair = rounds(Following(Scene()), backlog, count=2)
+    findings.none(found_in(store, pair), "full-resync-loop")
+    assert findings.all_of(found_in(store, pair, "--set", "full-resync-loop-count=2"),
+                           "full-resync-loop")
+
+
+def test_near_miss_links_that_hold_in_between(store):
+    """A full resync now and then, each on a link that had held for a quarter of an hour."""
+    pair = Following().connect()
+    for _ in range(4):
+        for _ in range(90):
+            pair.passes(10).ack()
+        backlog(pair)
+        pair.connect(asked=pair.done + 1)
+    findings.none(found_in(store, pair), "full-resync-loop")
+
+
+def test_near_miss_links_that_are_taken_up_again(store):
+    """Cut again and again, but the backlog holds what the replica missed."""
+    pair = Following(Scene()).connect()
+    for _ in range(6):
+        pair.write(5000).send().ack().passes(1).close("server").write(5000).passes(0.3)
+        pair.go_on().send().ack()
+    findings.none(found_in(store, pair), "full-resync-loop")
+
+
+def test_near_miss_one_copy_that_takes_long(store):
+    pair = Following(Scene()).connect(lasts=30, payload=200_000)
+    pair.write(5000).send().ack().passes(3).ack()
+    findings.quiet(found_in(store, pair))
+
+
+def test_near_miss_several_new_replicas(store):
+    """Each resyncs once: the same host, other ports at which they listen."""
+    pair = Following()
+    for port in range(6380, 6386):
+        pair.connect(listens=port).passes(0.5)
+    findings.none(found_in(store, pair), "full-resync-loop")

@@ -1,0 +1,187 @@
+"""replication-lag: a replica that is behind, by how much, and where the bytes are; not one that is
+behind for a moment, or copies everything."""
+
+import pytest
+
+from lib import captures, findings, wire
+from lib.following import OTHER_HISTORY, Following
+from lib.scene import Scene
+
+MB = 1_000_000
+CALM = [t for t in captures.TAKES if t.truth["scenario"] in captures.CALM_SCENARIOS
+        or t.truth["scenario"] in ("lagging_replica", "resync_loop", "kill_replica", "no_quorum",
+                                   "manual_failover", "short_stall", "kill_shard")]
+
+
+@pytest.mark.parametrize("take", CALM, ids=lambda take: take.name)
+def test_near_miss_of_real_clusters(take):
+    """Heavy writes, slow links, restarts, failovers: half a second behind is usual then."""
+    findings.none(findings.of(take.path), "replication-lag")
+
+
+def found_in(store, pair, *args):
+    return findings.of(store(pair.play.capture.pcap()), *args)
+
+
+def falls_behind(pair, seconds=8, written=MB, done=0.5):
+    """Each second so much is written; only a share of it arrives, and is carried out."""
+    start = pair.offset
+    for second in range(1, seconds + 1):
+        pair.write(written).passes(1)
+        pair.ack(start + round(second * written * done))
+    return pair
+
+
+def test_fires_while_the_way_takes_less_than_is_written(store):
+    """By the bus the primary has more than it sends: the bytes wait there."""
+    pair = falls_behind(Following(Scene()).connect())
+    found = findings.only(found_in(store, pair), "replication-lag")
+    nodes = pair.play.nodes
+    assert found.verdict in ("slow-path", "unknown") and found.severity == "notice"
+    assert (found.metrics["replica"], found.metrics["primary"]) == (nodes["r1"].id, nodes["p1"].id)
+    assert abs(found.metrics["lag_bytes"] - 4 * MB) <= MB
+    assert abs(found.metrics["lag_ms"] - 4000) <= 1000
+    assert found.end is None and found.metrics["told_by"] == "ack"
+    assert found.advice
+
+
+def test_fires_for_a_replica_that_does_not_keep_up(store):
+    """It has received all, and carries out half of it: seen without a bus, too."""
+    pair = Following().connect()
+    start = pair.offset
+    for second in range(1, 9):
+        pair.write(MB).send().passes(1).ack(start + second * MB // 2)
+    found = findings.only(found_in(store, pair), "replication-lag")
+    assert found.verdict == "replica-busy"
+    assert found.metrics["unread_bytes"] == pytest.approx(4 * MB, abs=MB)
+    assert found.metrics["waiting_bytes"] == 0
+    assert found.metrics["written_bytes_per_s"] == pytest.approx(MB, rel=0.2)
+    assert found.metrics["carried_out_bytes_per_s"] == pytest.approx(MB / 2, rel=0.2)
+
+
+def test_fires_as_a_warning_when_it_is_much_or_long(store):
+    much = falls_behind(Following(Scene()).connect(), written=20 * MB)
+    assert findings.only(found_in(store, much), "replication-lag").severity == "warning"
+    long = falls_behind(Following(Scene()).connect(), seconds=24)
+    assert findings.only(found_in(store, long), "replication-lag").severity == "warning"
+
+
+def test_fires_until_it_has_caught_up(store):
+    pair = falls_behind(Following(Scene()).connect())
+    for _ in range(3):
+        pair.passes(1).ack(pair.offset)
+    found = findings.only(found_in(store, pair), "replication-lag")
+    assert found.end is not None
+    assert 6 <= found.span[1] - found.span[0] <= 9, "from the oldest write that it lacked"
+
+
+def test_fires_by_the_bus_alone(store):
+    """No link is seen, as with TLS or a capture of the bus ports: headers say how far both are."""
+    play = Scene()
+    for second in range(1, 4):
+        play.set("p1", offset=second * 1000)
+        play.set("r1", offset=second * 1000)
+        play.run(2)
+    for second in range(4, 16):
+        play.set("p1", offset=second * 1000)
+        play.run(1)
+    found = findings.only(findings.of(store(play.capture.pcap())), "replication-lag")
+    assert found.metrics["told_by"] == "bus" and found.verdict == "unknown"
+    assert found.metrics["lag_bytes"] == pytest.approx(12000, abs=1000)
+    assert any("no ACK" in c for c in found.caveats)
+
+
+def test_fires_for_a_link_that_is_gone(store):
+    """The replica is well on the bus; its link to the primary has ended."""
+    pair = Following(Scene()).connect()
+    for _ in range(3):
+        pair.write(1000).send().passes(1).ack()
+    pair.close("client")
+    for _ in range(14):
+        pair.write(1000).passes(1)
+    found = findings.only(found_in(store, pair), "replication-lag")
+    assert found.verdict == "link-down" and found.severity == "warning"
+
+
+# ----------------------------------------------------------------------------------- near misses
+
+
+def test_near_miss_behind_for_a_moment(store):
+    pair = Following(Scene()).connect()
+    for _ in range(10):
+        pair.write(MB).passes(0.5)
+        pair.ack(pair.offset - MB)
+        pair.passes(0.5)
+        pair.ack(pair.offset)
+    findings.none(found_in(store, pair), "replication-lag")
+
+
+def test_near_miss_many_bytes_in_a_moment(store):
+    """A hundred megabytes a second: at each ACK some of them are under way."""
+    pair = Following(Scene()).connect()
+    for _ in range(6):
+        pair.write(100 * MB).passes(0.5)
+        pair.ack(pair.offset - 60 * MB)
+        pair.passes(0.5)
+        pair.ack(pair.offset)
+    findings.none(found_in(store, pair), "replication-lag")
+
+
+def test_near_miss_a_full_resync_that_takes_long(store):
+    """While it copies the replica is not behind, but new; and it says 0 until it is online."""
+    pair = Following(Scene())
+    pair.play.set("r1", offset=0)
+    pair.connect(online=False)
+    for _ in range(20):
+        pair.write(MB).passes(1)
+        pair.talk.ask("REPLCONF ACK 0")
+    pair.talk.answer(b"R" * 500)
+    findings.none(found_in(store, pair.ack(pair.sent)), "replication-lag")
+
+
+def test_near_miss_a_replica_that_came_from_another_primary(store):
+    """Its headers tell the old primary's offset until it has copied the new one's data."""
+    play = Scene()
+    for second in range(1, 6):
+        play.set("p2", offset=500_000 + second * 1000)
+        play.set("r1", offset=1000 + second)
+        play.run(1)
+    play.demote("r1", "p2")
+    for second in range(6, 16):
+        play.set("p2", offset=500_000 + second * 1000)
+        play.run(1)
+    findings.none(findings.of(store(play.capture.pcap())), "replication-lag")
+
+
+def test_near_miss_a_primary_that_begins_anew(store):
+    """Its stream has another history, and smaller offsets; the replica's headers are late."""
+    pair = Following(Scene()).connect()
+    for _ in range(5):
+        pair.write(MB).send().passes(1).ack()
+    pair.close("server")
+    pair.history, pair.offset = OTHER_HISTORY, 0
+    pair.play.set("p1", offset=0)
+    pair.connect(asked=pair.done + 1)
+    pair.play.set("r1", offset=5 * MB)
+    for _ in range(8):
+        pair.write(1000).send().passes(1)
+        pair.talk.ask(f"REPLCONF ACK {pair.offset}")
+    findings.none(found_in(store, pair), "replication-lag")
+
+
+def test_near_miss_below_the_threshold(store):
+    pair = falls_behind(Following(Scene()).connect())
+    findings.none(found_in(store, pair, "--set", "replication-lag-ms=60000"), "replication-lag")
+
+
+def test_near_miss_a_replica_whose_primary_is_dead(store):
+    """Nobody writes any more: it is not the replica that is behind."""
+    pair = Following(Scene()).connect()
+    for _ in range(3):
+        pair.write(1000).send().passes(1).ack()
+    pair.write(1000).passes(0.5)
+    pair.play.kill("p1")
+    pair.talk.link.segment("server", flags=wire.RST | wire.ACK)
+    pair.passes(15)
+    assert all(f.metrics["lag_ms"] < 7000
+               for f in findings.all_of(found_in(store, pair), "replication-lag"))
