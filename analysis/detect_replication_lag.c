@@ -21,9 +21,6 @@ struct episode {
     struct lag first, last; /* measurements beyond the threshold */
     struct lag worst;       /* in time */
     uint64_t most;          /* bytes */
-    struct standing {       /* of the primary and of the replica, at `first` and `last` */
-        uint64_t offset, done;
-    } from, to;
 };
 
 struct lags {
@@ -99,11 +96,12 @@ static void measured(struct value *metrics, const char *name, uint64_t number) {
 
 static void measure_rates(struct value *metrics, const struct episode *episode) {
     nstime span = episode->last.time - episode->first.time;
-    const struct standing *from = &episode->from, *to = &episode->to;
-    if (span < MOMENT || to->offset < from->offset || to->done < from->done)
+    const struct lag *from = &episode->first, *to = &episode->last;
+    uint64_t was = from->offset - from->bytes, is = to->offset - to->bytes;
+    if (span < MOMENT || to->offset < from->offset || is < was)
         return;
     value_number(metrics, "written_bytes_per_s", per_second(to->offset - from->offset, span));
-    value_number(metrics, "carried_out_bytes_per_s", per_second(to->done - from->done, span));
+    value_number(metrics, "carried_out_bytes_per_s", per_second(is - was, span));
 }
 
 static void measure(struct finding *finding, const struct model *model,
@@ -135,9 +133,10 @@ static void say_where(struct finding *finding, const struct lag *worst) {
 static void explain(struct finding *finding, const struct episode *episode, enum why why) {
     const struct lag *worst = &episode->worst;
     char behind[DURATION_TEXT], most[BYTES_TEXT];
-    finding_explain(
-        finding, "At worst it lacked what had been written %s before, and %s in all. %s",
-        finding_duration(worst->behind, behind), finding_bytes(episode->most, most), whys[why].says);
+    finding_explain(finding,
+                    "At worst it lacked what had been written %s before, and %s in all. %s",
+                    finding_duration(worst->behind, behind), finding_bytes(episode->most, most),
+                    whys[why].says);
     if (worst->waiting != NOT_KNOWN)
         say_where(finding, worst);
     finding_explain(finding, "Had the primary died then, that would have been lost.");
@@ -189,26 +188,20 @@ static bool is_beyond(const struct detection *detection, const struct lag *lag, 
     return lag->behind >= most || (lag->bytes >= bytes && lag->behind >= MOMENT);
 }
 
-static struct standing standing_of(const struct follower *follower) {
-    uint64_t offset = follower->primary->offset;
-    return (struct standing){offset, offset - follower->lag.bytes};
-}
-
 static void begin(struct episode *episode, const struct follower *follower) {
     const struct lag *lag = &follower->lag;
     *episode = (struct episode){.open = true,
                                 .seen = lag->time,
                                 .start = lag->time - lag->behind,
                                 .first = *lag,
-                                .worst = *lag,
-                                .from = standing_of(follower)};
+                                .worst = *lag};
 }
 
 static void look(const struct detection *detection, const struct follower *follower,
                  struct episode *episode) {
     const struct lag *lag = &follower->lag;
     episode->seen = lag->time;
-    if (!episode->open && is_beyond(detection, lag, 1))
+    if (!episode->open && !lag->catching_up && is_beyond(detection, lag, 1))
         begin(episode, follower);
     if (!episode->open)
         return;
@@ -217,7 +210,6 @@ static void look(const struct detection *detection, const struct follower *follo
         return;
     }
     episode->last = *lag;
-    episode->to = standing_of(follower);
     if (lag->behind > episode->worst.behind)
         episode->worst = *lag;
     if (lag->bytes > episode->most)

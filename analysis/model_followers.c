@@ -33,7 +33,7 @@ static struct source *add_source(struct model *model, uint32_t hash, const struc
 
 static struct source *source_at(struct model *model, const struct endpoint *addr) {
     struct model_followers *all = &model->followers;
-    uint32_t hash = model_hash(model, addr, sizeof *addr);
+    uint32_t hash = (uint32_t)siphash(&model->key, addr, sizeof *addr);
     uint32_t index = table_find(&all->source_index, hash, has_addr, all, addr);
     return index == TABLE_NONE ? add_source(model, hash, addr) : all->sources[index];
 }
@@ -64,7 +64,7 @@ static uint32_t pair_hash(const struct model *model, const struct pair *pair) {
     memset(both, 0, sizeof both);
     both[0] = pair->primary->addr;
     both[1] = *pair->replica;
-    return model_hash(model, both, sizeof both);
+    return (uint32_t)siphash(&model->key, both, sizeof both);
 }
 
 static struct follower *add_follower(struct model *model, uint32_t hash, const struct pair *pair) {
@@ -225,22 +225,36 @@ static struct replication *main_of(struct replication *link) {
 
 /* ---- how far behind ---- */
 
-/* Where the bytes are that the replica lacks, by the link on which they should come. */
+/* Where the bytes are that the replica lacks, by the link on which they should come. What is sent
+ * of a command that is not complete yet is under way, or else waits. */
 static void find_bytes(struct lag *lag, const struct source *source, const struct replication *link,
                        const struct event *event, uint64_t done) {
     if (link->offset == NOT_KNOWN || link->offset > source->offset || link->offset < done)
         return;
     uint64_t unacked = flow_unacked(&event->flow->sides[!event->direction]);
     uint64_t sent = link->offset - done;
-    lag->waiting = source->offset - link->offset;
-    lag->in_flight = unacked < sent ? unacked : sent;
-    lag->unread = sent - lag->in_flight;
+    lag->in_flight = unacked < lag->bytes ? unacked : lag->bytes;
+    lag->unread = sent > lag->in_flight ? sent - lag->in_flight : 0;
+    lag->waiting = lag->bytes - lag->in_flight - lag->unread;
+}
+
+/* After a link began, what was written meanwhile is caught up with in about the time it took to
+ * begin; a replica that needs much longer is behind. */
+static bool is_catching_up(struct follower *follower, const struct replication *link,
+                           const struct lag *lag) {
+    static const nstime moment = 1 * NS_PER_SEC, least = 10 * NS_PER_SEC;
+    const struct link_past *past = &link->past;
+    if (lag->behind < moment)
+        follower->caught_up = true;
+    nstime took = past->began == TIME_NONE ? 0 : past->online - past->began;
+    return !follower->caught_up && lag->time - past->online < 2 * took + least;
 }
 
 static void measure(struct follower *follower, const struct replication *link,
                     const struct event *event, uint64_t done) {
     const struct source *source = follower->primary;
     struct lag lag = {.time = event->time,
+                      .offset = source->offset,
                       .by_header = !link,
                       .linked = follower->open,
                       .waiting = NOT_KNOWN,
@@ -256,7 +270,10 @@ static void measure(struct follower *follower, const struct replication *link,
         lag.zero_windows = event->flow->sides[event->direction].stats.zero_windows;
         find_bytes(&lag, source, link, event, done);
     }
+    lag.catching_up = link && is_catching_up(follower, link, &lag);
     follower->lag = lag;
+    if (lag.catching_up)
+        return;
     if (lag.bytes > follower->most_bytes)
         follower->most_bytes = lag.bytes;
     if (follower->worst.time == TIME_NONE || lag.behind > follower->worst.behind)
@@ -365,6 +382,7 @@ void model_follower_copied(struct model *model, struct replication *link,
     struct follower *follower = follow(model, link);
     struct resync *resync = follower ? last_resync(follower) : NULL;
     uint64_t bytes = event->replication.bytes;
+    main_of(link)->past.streaming = true;
     if (!resync || bytes == NOT_KNOWN)
         return;
     resync->copied = event->time;
@@ -398,6 +416,7 @@ void model_follower_sent(struct replication *link, const struct event *event, ui
 
 static void come_online(struct follower *follower, struct replication *link, nstime now) {
     link->past.online = now;
+    follower->caught_up = false;
     struct resync *resync = last_resync(follower);
     if (resync && resync->online == TIME_NONE && resync->began == link->past.began)
         resync->online = now;

@@ -15,11 +15,13 @@
 
 /* How far behind, at one moment. */
 struct lag {
-    nstime time; /* TIME_NONE: not measured */
+    nstime time;     /* TIME_NONE: not measured */
+    uint64_t offset; /* of the primary */
     uint64_t bytes;
-    nstime behind;  /* so long ago the primary's stream went on from where the replica is */
-    bool by_header; /* of the bus, else by ACK */
-    bool linked;    /* a link was open, as far as seen */
+    nstime behind;    /* so long ago the primary's stream went on from where the replica is */
+    bool by_header;   /* of the bus, else by ACK */
+    bool linked;      /* a link was open, as far as seen */
+    bool catching_up; /* with what was written while it copied all, or had no link */
     /* Where the bytes were; each NOT_KNOWN, or: */
     uint64_t waiting;                   /* at the primary, not sent yet */
     uint64_t in_flight;                 /* sent, not acknowledged by TCP */
@@ -60,8 +62,9 @@ struct follower {
     uint64_t acked, header;   /* by its last ACK; by its last header; NOT_KNOWN */
     nstime acked_at;          /* TIME_NONE: never */
     bool comparable;          /* its headers' offsets are of this primary's stream */
-    struct lag lag, worst;    /* the last; that with the longest time */
-    uint64_t most_bytes;      /* of all */
+    bool caught_up;           /* on this link, once */
+    struct lag lag, worst;    /* the last; that with the longest time, once caught up */
+    uint64_t most_bytes;      /* likewise */
 
     uint32_t links, unsettled, unsettled_in_row; /* unsettled: ended before SETTLED_AFTER */
     struct link_past past;                       /* the link before */

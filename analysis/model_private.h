@@ -8,11 +8,11 @@
 #include "analysis/model_claims.h"
 #include "analysis/model_clients.h"
 #include "analysis/model_elections.h"
+#include "analysis/model_followers.h"
 #include "analysis/model_migrations.h"
 #include "analysis/model_numbers.h"
 #include "analysis/model_redirects.h"
 #include "analysis/model_slow.h"
-#include "analysis/model_followers.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */

@@ -3,17 +3,26 @@
 
 #include "decode/event.h"
 
-enum { HALF = HISTORY_PLACES / 2 };
-
 static const nstime TOGETHER = 100 * NS_PER_MS;
 
-/* Of two the later one stays: what was passed between is told too late, not too early. */
+/* The place goes without which the gap is the least, for so long ago. Without it what was passed
+ * there is told too late, not too early. */
 static void thin(struct offset_history *history) {
-    for (uint32_t i = 0; i < HALF / 2; i++)
-        history->list[i] = history->list[2 * i + 1];
-    memmove(&history->list[HALF / 2], &history->list[HALF],
-            (HISTORY_PLACES - HALF) * sizeof history->list[0]);
-    history->count -= HALF / 2;
+    const struct offset_place *list = history->list;
+    nstime now = list[HISTORY_PLACES - 1].time;
+    double least = 0;
+    uint32_t chosen = 0;
+    for (uint32_t i = 1; i + 1 < HISTORY_PLACES; i++) {
+        double gap = (double)(list[i + 1].time - list[i - 1].time);
+        double share = gap / (double)(now - list[i - 1].time);
+        if (chosen == 0 || share < least) {
+            least = share;
+            chosen = i;
+        }
+    }
+    memmove(&history->list[chosen], &history->list[chosen + 1],
+            (HISTORY_PLACES - chosen - 1) * sizeof history->list[0]);
+    history->count--;
 }
 
 void offset_history_note(struct offset_history *history, nstime time, uint64_t offset) {

@@ -1,9 +1,9 @@
 /* offset_history.h - when a replication stream had come how far: to tell how long ago an offset was
  * passed, and where the stream stood at a time.
  *
- * A fixed number of places. What grew within a tenth of a second is one; when all are used, every
- * second one of the older half goes, so that the past gets coarser the longer ago it is. Offsets
- * and times only grow. Zero-initialised it is empty. */
+ * A fixed number of places. What grew within a tenth of a second is one; when all are used, one
+ * goes that is missed the least, so that the past gets coarser the longer ago it is. Offsets and
+ * times only grow. Zero-initialised it is empty. */
 #ifndef BUSTAP_ANALYSIS_OFFSET_HISTORY_H
 #define BUSTAP_ANALYSIS_OFFSET_HISTORY_H
 

@@ -33,11 +33,16 @@ static uint64_t less(uint64_t a, uint64_t b) {
     return a == NOT_KNOWN || b == NOT_KNOWN ? NOT_KNOWN : a > b ? a - b : 0;
 }
 
+/* A process that stood still finds, when it goes on, that it has heard nothing for too long. */
+static bool stood_still(const struct link_past *past) {
+    return past->heard_replica != TIME_NONE && past->ended - past->heard_replica >= REPLICA_SILENT;
+}
+
 static bool is_timeout(const struct link_past *past, nstime silence, uint64_t held) {
     if (silence == TIME_NONE)
         return false;
     if (!past->by_primary)
-        return silence >= PRIMARY_SILENT;
+        return silence >= PRIMARY_SILENT || stood_still(past);
     bool waits = held != NOT_KNOWN && held >= HELD_LEAST;
     return silence >= (waits ? SILENT_FOR_LONG : REPLICA_SILENT);
 }

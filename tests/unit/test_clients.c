@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include "analysis/model_clients.h"
+#include "analysis/model_followers.h"
 #include "analysis/model_numbers.h"
 #include "analysis/model_slow.h"
 #include "base/limits.h"
@@ -14,6 +16,8 @@
 #include "tests/lib/group.h"
 #include "tests/lib/made.h"
 #include "tests/lib/whole_run.h"
+
+#include <stdlib.h>
 
 static struct model *model;
 static struct command_index *commands;
@@ -276,10 +280,12 @@ static void notes_do_not_mix(void **state) {
 static void steps(struct flow *flow, unsigned direction, const char *what, const char *replid,
                   uint64_t offset, uint64_t bytes) {
     tell(flow, direction,
-         (struct event){
-             .type = EV_replication,
-             .replication = {
-                 .what = what, .replid = bytes_str(replid), .offset = offset, .bytes = bytes}});
+         (struct event){.type = EV_replication,
+                        .replication = {.what = what,
+                                        .replid = bytes_str(replid),
+                                        .offset = offset,
+                                        .bytes = bytes,
+                                        .port = NOT_KNOWN}});
 }
 
 static void replicates(struct flow *flow, unsigned direction, const char *name, uint64_t offset) {
@@ -469,9 +475,12 @@ static void too_many_commands(void **state) {
     assert_int_equal(last->rest.requests, 1);
 }
 
-/* CAP_REPLICATIONS: a further one is counted once, however much is said on it. */
+/* CAP_REPLICATIONS: the oldest whose connection is gone makes room, and is counted; if all are
+ * there still, a further one is counted once, however much is said on it. */
 static void too_many_replications(void **state) {
     (void)state;
+    struct flow *flows = calloc(CAP_REPLICATIONS + 1, sizeof *flows);
+    assert_non_null(flows);
     for (unsigned i = 0; i < CAP_REPLICATIONS + 2; i++) {
         struct flow flow = flow_between(i, 1);
         steps(&flow, SERVER, "fullresync", REPLID, 1, NOT_KNOWN);
@@ -480,6 +489,27 @@ static void too_many_replications(void **state) {
     }
     assert_int_equal(model_replication_count(model), CAP_REPLICATIONS);
     assert_int_equal(model_books(model)->replications_over_cap, 2);
+    for (unsigned i = 0; i < CAP_REPLICATIONS + 1; i++) {
+        flows[i] = flow_between(i, 2);
+        steps(&flows[i], SERVER, "fullresync", REPLID, 1, NOT_KNOWN);
+        replicates(&flows[i], SERVER, "set", 15);
+    }
+    assert_int_equal(model_books(model)->replications_over_cap, 2 + CAP_REPLICATIONS + 1);
+    for (unsigned i = 0; i < CAP_REPLICATIONS + 1; i++)
+        ends(&flows[i]);
+    free(flows);
+}
+
+/* CAP_FOLLOWERS: what is said of a further replica is counted. */
+static void too_many_followers(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < CAP_FOLLOWERS + 2; i++) {
+        struct flow flow = flow_between(i, 1);
+        steps(&flow, SERVER, "fullresync", REPLID, 1, NOT_KNOWN);
+        ends(&flow);
+    }
+    assert_int_equal(model_follower_count(model), CAP_FOLLOWERS);
+    assert_int_equal(model_books(model)->followers_over_cap, 2);
 }
 
 /* ---- what is wanted ---- */
@@ -577,8 +607,9 @@ static void in_json(void **state) {
         "{\"addr\":\"10.0.1.8\",\"connections\":1,\"requests\":6,\"bytes\":35,\"errors\":1}",
         "\"unanswered\":3",
         "{\"kind\":\"replication\",\"primary\":\"10.0.0.1:6379\",\"replica\":\"10.0.1.7:40000\","
-        "\"replid\":\"" REPLID "\",\"base_offset\":1000,\"offset\":1014,\"acked\":1000,"
-        "\"full_resyncs\":1,\"partial_resyncs\":0,\"refused\":0,\"rdb_bytes\":176,"
+        "\"replid\":\"" REPLID "\",\"base_offset\":1000,\"offset\":1014,"
+        "\"offset_learnt\":false,\"acked\":1000,\"full_resyncs\":1,\"partial_resyncs\":0,"
+        "\"refused\":0,\"rdb_bytes\":176,"
         "\"stream_bytes\":14,\"commands\":{\"ping\":1},\"unknown_commands\":0",
     };
     (void)state;
@@ -598,9 +629,9 @@ static void in_text(void **state) {
         "  Pushes: message 1.\n"
         "  Left out of these times are blocking commands: 1, p50 900 ms, p99 900 ms, max 900 ms.\n"
         "  Requests came from 2 clients; most, 10 of 16, from 10.0.1.9.\n",
-        "  10.0.0.1:6379  10.0.1.7:40000  replication     1        -        -  176 B    14 B    "
-        "1014 "
-        "   14 B  ping 1\n",
+        "  10.0.1.7:0  10.0.0.1:6379  up      1014    14 B  1.00 ms   14 B  1.00 ms     1        - "
+        " "
+        "   -   176 B      14 B\n",
         "3 requests of clients without a reply\n",
         ", 3 of clients and replicas; ",
     };
@@ -672,6 +703,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(too_many_big_keys),
         MODEL_TEST(too_many_commands),
         MODEL_TEST(too_many_replications),
+        MODEL_TEST(too_many_followers),
         MODEL_TEST(the_model_wants_its_events),
         MODEL_TEST(in_json),
         MODEL_TEST(in_text),

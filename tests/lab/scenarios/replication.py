@@ -22,3 +22,40 @@ def lagging_replica(run):
         run.let_pass(8)
     cluster.await_ok(timeout=60)
     run.let_pass(2)
+
+
+@scenario("n4's link takes half of what is written, without limits: it falls behind and catches up")
+def replica_behind(run):
+    cluster = run.start(config={"client-output-buffer-limit": "replica 0 0 0"})
+    run.load("big", rate=20, size=100_000, slot=7, keys=10)
+    with run.faults.limit_link("n4", "3mbit"):
+        run.let_pass(14)
+    cluster.await_ok(timeout=60)
+    run.let_pass(6)
+
+
+@scenario("n4 loses its link again and again, and stands still meanwhile; n1's backlog is too small")
+def resync_cut(run):
+    cluster = run.start(config={"repl-backlog-size": "16kb"})
+    run.load("big", rate=40, size=50_000, slot=7, keys=10)
+    for _ in range(5):
+        run.let_pass(2)
+        with run.faults.freeze("n4"):
+            cluster["n1"].ask("CLIENT", "KILL", "TYPE", "replica")
+            run.let_pass(1)
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
+@scenario("n4 is stopped for longer than repl-timeout, three times; then it must copy everything")
+def resync_timeout(run):
+    cluster = run.start(config={
+        "cluster-node-timeout": 30_000, "repl-backlog-size": "16kb", "repl-timeout": 5,
+        "repl-ping-replica-period": 1})
+    run.load("big", rate=10, size=10_000, slot=7, keys=10)
+    for _ in range(3):
+        run.let_pass(2)
+        with run.faults.freeze("n4"):
+            run.let_pass(8)
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
