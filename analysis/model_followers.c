@@ -220,7 +220,8 @@ static struct follower *follow(struct model *model, struct replication *link) {
 
 /* The link on which the stream runs. */
 static struct replication *main_of(struct replication *link) {
-    return link->data_channel && link->follower->link ? link->follower->link : link;
+    const struct follower *follower = link->data_channel ? link->follower : NULL;
+    return follower && follower->link ? follower->link : link;
 }
 
 /* ---- how far behind ---- */
