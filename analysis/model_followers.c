@@ -552,6 +552,21 @@ uint32_t model_source_node(const struct model *model, const struct follower *fol
     return model_node_at_address(model, &follower->primary->addr);
 }
 
+const char *model_follower_link(const struct model *model, const struct follower *follower) {
+    uint32_t index = model_follower_node(model, follower);
+    const struct node *node = index == NODE_NONE ? NULL : model_node(model, index);
+    bool follows = !node || (node->replica && node->primary != NODE_NONE &&
+                             endpoint_equal(&model_node(model, node->primary)->addr,
+                                            &follower->primary->addr));
+    if (!follows)
+        return "former";
+    if (!follower->link)
+        return NULL;
+    if (!follower->open)
+        return "down";
+    return follower->link->past.online == TIME_NONE ? "syncing" : "up";
+}
+
 void model_followers_free(struct model_followers *followers) {
     for (uint32_t i = 0; i < followers->source_count; i++)
         free(followers->sources[i]);

@@ -85,6 +85,10 @@ const struct follower *model_follower_of(const struct event *event);
 uint32_t model_follower_node(const struct model *model, const struct follower *follower);
 uint32_t model_source_node(const struct model *model, const struct follower *follower);
 
+/* "up", "syncing" or "down", or "former": the replica follows another one now, or none. NULL: no
+ * link was seen. */
+const char *model_follower_link(const struct model *model, const struct follower *follower);
+
 /* The resync with this number, from 0 on; NULL: it is not kept any more. */
 static inline const struct resync *follower_resync(const struct follower *follower,
                                                    uint64_t number) {

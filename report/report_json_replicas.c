@@ -73,14 +73,6 @@ static void resyncs(struct json *json, const struct follower *follower) {
     json_close(json, ']');
 }
 
-static const char *link_word(const struct follower *follower) {
-    if (!follower->link)
-        return NULL;
-    if (!follower->open)
-        return "down";
-    return follower->link->past.online == TIME_NONE ? "syncing" : "up";
-}
-
 /* The same by each of those that tell of it. */
 static void offsets(struct json *json, const struct follower *follower) {
     json_open(json, "offsets", '{');
@@ -99,7 +91,7 @@ static void replica(struct writer *w, const struct follower *follower) {
     render_json_endpoint(json, "replica_addr", &follower->replica);
     writer_node(w, "primary", model_source_node(w->model, follower));
     render_json_endpoint(json, "primary_addr", &follower->primary->addr);
-    json_text(json, "link", link_word(follower));
+    json_text(json, "link", model_follower_link(w->model, follower));
     number(json, "offset", follower->primary->offset);
     offsets(json, follower);
     number(json, "lag_bytes", follower->lag.time == TIME_NONE ? NOT_KNOWN : follower->lag.bytes);

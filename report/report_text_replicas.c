@@ -44,19 +44,12 @@ static void offset_cell(struct columns *columns, uint64_t offset) {
         columns_u64(columns, offset);
 }
 
-static const char *link_word(const struct follower *follower) {
-    if (!follower->link)
-        return "not seen";
-    if (!follower->open)
-        return "down";
-    return follower->link->past.online == TIME_NONE ? "syncing" : "up";
-}
-
 static void row(struct page *page, struct columns *columns, const struct follower *follower) {
+    const char *link = model_follower_link(page->model, follower);
     bool now = follower->lag.time != TIME_NONE, ever = follower->worst.time != TIME_NONE;
     name_cell(page, columns, model_follower_node(page->model, follower), &follower->replica);
     name_cell(page, columns, model_source_node(page->model, follower), &follower->primary->addr);
-    columns_text(columns, link_word(follower));
+    columns_text(columns, link ? link : "not seen");
     offset_cell(columns, follower->primary->offset);
     size_cell(columns, now, follower->lag.bytes);
     time_cell(columns, now, follower->lag.behind);
