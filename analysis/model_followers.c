@@ -109,7 +109,7 @@ static void begin_anew(struct model *model, struct source *source) {
         struct follower *follower = model->followers.list[i];
         if (follower->primary == source) {
             follower->header = NOT_KNOWN;
-            follower->comparable = false;
+            follower->comparable = follower->fell = false;
         }
     }
 }
@@ -464,25 +464,46 @@ void model_follower_forgets(struct replication *link) {
 
 /* ---- what headers say ---- */
 
-static void primary_header(struct model *model, const struct node *node) {
-    struct source *source = source_at(model, &node->addr);
-    if (!source)
-        return;
-    bool less = source->offset != NOT_KNOWN && node->repl_offset < source->offset;
-    if (less && model->cause->flow->first > source->offset_at) /* it was started anew */
-        begin_anew(model, source);
-    source->header = node->repl_offset;
-    note_offset(source, model->cause->time, node->repl_offset);
+/* The source of the last header is mostly that of this one. */
+static struct source *source_of(struct model *model, struct node_private *node) {
+    if (LIKELY(node->source && endpoint_equal(&node->source->addr, &node->node.addr)))
+        return node->source;
+    return node->source = source_at(model, &node->node.addr);
 }
 
-/* Of this primary's stream? It may have followed another one before. */
+static const nstime OLD_NEWS = 5 * NS_PER_SEC;
+
+/* It tells less than before: it was started anew, unless that has been on its way for so long. */
+static bool is_anew(const struct source *source, const struct event *event, uint64_t offset) {
+    return source->offset != NOT_KNOWN && offset < source->offset &&
+           (event->flow->first > source->offset_at || event->time - source->offset_at > OLD_NEWS);
+}
+
+static void primary_header(struct model *model, struct node_private *node) {
+    struct source *source = source_of(model, node);
+    if (!source)
+        return;
+    uint64_t offset = node->node.repl_offset;
+    if (UNLIKELY(is_anew(source, model->cause, offset)))
+        begin_anew(model, source);
+    source->header = offset;
+    note_offset(source, model->cause->time, offset);
+}
+
+/* Of this primary's stream? It may have followed another one before; if it fell back, only when it
+ * is where the primary is. */
 static bool is_comparable(struct follower *follower, uint64_t offset) {
     const struct source *source = follower->primary;
-    bool known = follower->header != NOT_KNOWN && offset > 0;
-    if (!known || offset < follower->header)
-        follower->comparable = false;
-    else if (offset > follower->header || offset == source->offset)
+    bool known = follower->header != NOT_KNOWN;
+    follower->fell |= known && offset < follower->header;
+    if (offset > 0 && offset == source->offset) {
         follower->comparable = true;
+        follower->fell = false;
+    } else if (!known || offset == 0 || follower->fell) {
+        follower->comparable = false;
+    } else if (offset > follower->header) {
+        follower->comparable = true;
+    }
     follower->header = offset;
     return follower->comparable && source->offset != NOT_KNOWN;
 }
@@ -499,20 +520,29 @@ static bool is_told_otherwise(const struct follower *follower, const struct node
     return acks || (follower->link && follower->open && follower->link->past.online == TIME_NONE);
 }
 
+static struct follower *follower_of(struct model *model, struct node_private *node,
+                                    struct node_private *primary) {
+    struct source *source = primary->node.addr_known ? source_of(model, primary) : NULL;
+    struct follower *follower = node->follower;
+    if (LIKELY(follower && follower->primary == source &&
+               endpoint_equal(&follower->replica, &node->node.addr)))
+        return follower;
+    node->follower = source ? follower_at(model, source, &node->node.addr) : NULL;
+    if (node->follower)
+        node->follower->header = NOT_KNOWN;
+    return node->follower;
+}
+
 static void replica_header(struct model *model, struct node_private *node) {
-    const struct node *primary = &model->nodes[node->node.primary]->node;
-    struct source *source = primary->addr_known ? source_at(model, &primary->addr) : NULL;
-    struct follower *follower = source ? follower_at(model, source, &node->node.addr) : NULL;
+    struct node_private *primary = model->nodes[node->node.primary];
+    struct follower *follower = follower_of(model, node, primary);
     if (!follower)
         return;
-    if (node->follower != follower)
-        follower->header = NOT_KNOWN;
-    node->follower = follower;
     uint64_t done = node->node.repl_offset;
     if (!is_comparable(follower, done))
         return;
     bool late = follower->acked != NOT_KNOWN && done < follower->acked;
-    if (!late && !is_told_otherwise(follower, primary, model->cause->time))
+    if (!late && !is_told_otherwise(follower, &primary->node, model->cause->time))
         measure(follower, NULL, model->cause, done);
 }
 
@@ -522,7 +552,7 @@ void model_follower_header(struct model *model, uint32_t index) {
         return;
     if (!node->node.replica) {
         node->follower = NULL;
-        primary_header(model, &node->node);
+        primary_header(model, node);
     } else if (node->node.primary != NODE_NONE) {
         replica_header(model, node);
     }

@@ -62,6 +62,7 @@ struct follower {
     uint64_t acked, header;   /* by its last ACK; by its last header; NOT_KNOWN */
     nstime acked_at;          /* TIME_NONE: never */
     bool comparable;          /* its headers' offsets are of this primary's stream */
+    bool fell;                /* they said less than before */
     bool caught_up;           /* on this link, once */
     struct lag lag, worst;    /* the last; that with the longest time, once caught up */
     uint64_t most_bytes;      /* likewise */

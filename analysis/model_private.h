@@ -38,6 +38,7 @@ struct node_private {
     struct stamp paused;       /* it last said that its writes are paused; TIME_NONE: never */
     struct contest *contest;   /* another one claims its slots; NULL: mostly */
     struct follower *follower; /* of its primary; NULL: it is none, as far as known */
+    struct source *source;     /* as a primary, by its address; NULL: it has said nothing as one */
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */

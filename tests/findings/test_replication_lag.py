@@ -153,6 +153,17 @@ def test_near_miss_a_replica_that_came_from_another_primary(store):
     findings.none(findings.of(store(play.capture.pcap())), "replication-lag")
 
 
+def test_near_miss_a_replica_that_falls_back(store):
+    """It says less than before, then more each second: that is of some other data, until it is
+    where the primary is."""
+    play = Scene()
+    for second in range(1, 20):
+        play.set("p1", offset=500_000 + second * 1000)
+        play.set("r1", offset=500_000 + second * 1000 if second < 5 else second * 10)
+        play.run(1)
+    findings.none(findings.of(store(play.capture.pcap())), "replication-lag")
+
+
 def test_near_miss_a_primary_that_begins_anew(store):
     """Its stream has another history, and smaller offsets; the replica's headers are late."""
     pair = Following(Scene()).connect()
