@@ -140,9 +140,11 @@ static void explain(struct finding *finding, const struct episode *episode, enum
     if (worst->waiting != NOT_KNOWN)
         say_where(finding, worst);
     finding_explain(finding, "Had the primary died then, that would have been lost.");
-    if (worst->by_header)
-        finding_caveat(finding, "no ACK of the replica was seen: this is by the offsets in its and "
-                                "its primary's headers on the bus, which come about every second");
+    if (!worst->by_header)
+        return;
+    finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_caveat(finding, "no ACK of the replica was seen: this is by the offsets in its and "
+                            "its primary's headers on the bus, which come about every second");
 }
 
 static void tell(const struct detection *detection, const struct follower *follower,
