@@ -77,10 +77,6 @@ static enum why why_of(const struct follower *follower, const struct episode *ep
 
 /* ---- telling it ---- */
 
-static uint64_t per_second(uint64_t bytes, nstime time) {
-    return time > 0 ? (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)time) : 0;
-}
-
 static void who(struct value *metrics, const char *name, const struct model *model, uint32_t node,
                 const struct endpoint *addr) {
     if (node == NODE_NONE)
@@ -100,8 +96,8 @@ static void measure_rates(struct value *metrics, const struct episode *episode) 
     uint64_t was = from->offset - from->bytes, is = to->offset - to->bytes;
     if (span < MOMENT || to->offset < from->offset || is < was)
         return;
-    value_number(metrics, "written_bytes_per_s", per_second(to->offset - from->offset, span));
-    value_number(metrics, "carried_out_bytes_per_s", per_second(is - was, span));
+    value_number(metrics, "written_bytes_per_s", offset_rate(to->offset - from->offset, span));
+    value_number(metrics, "carried_out_bytes_per_s", offset_rate(is - was, span));
 }
 
 static void measure(struct finding *finding, const struct model *model,

@@ -248,7 +248,7 @@ static bool is_catching_up(struct follower *follower, const struct replication *
     if (lag->behind < moment)
         follower->caught_up = true;
     nstime took = past->began == TIME_NONE ? 0 : past->online - past->began;
-    return !follower->caught_up && lag->time - past->online < 2 * took + least;
+    return !follower->caught_up && (lag->time - past->online - least) / 2 < took;
 }
 
 static void measure(struct follower *follower, const struct replication *link,
@@ -514,7 +514,7 @@ static const nstime ACKS_STOP = 3 * NS_PER_SEC, PRIMARY_SILENT = 5 * NS_PER_SEC;
  * that is silent nobody is. */
 static bool is_told_otherwise(const struct follower *follower, const struct node *primary,
                               nstime now) {
-    if (now - primary->last_heard > PRIMARY_SILENT)
+    if (primary->last_heard == TIME_NONE || now - primary->last_heard > PRIMARY_SILENT)
         return true;
     bool acks = follower->acked_at != TIME_NONE && now - follower->acked_at < ACKS_STOP;
     return acks || (follower->link && follower->open && follower->link->past.online == TIME_NONE);

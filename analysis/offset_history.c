@@ -59,6 +59,8 @@ uint64_t offset_history_at(const struct offset_history *history, nstime time) {
     const struct offset_place *from = &history->list[next - 1], *to = &history->list[next];
     if (next == history->count)
         return from->offset;
-    double share = (double)(time - from->time) / (double)(to->time - from->time);
-    return from->offset + (uint64_t)((double)(to->offset - from->offset) * share);
+    uint64_t rate = offset_rate(to->offset - from->offset, to->time - from->time);
+    double grown = (double)rate * (double)(time - from->time) / (double)NS_PER_SEC;
+    return grown < (double)(to->offset - from->offset) ? from->offset + (uint64_t)grown
+                                                       : to->offset;
 }

@@ -28,6 +28,12 @@ void offset_history_note(struct offset_history *history, nstime time, uint64_t o
  * second. TIME_NONE: it did not. */
 nstime offset_history_passed(const struct offset_history *history, uint64_t offset);
 
+/* So many bytes in so much time. */
+static inline uint64_t offset_rate(uint64_t bytes, nstime time) {
+    double rate = time > 0 ? (double)bytes * (double)NS_PER_SEC / (double)time : 0;
+    return rate < (double)INT64_MAX ? (uint64_t)rate : INT64_MAX;
+}
+
 /* Where it stood, a straight line between two places. NOT_KNOWN: before all that is known. */
 uint64_t offset_history_at(const struct offset_history *history, nstime time);
 

@@ -1,6 +1,7 @@
 /* resync_cause.c - the rules by which a link's end is read. */
 #include "analysis/resync_cause.h"
 
+#include "analysis/offset_history.h"
 #include "decode/event.h"
 
 /* Replicas acknowledge every second; primaries say PING every ten (repl-ping-replica-period). Both
@@ -72,7 +73,7 @@ static uint64_t growth_of(const struct link_past *past, const struct resync_ask 
     uint64_t grown = less(ask->offset, past->begin_offset);
     if (grown == NOT_KNOWN || past->began == TIME_NONE || ask->began <= past->began)
         return NOT_KNOWN;
-    return (uint64_t)((double)grown * (double)NS_PER_SEC / (double)(ask->began - past->began));
+    return offset_rate(grown, ask->began - past->began);
 }
 
 struct resync_cause resync_cause_of(const struct link_past *past, const struct resync_ask *ask) {
