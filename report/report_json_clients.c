@@ -127,6 +127,7 @@ static void sums(struct writer *w, const struct model_books *books) {
     json_u64(json, "clients_over_cap", books->clients_over_cap);
     json_u64(json, "commands_over_cap", books->commands_over_cap);
     json_u64(json, "redirects_over_cap", books->redirects_over_cap);
+    json_u64(json, "big_keys_over_cap", books->big_keys_over_cap);
 }
 
 void writer_clients(struct writer *w) {

@@ -108,6 +108,7 @@ static void unseen_clients(struct page *page, bool *any) {
     unseen_count(page, any, books->servers_over_cap, "connection", " to further servers" PAST_CAP);
     unseen_count(page, any, books->clients_over_cap, "connection", " of further clients" PAST_CAP);
     unseen_count(page, any, books->commands_over_cap, "use", " of further commands" PAST_CAP);
+    unseen_count(page, any, books->big_keys_over_cap, "use", " of further big keys" PAST_CAP);
     unseen_count(page, any, books->redirects_over_cap, "redirect", " forgotten" PAST_CAP);
     unseen_count(page, any, books->replications_over_cap, "replication link",
                  " forgotten or not followed, past the cap (bustap list limits)");

@@ -97,7 +97,7 @@ EXPECTED = {
     "one_way_loss": Row((Must("node-failed", "one-way-loss", ("n1",)),
                          Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN,
                         ("partition",)),
-    "out_of_memory": Row((Must("memory-pressure", "writes-refused", ("n1",)),)),
+    "out_of_memory": Row((Must("memory-pressure", "writes-refused", ("n1",)), Must("error-burst"))),
     "partition_minority": Row(CUT_OFF, WHILE_DOWN),
     "partition_primary": Row(CUT_OFF, WHILE_DOWN),
     "publish_flood": Row((Must("bus-flood", "publish"),)),
