@@ -162,9 +162,17 @@ def process_stall(one, truth):
         yield f"{node} was not stopped at {one.start}"
 
 
+def memory_pressure(one, truth):
+    """As often as the server counted it. One that was started again has forgotten."""
+    node, said = truth.names.get(one.metrics["node"]), one.metrics["oom_replies"]
+    counted = truth.told["snapshots"]["end"].get(node, {}).get("errorstats", {}).get("OOM", 0)
+    if said > counted or (truth.whole and said != counted):
+        yield f"{node} answered OOM {counted} times, not {said}"
+
+
 CHECKS = {"node-failed": node_failed, "failover": failover, "failover-failed": failover_failed,
           "node-suspected": node_suspected, "cluster-down": cluster_down, "partition": partition,
-          "process-stall": process_stall}
+          "process-stall": process_stall, "memory-pressure": memory_pressure}
 
 
 # ---- what was logged, and must be found

@@ -5,12 +5,6 @@ from . import scenario
 
 TAG = "{06S}"                           # of slot 0, which is n1's
 
-FILL = """for i = 1, 200 do
-    local part = {}
-    for k = 1, 1000 do part[k] = i * 1000 + k end
-    redis.call('RPUSH', KEYS[1], unpack(part))
-end"""
-
 LOOP = "local sum = 0 for i = 1, tonumber(ARGV[1]) do sum = sum + i end return sum"
 
 
@@ -19,7 +13,7 @@ def slow_commands(run):
     cluster = run.start()
     run.load("aware", rate=300, connections=4)
     n1, list_ = cluster["n1"], TAG + "list"
-    n1.ask("EVAL", FILL, 1, list_)
+    n1.pipeline(*(("RPUSH", list_, *range(i, i + 1000)) for i in range(0, 200_000, 1000)))
     run.let_pass(2)
     for _ in range(4):
         n1.ask("EVAL", LOOP, 1, list_, 30_000_000)
