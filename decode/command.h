@@ -80,6 +80,7 @@ enum command_reply {
     REPLY_PSYNC,          /* a line; if it accepts, a replication link, without replies */
     REPLY_SYNC,           /* likewise, but the payload begins without a line */
     REPLY_INFO,           /* one, whose text is looked at */
+    REPLY_MOVES,          /* one; it moves slots or keys, or begins or ends that */
     REPLY_MIGRATION_LINK, /* a line; if it accepts, requests go both ways, without replies */
 
     /* Those of rows that depend on the arguments; command_reply_to says what they come to. */

@@ -598,6 +598,11 @@ static void remove_flow(void *context, struct flow *flow) {
     flow_remove(d->flows, flow);
 }
 
+void decoder_each_flow(struct decoder *decoder, void (*visit)(void *context, struct flow *flow),
+                       void *context) {
+    flow_each(decoder->flows, visit, context);
+}
+
 void decoder_finish(struct decoder *decoder) {
     flow_each(decoder->flows, flush_flow, decoder);
     flow_each(decoder->flows, remove_flow, decoder);

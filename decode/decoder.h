@@ -18,6 +18,10 @@ void decoder_free(struct decoder *decoder); /* NULL is fine */
 
 void decoder_packet(struct decoder *decoder, const struct packet *packet);
 
+/* Each connection that is followed, in order of creation. */
+void decoder_each_flow(struct decoder *decoder, void (*visit)(void *context, struct flow *flow),
+                       void *context);
+
 /* The capture is over: holes are given up, and each flow ends (EV_flow_end). */
 void decoder_finish(struct decoder *decoder);
 

@@ -21,9 +21,12 @@ struct pending {
     uint64_t frame;
     const struct command *command; /* NULL: not known */
     uint32_t bytes;
-    uint32_t expected; /* confirmations to come; 0: not known yet, or just one reply */
-    uint32_t write;    /* which write of the connection it is, from 1 on; 0: none */
-    uint8_t reply;     /* enum command_reply */
+    union {
+        uint32_t expected; /* confirmations to come; 0: not known yet, or just one reply */
+        uint32_t move;     /* of one that moves slots or keys: which one of the connection */
+    };
+    uint32_t write; /* which write of the connection it is, from 1 on; 0: none */
+    uint8_t reply;  /* enum command_reply */
     bool blocking;
     bool quiet;      /* when it was made the client had all that the server had sent: */
     uint32_t after;  /* up to this sequence number */
@@ -151,7 +154,7 @@ struct resp_link {
     uint64_t last_name;                 /* of the last request, if that is at most eight bytes */
     const struct command *last_command; /* its command, if it is a plain one; else NULL */
     bool last_writes;                   /* that one is a write */
-    uint32_t writes;                    /* told so far */
+    uint32_t writes, moves;             /* told so far */
     struct pending_queue pending;
     struct queued *queued; /* by MULTI */
     uint32_t queued_count, queued_room;

@@ -236,6 +236,18 @@ static void on_accepted(const struct resp_walk *walk, const struct pending *pend
     }
 }
 
+static void tell_moved(const struct resp_walk *walk, const struct pending *pending,
+                       const struct resp_item *item) {
+    struct event event = {.type = EV_move_answered};
+    if (item->type == RESP_NOTHING)
+        return;
+    event.move_answered = (struct ev_move_answered){.command = pending->command,
+                                                    .number = pending->move,
+                                                    .failed = is_error(item),
+                                                    .said = resp_text(item)};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
 /* The reply to the oldest request. */
 void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value) {
     const struct pending *pending = pending_take(&walk->link->pending);
@@ -248,6 +260,8 @@ void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value
     tell_reply(walk, pending, value, called);
     if (LIKELY(!error && !queued && pending->reply == REPLY_ONE))
         return;
+    if (!queued && (pending->reply == REPLY_MOVES || pending->reply == REPLY_MIGRATION_LINK))
+        tell_moved(walk, pending, item);
     if (error)
         tell_redirect(walk, pending->command, text);
     if (queued)

@@ -173,6 +173,19 @@ static void look_at(const struct resp_walk *walk, struct pending *pending,
     emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 
+/* A request that moves slots or keys; who listens wants its arguments, and to know its reply. */
+static void tell_move(const struct resp_walk *walk, struct pending *pending,
+                      const struct request *request, const struct resp_value *value) {
+    struct event event = {.type = EV_move_asked};
+    pending->move = ++walk->link->moves;
+    event.move_asked = (struct ev_move_asked){.command = request->command,
+                                              .number = pending->move,
+                                              .bytes = request->bytes,
+                                              .slot = slot_of(request, value),
+                                              .asked = {request->command, &request->args}};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
 /* ---- waiting for the reply ---- */
 
 static bool is_confirmed(enum command_reply reply) {
@@ -210,6 +223,8 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
     if (UNLIKELY(weight))
         look_at(walk, pending, request, value, weight);
     tell_any_write(walk, pending, request);
+    if (UNLIKELY(request->reply == REPLY_MOVES || request->reply == REPLY_MIGRATION_LINK))
+        tell_move(walk, pending, request, value);
     if (UNLIKELY(link->orphans))
         orphan_match(walk);
 }

@@ -490,6 +490,9 @@ static const struct {
     {"cluster syncslots RDBCHANNEL id", REPLY_MIGRATION_LINK},
     {"cluster syncslots establish source n name j slotsrange 1 2", REPLY_MIGRATION_LINK},
     {"cluster syncslots conf node-id n", REPLY_ONE},
+    {"cluster setslot 7 stable", REPLY_MOVES},
+    {"migrate h 1 k 0 1000", REPLY_MOVES},
+    {"restore-asking k 0 v", REPLY_MOVES},
     {"cluster syncslots ack s 1", REPLY_NONE},
     {"cluster syncslots", REPLY_NONE},
 };
