@@ -1,172 +1,200 @@
-/* detect_migration_failed.c - MIGRATE ended in an error, and keys may now be on both sides.
+/* detect_migration_failed.c - MIGRATE ended in an error, and keys may now be on both sides; or
+ * slots that should have moved at once did not.
  *
  * The source deletes a key when it has read the target's answer. If it gives up first (IOERR), the
- * target still carries out what has arrived; the next try finds these keys there (BUSYKEY). */
+ * target still carries out what has arrived; the next try finds these keys there (BUSYKEY). If the
+ * target refuses AUTH or SELECT it takes the keys all the same, and the source deletes none. */
 #include "analysis/detector.h"
+#include "analysis/migration_text.h"
 #include "analysis/model_migrations.h"
 #include "base/limits.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 
-struct failure {
-    uint64_t io, busy;
-    struct place first, last;
+enum { KEYS_LISTED = 1000, TIMES_TEXT = 32 };
+
+static const nstime OVER = 31 * NS_PER_SEC;
+
+struct told {
+    bool migrations[CAP_MIGRATIONS];
 };
 
-struct failures {
-    struct failure *of; /* by index of the migration */
-    size_t room;
+/* ---- the keys ---- */
+
+struct sums {
+    uint64_t at_risk, both, both_bytes, left;
+    uint8_t slots[BUS_SLOT_BYTES];
+    struct value *list; /* of those on both; NULL: not wanted yet */
 };
 
-static struct failure *failure_at(struct failures *failures, size_t index) {
-    if (index >= failures->room) {
-        size_t room = index + 16;
-        struct failure *of = realloc(failures->of, room * sizeof *of);
-        if (!of)
-            return NULL;
-        memset(of + failures->room, 0, (room - failures->room) * sizeof *of);
-        failures->of = of;
-        failures->room = room;
-    }
-    return &failures->of[index];
-}
-
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
-/* MIGRATE failed at its source; the target is the one that keys were sent to last. */
-static size_t of_source(const struct model *model, const struct endpoint *source) {
-    size_t count = model_migration_count(model), latest = count;
-    for (size_t i = 0; i < count; i++) {
-        const struct migration *m = model_migration(model, i);
-        bool its = same_host(&m->source, source) && m->last.time != TIME_NONE;
-        if (its && (latest == count || m->last.time > model_migration(model, latest)->last.time))
-            latest = i;
-    }
-    return latest;
-}
-
-static size_t of_pair(const struct model *model, const struct endpoint *source,
-                      const struct endpoint *target) {
-    size_t count = model_migration_count(model), i = 0;
-    while (i < count && !(same_host(&model_migration(model, i)->source, source) &&
-                          endpoint_equal(&model_migration(model, i)->target, target)))
-        i++;
-    return i;
-}
-
-static void on_event(const struct detection *detection, void *state, const struct event *event) {
-    struct failures *failures = state;
-    const struct ev_client_error *error = &event->client_error;
-    bool io = bytes_equal(error->error, bytes_str("IOERR"));
-    if (!io && !bytes_equal(error->error, bytes_str("BUSYKEY")))
+static void add_key(void *context, const struct doubtful *doubtful) {
+    struct sums *sums = context;
+    sums->at_risk++;
+    if (doubtful->slot < BUS_SLOTS)
+        sums->slots[doubtful->slot >> 3] |= (uint8_t)(1u << (doubtful->slot & 7));
+    if (!doubtful->both)
         return;
-    const struct model *model = detection->model;
-    size_t index =
-        io ? of_source(model, error->server) : of_pair(model, error->client, error->server);
-    struct failure *failure =
-        index < model_migration_count(model) ? failure_at(failures, index) : NULL;
-    if (!failure)
+    if (sums->list && sums->both < KEYS_LISTED)
+        value_key(sums->list, NULL, doubtful->key);
+    sums->both++;
+    sums->both_bytes += doubtful->bytes;
+    sums->left += !doubtful->gone;
+}
+
+static void measure_keys(const struct detection *detection, struct finding *finding,
+                         const struct migration *m, struct sums *sums) {
+    struct value *metrics = finding_metrics(finding);
+    sums->list = value_keyed_list(metrics, "keys");
+    model_migration_doubtful(detection->model, m, add_key, sums);
+    sums->at_risk += m->keys_unseen;
+    value_number(metrics, "keys_at_risk", sums->at_risk);
+    if (m->keys_unseen) {
+        finding_caveat(finding, "what the source sent to the target was not captured: which of "
+                                "the keys arrived is not known");
         return;
-    struct place place = place_of(event);
-    place.ends_known = true;
-    place.ends[0] = *error->server;
-    place.ends[1] = *error->client;
-    if (failure->io + failure->busy == 0)
-        failure->first = place;
-    failure->last = place;
-    failure->io += io;
-    failure->busy += !io;
+    }
+    value_number(metrics, "keys_on_both", sums->both);
+    value_number(metrics, "bytes_on_both", sums->both_bytes);
+    value_number(metrics, "keys_on_both_at_end", sums->left);
+    if (sums->both > KEYS_LISTED)
+        finding_caveat(finding, "%d of the keys are listed", (int)KEYS_LISTED);
 }
 
 /* ---- telling it ---- */
 
-static uint64_t on_both(const struct migration *m, const struct failure *failure) {
-    uint64_t risk = m->late + m->unanswered;
-    uint64_t busy = failure->busy < risk ? failure->busy : risk;
-    return busy > m->late ? busy : m->late;
+static uint64_t errors_named(const struct migration *m, const char *word) {
+    for (uint32_t i = 0; i < m->errors.count; i++)
+        if (strcmp(m->errors.list[i].word, word) == 0)
+            return m->errors.list[i].count;
+    return 0;
 }
 
-static void name_ends(const struct detection *detection, struct finding *finding,
-                      const struct migration *m, char source[ENDPOINT_TEXT],
-                      char target[ENDPOINT_TEXT]) {
-    const struct model *model = detection->model;
-    struct value *metrics = finding_metrics(finding);
-    endpoint_ip_text(&m->source, source);
-    endpoint_text(&m->target, target);
-    for (size_t i = 0; i < model_node_count(model); i++) {
-        const struct node *node = model_node(model, i);
-        if (!node->addr_known)
-            continue;
-        if (endpoint_equal(&node->addr, &m->target)) {
-            finding_node(finding, node->id);
-            value_node(metrics, "target", node->id);
-        } else if (same_host(&node->addr, &m->source)) {
-            model_node_text(model, i, source);
-            finding_node(finding, node->id);
-            value_node(metrics, "source", node->id);
-        }
-    }
+static void list_errors(struct finding *finding, const struct migration *m) {
+    struct value *errors = value_object(finding_metrics(finding), "errors");
+    for (uint32_t i = 0; i < m->errors.count; i++)
+        value_number(errors, m->errors.list[i].word, m->errors.list[i].count);
 }
 
-static void tell(const struct detection *detection, const struct migration *m,
-                 const struct failure *failure) {
-    char source[ENDPOINT_TEXT], target[ENDPOINT_TEXT];
-    uint64_t risk = m->late + m->unanswered, both = on_both(m, failure);
-    struct finding *finding =
-        finding_new("migration-failed", SEVERITY_WARNING, failure->first.time);
-    name_ends(detection, finding, m, source, target);
-    finding_title(finding,
-                  "MIGRATE from %s to %s failed %" PRIu64 " times; %" PRIu64 " keys may be on both",
-                  source, target, failure->io + failure->busy, risk);
-    finding_explain(finding,
-                    "The source gave up waiting (IOERR: %" PRIu64 "). Of the keys that it had "
-                    "sent by then %" PRIu64 " were taken after that and %" PRIu64 " were not seen "
-                    "answered: the source has them still.",
-                    failure->io, m->late, m->unanswered);
-    if (failure->busy)
+static const char *verdict_of(const struct migration *m) {
+    return m->atomic                        ? "broken-off"
+           : m->refused_first               ? "login-refused"
+           : errors_named(m, "IOERR")       ? "timeout"
+           : errors_named(m, "BUSYKEY") > 0 ? "key-exists"
+                                            : "refused";
+}
+
+static void explain(struct finding *finding, const struct migration *m, const struct sums *sums) {
+    char bytes[BYTES_TEXT];
+    if (errors_named(m, "IOERR"))
         finding_explain(finding,
-                        "Later the target refused %" PRIu64 " keys that it had already "
-                        "(BUSYKEY).",
-                        failure->busy);
-    finding_evidence(finding, &failure->first, "the first error");
-    if (failure->io + failure->busy > 1)
-        finding_evidence(finding, &failure->last, "the last one");
-    finding_advise(finding,
-                   "repeat MIGRATE with REPLACE for the keys of these slots, with a longer "
-                   "timeout; do not close the slots with SETSLOT NODE before");
-    finding_slots(finding, m->slots);
-    struct value *metrics = finding_metrics(finding);
-    struct value *errors = value_object(metrics, "errors");
-    if (failure->io)
-        value_number(errors, "IOERR", failure->io);
-    if (failure->busy)
-        value_number(errors, "BUSYKEY", failure->busy);
-    value_number(metrics, "keys_at_risk", risk);
-    value_number(metrics, "keys_on_both", both);
-    finding_ends(finding, failure->last.time, failure->io ? "timeout" : "key-exists");
+                        "The source gave up waiting (IOERR: %" PRIu64
+                        "); the target carries out all the same what has reached it.",
+                        errors_named(m, "IOERR"));
+    if (m->refused_first)
+        finding_explain(finding,
+                        "The target refused AUTH or SELECT and took the keys all the same; the "
+                        "source then deletes none of them.");
+    if (sums->both)
+        finding_explain(finding,
+                        "%" PRIu64 " key%s on both sides, %s twice; %" PRIu64
+                        " of them when that was last seen.",
+                        sums->both, sums->both == 1 ? " was" : "s were",
+                        finding_bytes(sums->both_bytes, bytes), sums->left);
+    else if (sums->at_risk && !m->keys_unseen)
+        finding_explain(finding, "Whether the target has these keys was not seen.");
+    if (errors_named(m, "BUSYKEY"))
+        finding_explain(finding,
+                        "Later tries ended because the target had keys already (BUSYKEY: %" PRIu64
+                        ").",
+                        errors_named(m, "BUSYKEY"));
+    if (sums->at_risk)
+        finding_advise(finding,
+                       "repeat MIGRATE with REPLACE for the keys of these slots, with a longer "
+                       "timeout; do not close the slots with SETSLOT NODE before, or what is left "
+                       "at the source is lost");
+}
+
+static void explain_atomic(struct finding *finding, const struct migration *m) {
+    finding_explain(finding,
+                    "The connection ended, or one side gave up, before the target took the slots "
+                    "over. They are the source's as before; what the target had got by then it "
+                    "throws away.");
+    finding_advise(finding, "see the source's log, and CLUSTER GETSLOTMIGRATIONS, for why%s",
+                   m->jobs > 1 ? "; it was tried more than once" : "");
+}
+
+static enum severity severity_of(const struct migration *m, const struct sums *sums) {
+    return m->atomic || sums->at_risk == 0 ? SEVERITY_NOTICE : SEVERITY_WARNING;
+}
+
+static void title(struct finding *finding, const struct migration *m, const struct sums *sums,
+                  const struct migration_ends *ends) {
+    char times[TIMES_TEXT] = "once";
+    if (m->calls_failed > 1)
+        (void)snprintf(times, sizeof times, "%" PRIu64 " times", m->calls_failed);
+    if (m->atomic)
+        finding_title(finding, "Slots of %s did not move to %s: the migration broke off",
+                      ends->source, ends->target);
+    else if (sums->both)
+        finding_title(finding, "MIGRATE from %s to %s failed %s; %" PRIu64 " key%s on both",
+                      ends->source, ends->target, times, sums->both,
+                      sums->both == 1 ? " was" : "s were");
+    else
+        finding_title(finding, "MIGRATE from %s to %s failed %s; %" PRIu64 " key%s may be on both",
+                      ends->source, ends->target, times, sums->at_risk,
+                      sums->at_risk == 1 ? "" : "s");
+}
+
+static void tell(const struct detection *detection, const struct migration *m) {
+    const struct place *place = m->failed.time == TIME_NONE ? &m->place : &m->failed;
+    struct finding *finding = finding_new("migration-failed", SEVERITY_NOTICE, place->time);
+    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
+    struct sums sums = {0};
+    list_errors(finding, m);
+    measure_keys(detection, finding, m, &sums);
+    title(finding, m, &sums, &ends);
+    if (m->atomic)
+        explain_atomic(finding, m);
+    else
+        explain(finding, m, &sums);
+    finding_evidence(finding, place,
+                     m->failed.time == TIME_NONE ? "the first sign of it" : "the first error");
+    finding_slots(finding, m->atomic ? m->slots : sums.slots);
+    finding_ends(finding, m->last, verdict_of(m));
+    if (finding)
+        finding->severity = severity_of(m, &sums);
     detection_report(detection, finding);
 }
 
-static void finish(const struct detection *detection, void *state) {
-    const struct failures *failures = state;
-    for (size_t i = 0; i < failures->room && i < model_migration_count(detection->model); i++)
-        if (failures->of[i].io + failures->of[i].busy)
-            tell(detection, model_migration(detection->model, i), &failures->of[i]);
+static bool has_failed(const struct detection *detection, const struct migration *m) {
+    return m->atomic
+               ? m->handover == HANDOVER_BROKEN && !model_migration_is_complete(detection->model, m)
+               : by_word_sum(&m->errors) > 0;
 }
 
-static void dispose(void *state) {
-    free(((struct failures *)state)->of);
+static void look(const struct detection *detection, struct told *told, nstime before) {
+    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
+        const struct migration *m = model_migration(detection->model, i);
+        if (told->migrations[i] || m->last > before || !has_failed(detection, m))
+            continue;
+        told->migrations[i] = true;
+        tell(detection, m);
+    }
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    look(detection, state, now - OVER);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    look(detection, state, INT64_MAX);
 }
 
 const struct detector detect_migration_failed = {
     .name = "migration-failed",
     .help = "MIGRATE ended in an error; keys may be on both sides",
-    .wants = EVENT_BIT(client_error),
-    .state = sizeof(struct failures),
-    .event = on_event,
+    .state = sizeof(struct told),
+    .tick = on_tick,
     .finish = finish,
-    .dispose = dispose,
 };

@@ -1,220 +1,174 @@
-/* detect_slot_migration.c - slots moved from one primary to another: which, how many keys, how
- * long.
- *
- * A slot has moved when one primary claims it and the other one, still a primary, claims it no
- * more. (After a failover the former one is a replica, or silent.) What moves between the same two
- * without a pause is one migration. */
+/* detect_slot_migration.c - slots moved from one primary to another, or were to: which, how many
+ * keys and bytes, how long that took and held the source up, who asked for it, how it ended. */
 #include "analysis/detector.h"
-#include "analysis/model_clients.h"
+#include "analysis/migration_text.h"
 #include "analysis/model_migrations.h"
 #include "base/limits.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-/* Both sides of a handover are told within that time; a longer pause ends a migration. */
-static const nstime HANDOVER = 30 * NS_PER_SEC, PAUSE = 10 * NS_PER_SEC;
+/* Longer than the model's own pause: then nothing is added to it any more. */
+static const nstime OVER = 31 * NS_PER_SEC, RUNNING = 2 * NS_PER_SEC;
 
-struct claim {
-    uint32_t node;
-    nstime time; /* 0: none */
+struct told {
+    bool migrations[CAP_MIGRATIONS];
 };
 
-struct move {
-    uint32_t from, to;
-    nstime first, last;
-    struct place place;
-    size_t count;
-    uint8_t slots[BUS_SLOT_BYTES];
-};
-
-struct moves {
-    struct claim *gained, *lost; /* BUS_SLOTS each; NULL: nothing changed hands so far */
-    struct move *list;
-    size_t count, room;
-};
-
-static bool know_slots(struct moves *moves) {
-    if (!moves->gained)
-        moves->gained = calloc(BUS_SLOTS, sizeof *moves->gained);
-    if (!moves->lost)
-        moves->lost = calloc(BUS_SLOTS, sizeof *moves->lost);
-    return moves->gained && moves->lost;
+static size_t count_slots(const uint8_t *slots) {
+    size_t count = 0;
+    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
+        count += (size_t)__builtin_popcount(slots[i]);
+    return count;
 }
 
-static struct move *move_between(struct moves *moves, uint32_t from, uint32_t to,
-                                 const struct event *event) {
-    for (size_t i = 0; i < moves->count; i++)
-        if (moves->list[i].from == from && moves->list[i].to == to)
-            return &moves->list[i];
-    if (moves->count == moves->room) {
-        size_t room = moves->room ? moves->room * 2 : 4;
-        struct move *list = realloc(moves->list, room * sizeof *list);
-        if (!list)
-            return NULL;
-        moves->list = list;
-        moves->room = room;
-    }
-    struct move *move = &moves->list[moves->count++];
-    *move = (struct move){.from = from, .to = to, .first = event->time, .place = place_of(event)};
-    return move;
+static bool is_running(const struct detection *detection, const struct migration *m) {
+    bool over = m->atomic ? m->handover >= HANDOVER_GRANTED : m->opened && m->open == 0;
+    return !over && model_books(detection->model)->last - m->last < RUNNING;
 }
 
-static void has_moved(struct moves *moves, uint32_t slot, uint32_t from, uint32_t to,
-                      const struct event *event) {
-    struct move *move = move_between(moves, from, to, event);
-    moves->gained[slot].time = moves->lost[slot].time = 0;
-    if (!move)
-        return;
-    move->last = event->time;
-    move->count += !(move->slots[slot >> 3] & 1u << (slot & 7));
-    move->slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+/* NULL: nothing that was seen says so. */
+static const char *outcome_of(const struct detection *detection, const struct migration *m) {
+    bool failed = m->atomic ? m->handover == HANDOVER_BROKEN : m->calls_failed > 0;
+    if (model_migration_is_complete(detection->model, m))
+        return "completed";
+    if (is_running(detection, m))
+        return "running";
+    if (failed)
+        return "failed";
+    if (m->handover == HANDOVER_GRANTED)
+        return "completed";
+    bool told = count_slots(m->given) > 0 || m->opened ||
+                model_node_at_address(detection->model, &m->target) != NODE_NONE;
+    return told ? "unfinished" : NULL;
 }
 
-static bool is_met(const struct claim *claim, uint32_t node, nstime now) {
-    return claim->time && claim->node != node && now - claim->time < HANDOVER;
+/* Where MIGRATE alone was seen, the keys that it named must do; it may name some that are gone. */
+static uint64_t keys_of(const struct migration *m) {
+    return m->restores || m->atomic ? m->keys : m->keys_called;
 }
 
-static void on_event(const struct detection *detection, void *state, const struct event *event) {
-    struct moves *moves = state;
-    uint32_t node = model_index_of(detection->model, event->node_slots.node);
-    if (node == NODE_NONE || !know_slots(moves))
-        return;
-    bool primary = !model_node(detection->model, node)->replica;
-    for (uint32_t slot = 0; slot < BUS_SLOTS; slot++) {
-        uint8_t bit = (uint8_t)(1u << (slot & 7));
-        struct claim now = {node, event->time};
-        if (event->node_slots.gained[slot >> 3] & bit) {
-            moves->gained[slot] = now;
-            if (is_met(&moves->lost[slot], node, event->time))
-                has_moved(moves, slot, moves->lost[slot].node, node, event);
-        } else if (event->node_slots.lost[slot >> 3] & bit && primary) {
-            moves->lost[slot] = now;
-            if (is_met(&moves->gained[slot], node, event->time))
-                has_moved(moves, slot, node, moves->gained[slot].node, event);
-        }
-    }
-}
-
-/* ---- telling it ---- */
-
-static bool is_at(const struct model *model, uint32_t node, const struct endpoint *host) {
-    const struct node *n = model_node(model, node);
-    return n->addr_known && memcmp(n->addr.ip, host->ip, sizeof host->ip) == 0;
-}
-
-static const struct migration *keys_of(const struct model *model, const struct move *move) {
-    for (size_t i = 0; i < model_migration_count(model); i++) {
-        const struct migration *m = model_migration(model, i);
-        if (is_at(model, move->from, &m->source) && is_at(model, move->to, &m->target))
-            return m;
-    }
-    return NULL;
-}
-
-/* The connection of an atomic migration, either way round. */
-static const struct replication *stream_of(const struct model *model, const struct move *move) {
-    for (size_t i = 0; i < model_replication_count(model); i++) {
-        const struct replication *r = model_replication(model, i);
-        bool there = is_at(model, move->from, &r->primary) && is_at(model, move->to, &r->replica);
-        bool back = is_at(model, move->to, &r->primary) && is_at(model, move->from, &r->replica);
-        if (r->kind && strcmp(r->kind, "migration") == 0 && (there || back))
-            return r;
-    }
-    return NULL;
-}
-
-/* What the two sent each other for it; at most one of them is known. */
-struct transfer {
-    const struct migration *keys;
-    const struct replication *stream;
-    nstime first;
-};
-
-static struct transfer transfer_of(const struct model *model, const struct move *move) {
-    struct transfer transfer = {.keys = keys_of(model, move)};
-    if (!transfer.keys)
-        transfer.stream = stream_of(model, move);
-    nstime first = transfer.keys     ? transfer.keys->first.time
-                   : transfer.stream ? transfer.stream->first
-                                     : move->first;
-    transfer.first = first < move->first ? first : move->first;
-    return transfer;
-}
-
-static void measure(const struct model *model, struct finding *finding, const struct move *move,
-                    const struct transfer *transfer) {
+static void measure_source(struct finding *finding, const struct migration *m) {
     struct value *metrics = finding_metrics(finding);
-    const struct migration *keys = transfer->keys;
-    const struct replication *stream = transfer->stream;
-    value_slots(metrics, "slots", move->slots);
-    value_node(metrics, "source", model_node(model, move->from)->id);
-    value_node(metrics, "target", model_node(model, move->to)->id);
-    if (!stream)
-        value_number(metrics, "keys", keys ? keys->keys : 0);
-    value_number(metrics, "bytes", keys ? keys->bytes : stream ? stream->stream_bytes : 0);
-    value_number(metrics, "duration_ms", (uint64_t)((move->last - transfer->first) / NS_PER_MS));
-    value_text(metrics, "kind", stream ? "atomic" : "migrate");
-    value_text(metrics, "outcome", "completed");
-    if (stream)
-        finding_caveat(finding, "the stream of an atomic migration does not tell how many keys are "
-                                "in it: bytes are all of it");
-    if (keys)
-        finding_evidence(finding, &keys->first, "the first key goes");
+    char sum[DURATION_TEXT], longest[DURATION_TEXT];
+    if (m->calls == 0)
+        return;
+    value_number(metrics, "migrate_calls", m->calls);
+    value_number(metrics, "blocked_ms", (uint64_t)(m->blocked.sum / NS_PER_MS));
+    value_number(metrics, "blocked_longest_ms", (uint64_t)(m->blocked.max / NS_PER_MS));
+    finding_explain(finding,
+                    "%" PRIu64 " MIGRATE held the source up for %s in all, %s at the most: it "
+                    "serves nobody meanwhile.",
+                    m->calls, finding_duration(m->blocked.sum, sum),
+                    finding_duration(m->blocked.max, longest));
 }
 
-static void tell(const struct detection *detection, const struct move *move) {
-    const struct model *model = detection->model;
-    char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
-    model_node_text(model, move->from, from);
-    model_node_text(model, move->to, to);
-    struct transfer transfer = transfer_of(model, move);
-    struct finding *finding = finding_new("slot-migration", SEVERITY_INFO, transfer.first);
-    finding_title(finding, "%zu slot%s moved from %s to %s", move->count,
-                  move->count == 1 ? "" : "s", from, to);
-    finding_explain(finding,
-                    "Both were primaries before and after: it was handed over, not taken.");
-    measure(model, finding, move, &transfer);
-    finding_evidence(finding, &move->place, "the first slot is handed over");
-    finding_node(finding, model_node(model, move->from)->id);
-    finding_node(finding, model_node(model, move->to)->id);
-    finding_slots(finding, move->slots);
-    finding_ends(finding, move->last, "administrative");
+static void measure_atomic(struct finding *finding, const struct migration *m) {
+    struct value *metrics = finding_metrics(finding);
+    value_number(metrics, "writes", m->writes);
+    if (m->paused && m->resumed >= m->paused)
+        value_number(metrics, "paused_ms", (uint64_t)((m->resumed - m->paused) / NS_PER_MS));
+    if (m->jobs > 1)
+        value_number(metrics, "attempts", m->jobs);
+}
+
+static void measure(struct finding *finding, const struct migration *m, const char *outcome) {
+    struct value *metrics = finding_metrics(finding);
+    bool seen = m->restores || m->atomic;
+    nstime lasted = m->last - m->first;
+    value_slots(metrics, "slots", m->slots);
+    value_number(metrics, "slot_count", count_slots(m->slots));
+    value_number(metrics, "keys", keys_of(m));
+    if (seen || keys_of(m) == 0)
+        value_number(metrics, "bytes", m->bytes);
+    else
+        finding_caveat(finding, "what the source sent to the target was not captured: bytes are "
+                                "not known, keys as MIGRATE named them");
+    value_number(metrics, "duration_ms", (uint64_t)(lasted / NS_PER_MS));
+    if (lasted > 0)
+        value_number(metrics, "keys_per_s", keys_of(m) * (uint64_t)NS_PER_SEC / (uint64_t)lasted);
+    value_text(metrics, "kind", m->atomic ? "atomic" : "migrate");
+    if (outcome)
+        value_text(metrics, "outcome", outcome);
+    else
+        finding_caveat(finding, "how it ended was not seen");
+    if (m->uncounted)
+        finding_caveat(finding,
+                       "%" PRIu64 " keys more, past the cap: whether they arrived is not "
+                       "known",
+                       m->uncounted);
+}
+
+static void title(struct finding *finding, const struct migration *m, const char *outcome,
+                  const struct migration_ends *ends) {
+    char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
+    size_t slots = count_slots(m->slots);
+    bool done = outcome && strcmp(outcome, "completed") == 0;
+    finding_title(finding, "%zu slot%s %s from %s to %s: %" PRIu64 " keys, %s, in %s", slots,
+                  slots == 1 ? "" : "s",
+                  done              ? "moved"
+                  : outcome == NULL ? "were being moved"
+                                    : "did not all move",
+                  ends->source, ends->target, keys_of(m), finding_bytes(m->bytes, bytes),
+                  finding_duration(m->last - m->first, lasted));
+}
+
+static void explain(struct finding *finding, const struct migration *m) {
+    char host[ENDPOINT_TEXT];
+    if (m->asked_by_known) {
+        endpoint_text(&m->asked_by, host);
+        finding_explain(finding, "It was asked for from %s.", host);
+        finding_client(finding, &m->asked_by);
+    }
+    if (m->atomic)
+        finding_explain(finding, "The slots went over at once, on a connection of their own.");
+    measure_source(finding, m);
+}
+
+static void tell(const struct detection *detection, const struct migration *m) {
+    const char *outcome = outcome_of(detection, m);
+    struct finding *finding = finding_new("slot-migration", SEVERITY_INFO, m->first);
+    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
+    title(finding, m, outcome, &ends);
+    explain(finding, m);
+    measure(finding, m, outcome);
+    if (m->atomic)
+        measure_atomic(finding, m);
+    finding_evidence(finding, &m->place, "the first sign of it");
+    if (m->handed.time != TIME_NONE)
+        finding_evidence(finding, &m->handed, "the first slot has changed hands, says the bus");
+    finding_slots(finding, m->slots);
+    bool running = outcome && strcmp(outcome, "running") == 0;
+    finding_ends(finding, running ? TIME_NONE : m->last, "administrative");
     detection_report(detection, finding);
 }
 
-static void on_tick(const struct detection *detection, void *state, nstime now) {
-    struct moves *moves = state;
-    for (size_t i = 0; i < moves->count;) {
-        if (now - moves->list[i].last < PAUSE) {
-            i++;
+/* Slots that were opened and closed again are no migration. */
+static bool is_one(const struct migration *m) {
+    return m->atomic || m->restores || m->calls || count_slots(m->given) > 0;
+}
+
+static void look(const struct detection *detection, struct told *told, nstime before) {
+    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
+        const struct migration *m = model_migration(detection->model, i);
+        if (told->migrations[i] || m->last > before || !is_one(m))
             continue;
-        }
-        tell(detection, &moves->list[i]);
-        moves->list[i] = moves->list[--moves->count];
+        told->migrations[i] = true;
+        tell(detection, m);
     }
 }
 
-static void finish(const struct detection *detection, void *state) {
-    const struct moves *moves = state;
-    for (size_t i = 0; i < moves->count; i++)
-        tell(detection, &moves->list[i]);
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    look(detection, state, now - OVER);
 }
 
-static void dispose(void *state) {
-    struct moves *moves = state;
-    free(moves->gained);
-    free(moves->lost);
-    free(moves->list);
+static void finish(const struct detection *detection, void *state) {
+    look(detection, state, INT64_MAX);
 }
 
 const struct detector detect_slot_migration = {
     .name = "slot-migration",
-    .help = "slots moved from one primary to another",
-    .wants = EVENT_BIT(node_slots),
-    .state = sizeof(struct moves),
-    .event = on_event,
+    .help = "slots moved from one primary to another, or were to",
+    .state = sizeof(struct told),
     .tick = on_tick,
     .finish = finish,
-    .dispose = dispose,
 };

@@ -1,135 +1,116 @@
-/* detect_slot_stuck.c - a slot stays open: clients are sent on by ASK, and no key of it moves. Half
- * of its keys are here, half there, until somebody ends the migration. */
+/* detect_slot_stuck.c - a slot stays open while no key of it moves, nor any other of its migration:
+ * its source sends clients on by ASK for what it does not have, two round trips for each request,
+ * and nobody ends it. */
 #include "analysis/detector.h"
+#include "analysis/migration_text.h"
 #include "analysis/model_migrations.h"
-#include "analysis/model_redirects.h"
 #include "base/limits.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-struct open_slot {
-    uint64_t asks;
-    nstime last;
-    struct place first; /* ASK since a key last moved */
-    struct endpoint source, target;
-};
+enum { SLOTS_TOLD = 32 /* one by one */ };
+
+static const nstime STILL = 1 * NS_PER_SEC; /* an ASK so long ago: it may be closed by now */
 
 struct stuck {
-    struct open_slot *slots; /* BUS_SLOTS; NULL: no ASK so far */
+    const struct detection *detection;
+    nstime least, last;
+    size_t all, told;
 };
 
-static uint32_t node_at(const struct model *model, const struct endpoint *addr) {
-    for (uint32_t i = 0; i < model_node_count(model); i++)
-        if (model_node(model, i)->addr_known && endpoint_equal(&model_node(model, i)->addr, addr))
-            return i;
-    return NODE_NONE;
+/* Known from ASK alone it is open as long as there are some. */
+static struct pause idle_of(const struct open_slot *slot) {
+    struct pause asked = {slot->first_ask, slot->last_ask};
+    if (slot->set || slot->asks == 0)
+        return slot->idle;
+    if (slot->idle.from > asked.from)
+        asked.from = slot->idle.from;
+    return asked;
 }
 
-static void put_end(const struct model *model, struct finding *finding, const char *name,
-                    const struct endpoint *addr, char text[ENDPOINT_TEXT]) {
-    uint32_t index = node_at(model, addr);
-    endpoint_text(addr, text);
-    if (index == NODE_NONE)
-        return;
-    finding_node(finding, model_node(model, index)->id);
-    value_node(finding_metrics(finding), name, model_node(model, index)->id);
+static nstime end_of(const struct stuck *stuck, const struct open_slot *slot) {
+    if (slot->closed != TIME_NONE)
+        return slot->closed;
+    bool quiet = !slot->set && stuck->last - slot->last_ask > STILL;
+    return quiet ? slot->last_ask : TIME_NONE;
 }
 
-static void tell(const struct detection *detection, uint32_t slot, const struct open_slot *open,
-                 nstime end) {
-    char source[ENDPOINT_TEXT], target[ENDPOINT_TEXT], lasted[DURATION_TEXT];
-    nstime duration = open->last - open->first.time;
-    if (duration < (nstime)threshold(detection, THRESHOLD_slot_stuck) * NS_PER_SEC)
-        return;
-    struct finding *finding = finding_new("slot-stuck", SEVERITY_WARNING, open->first.time);
-    put_end(detection->model, finding, "source", &open->source, source);
-    put_end(detection->model, finding, "target", &open->target, target);
-    finding_title(finding, "Slot %" PRIu32 " stood open between %s and %s for %s, and no key moved",
-                  slot, source, target, finding_duration(duration, lasted));
-    finding_explain(finding,
-                    "%" PRIu64
-                    " requests for keys that were not there any more were sent on by ASK. "
-                    "Meanwhile no key of the slot was migrated.",
-                    open->asks);
-    finding_evidence(finding, &open->first, "the first ASK since a key was moved");
+static void explain(struct finding *finding, const struct open_slot *slot, bool over) {
+    if (slot->asks)
+        finding_explain(finding,
+                        "%" PRIu64 " requests for keys that its source does not have were sent on "
+                        "by ASK, each a round trip more.",
+                        slot->asks);
+    finding_explain(finding, "Meanwhile no key was migrated between the two.");
+    if (over)
+        finding_explain(finding, "It was closed again.");
+    if (!slot->set)
+        finding_caveat(finding, "who opened it was not seen: it is known from ASK alone");
     finding_advise(finding,
                    "end the migration: redis-cli --cluster fix, or MIGRATE what is left and "
-                   "CLUSTER SETSLOT %" PRIu32 " NODE on both",
-                   slot);
-    finding_slot(finding, slot);
+                   "CLUSTER SETSLOT %u NODE on both; SETSLOT %u STABLE leaves keys behind on the "
+                   "target that nobody finds",
+                   slot->slot, slot->slot);
+}
+
+static bool is_stuck(const struct stuck *stuck, const struct open_slot *slot) {
+    struct pause idle = idle_of(slot);
+    return idle.to - idle.from >= stuck->least;
+}
+
+static void count(void *context, const struct open_slot *slot) {
+    struct stuck *stuck = context;
+    stuck->all += is_stuck(stuck, slot);
+}
+
+static void tell(const struct stuck *stuck, const struct open_slot *slot) {
+    const struct detection *detection = stuck->detection;
+    char lasted[DURATION_TEXT];
+    struct pause idle = idle_of(slot);
+    nstime length = idle.to - idle.from, end = end_of(stuck, slot);
+    struct finding *finding = finding_new("slot-stuck", SEVERITY_WARNING, idle.from);
+    struct migration_ends ends =
+        migration_name_ends(detection, finding, &slot->source, &slot->target);
     struct value *metrics = finding_metrics(finding);
-    value_number(metrics, "slot", slot);
-    value_number(metrics, "asks", open->asks);
-    value_number(metrics, "duration_ms", (uint64_t)(duration / NS_PER_MS));
+    finding_title(finding, "Slot %u stood open between %s and %s for %s, and no key moved",
+                  slot->slot, ends.source, ends.target, finding_duration(length, lasted));
+    explain(finding, slot, end != TIME_NONE);
+    finding_evidence(finding, &slot->place, "it was open by then");
+    finding_slot(finding, slot->slot);
+    value_number(metrics, "slot", slot->slot);
+    value_number(metrics, "asks", slot->asks);
+    value_number(metrics, "duration_ms", (uint64_t)(length / NS_PER_MS));
     finding_ends(finding, end, "migration-stopped");
     finding_rests_on_unseen(finding);
+    if (stuck->told == SLOTS_TOLD && stuck->all > stuck->told)
+        finding_caveat(finding, "%zu more slots were stuck and are not told one by one",
+                       stuck->all - stuck->told);
+    if (slot->asks == 0 && finding)
+        finding->severity = SEVERITY_NOTICE; /* it costs nobody anything so far */
     detection_report(detection, finding);
 }
 
-static void close_slot(const struct detection *detection, struct stuck *stuck, uint32_t slot,
-                       nstime end) {
-    struct open_slot *open = &stuck->slots[slot];
-    if (open->asks)
-        tell(detection, slot, open, end);
-    *open = (struct open_slot){0};
-}
-
-static void on_ask(const struct detection *detection, struct stuck *stuck,
-                   const struct event *event) {
-    uint32_t slot = (uint32_t)event->redirect.slot;
-    if (!stuck->slots)
-        stuck->slots = calloc(BUS_SLOTS, sizeof *stuck->slots);
-    if (!stuck->slots)
+static void look_at(void *context, const struct open_slot *slot) {
+    struct stuck *stuck = context;
+    if (!is_stuck(stuck, slot) || stuck->told == SLOTS_TOLD)
         return;
-    struct open_slot *open = &stuck->slots[slot];
-    nstime moved = model_slot_moved(detection->model, slot);
-    if (open->asks && moved > open->first.time)
-        close_slot(detection, stuck, slot, open->last);
-    if (open->asks++ == 0) {
-        open->first = place_of(event);
-        open->source = event->flow->ends[event->direction];
-        (void)redirect_target(event, &open->target);
-    }
-    open->last = event->time;
-}
-
-/* The slot has an owner who says so. */
-static void on_slots(const struct detection *detection, struct stuck *stuck,
-                     const struct event *event) {
-    const uint8_t *gained = event->node_slots.gained;
-    for (uint32_t slot = 0; stuck->slots && slot < BUS_SLOTS; slot++)
-        if (gained[slot >> 3] & 1u << (slot & 7))
-            close_slot(detection, stuck, slot, event->time);
-}
-
-static void on_event(const struct detection *detection, void *state, const struct event *event) {
-    if (event->type == EV_node_slots)
-        on_slots(detection, state, event);
-    else if (event->redirect.kind[0] == 'a')
-        on_ask(detection, state, event);
+    stuck->told++;
+    tell(stuck, slot);
 }
 
 static void finish(const struct detection *detection, void *state) {
-    struct stuck *stuck = state;
-    nstime last = model_books(detection->model)->last;
-    for (uint32_t slot = 0; stuck->slots && slot < BUS_SLOTS; slot++)
-        close_slot(detection, stuck, slot,
-                   last - stuck->slots[slot].last < NS_PER_SEC ? TIME_NONE
-                                                               : stuck->slots[slot].last);
-}
-
-static void dispose(void *state) {
-    free(((struct stuck *)state)->slots);
+    struct stuck stuck = {
+        .detection = detection,
+        .least = (nstime)threshold(detection, THRESHOLD_slot_stuck) * NS_PER_SEC,
+        .last = model_books(detection->model)->last,
+    };
+    (void)state;
+    model_open_slots(detection->model, stuck.last, count, &stuck);
+    model_open_slots(detection->model, stuck.last, look_at, &stuck);
 }
 
 const struct detector detect_slot_stuck = {
     .name = "slot-stuck",
     .help = "a slot stays open while no key of it moves",
-    .wants = EVENT_BIT(redirect) | EVENT_BIT(node_slots),
-    .state = sizeof(struct stuck),
-    .event = on_event,
     .finish = finish,
-    .dispose = dispose,
 };

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "analysis/incident.h"
+#include "analysis/model_load.h"
 #include "base/limits.h"
 
 #define DETECTOR(symbol) extern const struct detector detect_##symbol;
@@ -30,6 +31,7 @@ struct engine {
     uint64_t findings_left_out;
     nstime now;       /* the newest packet's time */
     nstime next_tick; /* of the detectors; from this time on */
+    nstime next_wake; /* to see whether it is time for that, or for a sample of the load */
 };
 
 /* Times beyond this make no sense and would overflow differences; year 2116. */
@@ -210,11 +212,27 @@ static void tick(struct engine *engine) {
     engine->next_tick = engine->now - engine->now % NS_PER_SEC + NS_PER_SEC;
 }
 
+static void sample_load(struct engine *engine) {
+    model_load_begin_sample(engine->model);
+    decoder_each_flow(engine->decoder, model_load_count, engine->model);
+    model_load_end_sample(engine->model, engine->now);
+}
+
+static void wake(struct engine *engine) {
+    bool loaded = model_load_is_wanted(engine->model, engine->now);
+    if (loaded)
+        sample_load(engine);
+    if (engine->now >= engine->next_tick)
+        tick(engine);
+    nstime sample = engine->now + LOAD_STEP;
+    engine->next_wake = loaded && sample < engine->next_tick ? sample : engine->next_tick;
+}
+
 void engine_packet(struct engine *engine, const struct packet *packet) {
     if (LIKELY(packet->time >= 0 && packet->time <= TIME_MAX)) {
         engine->now = packet->time;
-        if (UNLIKELY(engine->now >= engine->next_tick))
-            tick(engine);
+        if (UNLIKELY(engine->now >= engine->next_wake))
+            wake(engine);
         decoder_packet(engine->decoder, packet);
         return;
     }
@@ -229,6 +247,8 @@ void engine_facts(struct engine *engine, const struct run_facts *facts) {
 }
 
 void engine_finish(struct engine *engine, const struct run_facts *facts) {
+    if (model_load_is_wanted(engine->model, engine->now))
+        sample_load(engine);
     decoder_finish(engine->decoder);
     engine_facts(engine, facts);
     for (size_t i = 0; i < detector_count; i++) {

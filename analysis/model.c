@@ -26,7 +26,8 @@ void model_free(struct model *model) {
     if (!model)
         return;
     model_claims_free(model);
-    model_migrations_free(&model->migrations);
+    model_moves_free(model);
+    model_migrations_free(model);
     model_writes_free(model);
     for (uint32_t i = 0; i < model->node_count; i++) {
         free(model->nodes[i]->slots);
@@ -123,15 +124,17 @@ static void on_flow_end(struct model *model, const struct event *event) {
     struct flow *flow = event->flow;
     struct model_books *books = &model->books;
     count_tcp(books, flow);
+    model_load_flow_end(model, flow);
     if (flow->proto == &proto_resp)
         count_resp_flow(books, flow);
     else if (flow->proto == &proto_bus)
         count_bus_flow(books, flow);
     else
         count_traffic(flow->proto == &proto_tls ? &books->tls : &books->other, flow);
-    if (note_is_client(flow)) /* perhaps of a connection that was not RESP after all */
+    if (note_is_client(flow)) { /* perhaps of a connection that was not RESP after all */
+        model_moves_flow_end(model, flow);
         model_client_flow_end(flow);
-    else
+    } else
         model_link_flow_end(model, event);
 }
 
@@ -145,6 +148,8 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(write, model_write_asked)            \
     HANDLER(introduced, model_introduced)        \
     HANDLER(sampled, model_sampled)              \
+    HANDLER(move_asked, model_move_asked)        \
+    HANDLER(move_answered, model_move_answered)  \
     HANDLER(silent, model_silent)                \
     HANDLER(executed, model_executed)            \
     HANDLER(error, model_inner_error)            \

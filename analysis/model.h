@@ -176,12 +176,12 @@ struct model_books {
     uint64_t servers_over_cap, clients_over_cap; /* connections of further ones */
     uint64_t commands_over_cap;                  /* requests and replies of further ones */
     uint64_t replications_over_cap, followers_over_cap;
-    uint64_t redirects_over_cap;  /* forgotten, so that what is told again counts as news */
-    uint64_t migrations_over_cap; /* RESTOREs and answers of further pairs */
-    uint64_t elections_over_cap;  /* requests and promotions of further ones */
-    uint64_t big_keys_over_cap;   /* of further servers and commands */
-    uint64_t writes_over_cap;     /* forgotten although a replica may lack them */
-    nstime first, last;           /* events */
+    uint64_t redirects_over_cap; /* forgotten, so that what is told again counts as news */
+    uint64_t migrations_over_cap, moves_over_cap; /* requests of further ones */
+    uint64_t elections_over_cap;                  /* requests and promotions of further ones */
+    uint64_t big_keys_over_cap;                   /* of further servers and commands */
+    uint64_t writes_over_cap;                     /* forgotten although a replica may lack them */
+    nstime first, last;                           /* events */
 };
 const struct model_books *model_books(const struct model *model);
 

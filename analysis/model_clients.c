@@ -359,7 +359,6 @@ void model_unanswered(struct model *model, const struct event *event) {
     conn->client->requests += unanswered->count;
     stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
     model->books.unanswered += unanswered->count;
-    model_migration_unanswered(model, event);
 }
 
 /* An error before any request is one that the server counts, too. */
@@ -390,6 +389,7 @@ void model_redirect(struct model *model, const struct event *event) {
     struct client_conn *conn = conn_of(model, event, event->direction);
     by_word_add(&conn->server->redirects, kind_word(event->redirect.kind), 1);
     model_redirect_step(model, conn, event);
+    model_migration_ask(model, event);
 }
 
 /* Its end is cut off, so that it stays a text. */

@@ -248,6 +248,7 @@ static void conclude_slots(struct model *model, const struct node *node, const u
     event.node_slots = (struct ev_node_slots){
         .node = node->id, .gained = gained, .lost = lost, .config_epoch = config_epoch};
     model_redirect_slots(model, model_index_of(model, node->id), gained);
+    model_migration_claimed(model, node, gained, lost);
     model_conclude(model, &event);
 }
 

@@ -73,7 +73,8 @@ struct client_conn {
     struct server *server; /* NULL, as is client, until there is a request or a reply */
     struct client *client;
     struct replication *replication; /* NULL: no step of one was seen */
-    uint64_t gap_frame; /* packet with which bytes were given up, and others told late; 0: none */
+    uint64_t gap_frame;  /* packet with which bytes were given up, and others told late; 0: none */
+    struct moves *moves; /* requests on it that move slots or keys; NULL: none were seen */
     struct write_chain asked, queued;  /* its writes that wait for their replies, and for EXEC */
     struct introduction *introduction; /* owned; NULL: it has not said who it is */
     nstime erred, refreshed;           /* last answered by an error, told the topology; 0: never */
@@ -136,6 +137,32 @@ struct model_big_keys {
     uint32_t next_moved;
 };
 
+struct call;
+struct claim_change;
+struct restore;
+struct open_state;
+
+/* See model_moves.c and model_migrations.c. */
+struct model_migrations {
+    struct migration **list;
+    uint32_t count, room;
+    uint32_t rows; /* requests remembered, of all connections */
+    size_t key_bytes;
+
+    struct open_state **open;           /* [BUS_SLOTS]; NULL: none was ever opened */
+    struct claim_change *gained, *lost; /* likewise, the last of each; NULL: there was none */
+    struct open_slot *kept;             /* were open, and for long */
+    uint32_t kept_count, kept_room;
+
+    struct call *calls;        /* MIGRATE that waits for its reply, the oldest first */
+    struct call *failed;       /* those whose connection may still carry keys */
+    struct restore **doubtful; /* the last request about each key that may be on both sides */
+    uint32_t doubtful_count, doubtful_room;
+    struct table doubtful_index; /* by key */
+
+    struct endpoint ordered_at, ordered_by; /* the last order to move slots at once */
+};
+
 /* Double claims: those that go on stand with their nodes. */
 struct model_claims {
     uint32_t open;
@@ -144,12 +171,6 @@ struct model_claims {
 };
 
 enum { NODE_RECENT = 1024 };
-
-struct model_migrations {
-    struct migration *list;
-    uint32_t count, room;
-    nstime *moved; /* by slot; NULL: no key was */
-};
 
 struct model {
     struct siphash_key key;
@@ -195,12 +216,6 @@ void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size);
 
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);
-
-/* model_migrations.c: writes that servers make for each other. */
-void model_migration_asked(struct model *model, const struct event *event);
-void model_migration_answered(struct model *model, const struct event *event);
-void model_migration_unanswered(struct model *model, const struct event *event);
-void model_migrations_free(struct model_migrations *migrations);
 
 /* model_nodes.c: finds or adds; NODE_NONE if the caps or the memory do not allow it. */
 uint32_t model_add_node(struct model *model, const char *id);
@@ -338,6 +353,41 @@ void model_write_acked(struct model *model, struct server *server);
 void model_write_demoted(struct model *model, const struct node *node);
 void model_write_promoted(struct model *model, const struct node *node);
 void model_writes_free(struct model *model);
+
+/* model_moves.c: a request that moves slots or keys, and its reply; its connection ends. */
+void model_move_asked(struct model *model, const struct event *event);
+void model_move_answered(struct model *model, const struct event *event);
+void model_moves_flow_end(struct model *model, const struct flow *flow);
+void model_moves_free(struct model *model);
+
+/* model_migrations.c: the migration between two primaries, a new one if there was none lately;
+ * NULL: there is no room. A key of a slot is on its way. SETSLOT has done its work. A node claims
+ * slots that it did not claim before. A client was sent on. */
+struct migration *model_migration_at(struct model *model, const struct endpoint *source,
+                                     const struct endpoint *target, bool atomic);
+void model_migration_moves(struct model *model, struct migration *migration, uint64_t slot);
+void model_slot_opened(struct model *model, uint16_t slot, const struct endpoint *server,
+                       bool importing, const char *other);
+void model_slot_closed(struct model *model, uint16_t slot, const struct endpoint *server,
+                       const char *owner);
+void model_migration_claimed(struct model *model, const struct node *node, const uint8_t *gained,
+                             const uint8_t *lost);
+void model_migration_ask(struct model *model, const struct event *event);
+void model_migrations_free(struct model *model);
+
+/* model_load.c: a migration begins; a connection ends. */
+void model_load_begin(struct model *model, struct migration *migration);
+void model_load_free(struct load *load);
+void model_load_flow_end(struct model *model, const struct flow *flow);
+
+/* model_handover.c: a connection that carries whole slots was asked for, and accepted; what it
+ * carries; it ends. */
+struct move *model_handover_asked(struct model *model, const struct event *event);
+void model_handover_answered(struct model *model, struct moves *moves, const struct move *move,
+                             const struct event *event);
+void model_handover_streamed(struct model *model, struct moves *moves, const struct event *event,
+                             bool by_source);
+void model_handover_ended(struct moves *moves, const struct flow *flow);
 
 /* model_replication.c */
 void model_replication_step(struct model *model, const struct event *event);

@@ -239,7 +239,11 @@ void model_replicated(struct model *model, const struct event *event) {
     struct replication *link = replication_of(model, event, event->direction);
     if (!link)
         return;
-    if (!endpoint_equal(&event->flow->ends[event->direction], &link->primary)) {
+    bool by_primary = endpoint_equal(&event->flow->ends[event->direction], &link->primary);
+    struct moves *moves = ((struct client_conn *)event->flow->note)->moves;
+    if (UNLIKELY(moves))
+        model_handover_streamed(model, moves, event, by_primary);
+    if (!by_primary) {
         count_command(&link->back, replicated->command);
         return;
     }

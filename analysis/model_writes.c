@@ -210,8 +210,6 @@ void model_write_asked(struct model *model, const struct event *event) {
     keep_key(&model->writes, chunk, write, asked->key);
     chunk->count++;
     chain_add(log, &conn->asked, log->next++);
-    if (UNLIKELY(write->kind & WRITE_SERVERS))
-        model_migration_asked(model, event);
 }
 
 /* ---- the answer ---- */
@@ -228,8 +226,6 @@ static void acknowledge(struct model *model, struct server *server, uint64_t num
     struct write_log *log = server->writes;
     struct write_chunk *chunk = write_chunk_of(log, number);
     struct write *write = &chunk->list[number % WRITES_CHUNK];
-    if (UNLIKELY(write->kind & WRITE_SERVERS))
-        model_migration_answered(model, event);
     if (event->flow->sides[!event->direction].fin) /* the client has given up: it never knows */
         return;
     write->acked = event->time;

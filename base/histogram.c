@@ -31,6 +31,12 @@ uint64_t histogram_percentile(const struct histogram *histogram, unsigned per_mi
     return histogram->max; /* empty, or full buckets */
 }
 
+void histogram_subtract(struct histogram *histogram, const struct histogram *other) {
+    for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        histogram->buckets[i] -= other->buckets[i];
+    histogram->count -= other->count;
+}
+
 void histogram_merge(struct histogram *histogram, const struct histogram *other) {
     for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
         uint64_t sum = (uint64_t)histogram->buckets[i] + other->buckets[i];

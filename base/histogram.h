@@ -42,6 +42,9 @@ static inline void histogram_add(struct histogram *histogram, uint64_t us) {
  * the values of a bucket were spread evenly in it. 0 if there are none. */
 uint64_t histogram_percentile(const struct histogram *histogram, unsigned per_mille);
 
+/* Takes away the values of the other, which must be among them. The greatest value stays known. */
+void histogram_subtract(struct histogram *histogram, const struct histogram *other);
+
 /* Adds all values of the other. */
 void histogram_merge(struct histogram *histogram, const struct histogram *other);
 

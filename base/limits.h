@@ -42,7 +42,6 @@
     CAP(HOT_KEYS, 256, "keys of the most requests; likewise")                                     \
     CAP(BIG_KEYS, 256, "commands of servers that moved big keys; further ones are counted")       \
     CAP(REDIRECTS, 65536, "answers MOVED and ASK remembered; the oldest of a set is forgotten")   \
-    CAP(MIGRATIONS, 1024, "pairs of servers between which keys move; further ones are counted")   \
     CAP(REPLICATIONS, 1024,                                                                       \
         "replication links kept; the oldest that is over is forgotten, else others are counted")  \
     CAP(FOLLOWERS, 2048, "primaries with replicas, and replicas, followed; others are counted")   \
@@ -51,6 +50,11 @@
         "writes remembered until all replicas have them; the oldest are forgotten")               \
     CAP(WRITE_KEYS, 8 << 20, "bytes of memory for their keys; then likewise")                     \
     CAP(LISTED_WRITES, 16384, "lost writes listed one by one in a finding; others only counted")  \
+    CAP(MIGRATIONS, 256, "migrations followed; further ones are counted")                         \
+    CAP(MOVES, 65536, "requests that move keys remembered at once; further ones are counted")     \
+    CAP(MOVE_KEYS, 8 << 20, "bytes of memory for their keys; then likewise")                      \
+    CAP(LOAD_SAMPLES, 4096, "samples of the traffic beside a migration; the oldest go")           \
+    CAP(OPEN_SLOTS, 16384, "slots kept that were open for long; further ones are counted")        \
     CAP(WORDS, 64, "kinds of error, or of push, of one server; further ones are counted")         \
     CAP(SUSPICIONS, 1024, "times that a node was suspected; later ones are not followed")         \
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \

@@ -310,6 +310,7 @@ static void cluster(struct writer *w) {
     json_u64(json, "links_over_cap", model_books(w->model)->links_over_cap);
     json_u64(json, "elections_over_cap", model_books(w->model)->elections_over_cap);
     json_u64(json, "migrations_over_cap", model_books(w->model)->migrations_over_cap);
+    json_u64(json, "moves_over_cap", model_books(w->model)->moves_over_cap);
     json_u64(json, "contests_over_cap", model_books(w->model)->contests_over_cap);
     json_close(json, '}');
 }

@@ -113,6 +113,23 @@ static void merged(void **state) {
     assert_int_equal(histogram_percentile(&a, 500), 4);
 }
 
+/* What came later is what is left. */
+static void taken_away(void **state) {
+    (void)state;
+    struct histogram all = {0}, before;
+    for (uint64_t us = 0; us < 5; us++)
+        histogram_add(&all, us);
+    before = all;
+    for (uint64_t us = 10; us < 15; us++)
+        histogram_add(&all, us);
+    histogram_subtract(&all, &before);
+    assert_int_equal(all.count, 5);
+    assert_int_equal(histogram_percentile(&all, 500), 12);
+    assert_int_equal(histogram_percentile(&all, 1000), 14);
+    histogram_subtract(&all, &all);
+    assert_int_equal(all.count, 0);
+}
+
 /* ---- words ---- */
 
 static void words_are_counted(void **state) {
@@ -169,6 +186,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(beyond_the_scale),
         cmocka_unit_test(full_buckets_stay_full),
         cmocka_unit_test(merged),
+        cmocka_unit_test(taken_away),
         cmocka_unit_test(words_are_counted),
         cmocka_unit_test(what_is_no_word_is_other),
         cmocka_unit_test(too_many_words),

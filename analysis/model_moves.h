@@ -1,0 +1,58 @@
+/* model_moves.h - requests that move slots or keys, while they wait for their replies; private to
+ * model_moves.c and model_handover.c. */
+#ifndef BUSTAP_ANALYSIS_MODEL_MOVES_H
+#define BUSTAP_ANALYSIS_MODEL_MOVES_H
+
+#include "analysis/model_private.h"
+
+/* One of them; the beginning of a bigger record, by its row. */
+struct move {
+    struct move *next; /* of its connection */
+    const struct move_row *row;
+    uint32_t number;
+    nstime asked;
+};
+
+/* Those of a connection, and what it carries. */
+struct moves {
+    struct move *first, *last;
+    const struct flow *flow;
+    struct call *call;           /* the MIGRATE that the last key on it was of; NULL: not known */
+    struct migration *migration; /* whole slots come over it; NULL: no */
+    bool whole;        /* all of them, and the writes that follow; else their keys alone */
+    bool snapshot;     /* their keys still do, not yet the writes that follow */
+    uint32_t last_key; /* a hash: several commands may make up one key */
+};
+
+/* Zeroed memory for one; NULL: there is none, or CAP_MOVES is hit. */
+void *model_new_move(struct model *model, size_t size);
+
+/* A hash of a key or a name that the network chooses. */
+static inline uint32_t move_hash(const struct model *model, struct bytes name) {
+    return (uint32_t)siphash(&model->key, name.data, name.len);
+}
+
+/* A word of the request, or an empty one. */
+static inline struct bytes move_word(const struct event *event, size_t index) {
+    const struct request_args *args = event->move_asked.asked.args;
+    return index < args->kept ? args->list[index] : bytes_of(NULL, 0);
+}
+
+/* A number up to `max`; false: it is none. */
+static inline bool move_number(struct bytes word, uint32_t max, uint32_t *ret_number) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        if (word.data[i] < '0' || word.data[i] > '9' || number > max)
+            return false;
+        number = number * 10 + (word.data[i] - (uint64_t)'0');
+    }
+    *ret_number = (uint32_t)number;
+    return word.len > 0 && number <= max;
+}
+
+static inline void set_slot(uint8_t *slots, uint64_t slot) {
+    if (slot < BUS_SLOTS)
+        slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+}
+
+#endif
