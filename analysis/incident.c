@@ -81,6 +81,12 @@ const struct incident_row incident_rows[] = {
     {"partition", "lost-writes", 30, SAME},
     {"replication-lag", "lost-writes", 30, SAME},
 
+    {"migration-saturation", "migration-failed", 2, SAME},
+    {"migration-saturation", "process-stall", 2, SAME},
+    {"migration-saturation", "node-suspected", 2, SAME},
+    {"migration-saturation", "node-failed", 2, SAME},
+    {"migration-saturation", "gossip-loss", 2, SAME},
+    {"migration-saturation", "slow-commands", 2, SAME},
     {"migration-failed", "slot-stuck", 30, SAME},
     {"slot-stuck", "redirect-loop", 2, SAME},
     {"redirect-loop", "redirect-storm", 2, SAME},

@@ -1,0 +1,259 @@
+/* detect_migration_saturation.c - a migration filled a link: what crossed it stayed on a plateau,
+ * which is then its capacity, while more always waited to be acknowledged and waited longer than on
+ * an idle link. What that did to others is told by numbers: of the bus, of clients, of TCP.
+ *
+ * Traffic that is even because its sender is slow waits for nothing: that is no full link. Neither
+ * is one whose receiver does not read: that closes its window. */
+#include "analysis/detector.h"
+#include "analysis/migration_text.h"
+#include "analysis/model_load.h"
+#include "analysis/model_migrations.h"
+#include "base/limits.h"
+
+#include <inttypes.h>
+
+static const nstime OVER = 31 * NS_PER_SEC;
+
+/* A queue: acknowledgements take so much longer than the quickest one, and so long. */
+enum { QUEUE_FACTOR = 3, WAITING_PERCENT = 70 };
+static const nstime QUEUE_LEAST = 1 * NS_PER_MS;
+
+/* Harm: so much slower than before, and slow enough for people to see. */
+enum { HARM_FACTOR = 3, HARM_US = 20000 };
+
+enum { ALARMS = 64 };
+
+struct alarm_seen {
+    uint32_t about;
+    nstime time;
+};
+
+struct saturation {
+    bool told[CAP_MIGRATIONS];
+    struct alarm_seen alarms[ALARMS]; /* a ring */
+    size_t alarm_count;
+};
+
+/* All that is told of one. */
+struct filled {
+    const struct migration *migration;
+    struct plateau plateau;
+    struct felt felt[LOAD_ENDS][LOAD_PHASES];
+    enum load_end bus_end, client_end; /* who felt it most */
+    struct load_troubles troubles;
+    size_t suspected; /* times that one of the two was held for failed meanwhile */
+};
+
+/* Its receiver keeps up: a window that closes more often than twice a second is what holds back. */
+static bool is_read(const struct filled *f) {
+    return (nstime)f->troubles.zero_windows * NS_PER_SEC < 2 * f->plateau.lasted;
+}
+
+static bool is_filled(const struct plateau *plateau) {
+    return plateau->waiting_percent >= WAITING_PERCENT && plateau->ack_mean >= QUEUE_LEAST &&
+           plateau->ack_mean >= plateau->ack_least * QUEUE_FACTOR;
+}
+
+/* ---- harm ---- */
+
+static bool is_worse(uint64_t before, uint64_t during) {
+    return during >= HARM_US && during >= before * HARM_FACTOR;
+}
+
+static bool hurts_bus(const struct filled *f) {
+    const struct felt *felt = f->felt[f->bus_end];
+    return felt[LOAD_BEFORE].pings && felt[LOAD_DURING].pings &&
+           is_worse(felt[LOAD_BEFORE].rtt_us, felt[LOAD_DURING].rtt_us);
+}
+
+static bool hurts_clients(const struct filled *f) {
+    const struct felt *felt = f->felt[f->client_end];
+    return felt[LOAD_BEFORE].replies && felt[LOAD_DURING].replies &&
+           is_worse(felt[LOAD_BEFORE].p99_us, felt[LOAD_DURING].p99_us);
+}
+
+static bool hurts(const struct filled *f) {
+    return hurts_bus(f) || hurts_clients(f) || f->suspected > 0;
+}
+
+static size_t suspected_in(const struct detection *detection, const struct saturation *state,
+                           const struct filled *f) {
+    const struct migration *m = f->migration;
+    uint32_t source = model_node_at_address(detection->model, &m->source);
+    uint32_t target = model_node_at_address(detection->model, &m->target);
+    size_t count = 0;
+    for (size_t i = 0; i < state->alarm_count && i < ALARMS; i++) {
+        const struct alarm_seen *alarm = &state->alarms[i];
+        count += (alarm->about == source || alarm->about == target) &&
+                 alarm->time >= f->plateau.from && alarm->time <= f->plateau.to;
+    }
+    return count;
+}
+
+static bool measure(const struct detection *detection, const struct saturation *state,
+                    const struct migration *m, struct filled *ret) {
+    *ret = (struct filled){.migration = m};
+    if (!m->load || !model_load_plateau(m->load, &ret->plateau) || !is_filled(&ret->plateau))
+        return false;
+    ret->troubles = model_load_troubles(m->load);
+    if (!is_read(ret))
+        return false;
+    model_load_felt(detection->model, m, ret->felt);
+    const struct felt *source = &ret->felt[LOAD_SOURCE][LOAD_DURING];
+    const struct felt *target = &ret->felt[LOAD_TARGET][LOAD_DURING];
+    ret->bus_end = source->rtt_us > target->rtt_us ? LOAD_SOURCE : LOAD_TARGET;
+    ret->client_end = source->p99_us > target->p99_us ? LOAD_SOURCE : LOAD_TARGET;
+    ret->suspected = suspected_in(detection, state, ret);
+    return true;
+}
+
+/* ---- telling it ---- */
+
+static void put_number(struct finding *finding, const char *name, uint64_t measured, uint64_t value,
+                       const char *what) {
+    if (measured)
+        value_number(finding_metrics(finding), name, value);
+    else
+        finding_caveat(finding, "nothing was measured of %s", what);
+}
+
+static void put_metrics(struct finding *finding, const struct filled *f) {
+    const struct plateau *plateau = &f->plateau;
+    const struct felt *bus = f->felt[f->bus_end], *clients = f->felt[f->client_end];
+    struct value *metrics = finding_metrics(finding);
+    value_number(metrics, "bytes_per_s", plateau->bytes_per_s);
+    value_number(metrics, "link_bytes_per_s", plateau->link_per_s);
+    value_number(metrics, "other_bytes_per_s", plateau->all_per_s - plateau->bytes_per_s);
+    value_number(metrics, "plateau_ms", (uint64_t)(plateau->lasted / NS_PER_MS));
+    value_number(metrics, "ack_mean_us", (uint64_t)(plateau->ack_mean / NS_PER_US));
+    value_number(metrics, "ack_least_us", (uint64_t)(plateau->ack_least / NS_PER_US));
+    put_number(finding, "bus_rtt_before_us", bus[LOAD_BEFORE].pings, bus[LOAD_BEFORE].rtt_us,
+               "the bus before it");
+    put_number(finding, "bus_rtt_during_us", bus[LOAD_DURING].pings, bus[LOAD_DURING].rtt_us,
+               "the bus during it");
+    if (bus[LOAD_AFTER].pings)
+        value_number(metrics, "bus_rtt_after_us", bus[LOAD_AFTER].rtt_us);
+    put_number(finding, "client_p99_before_us", clients[LOAD_BEFORE].replies,
+               clients[LOAD_BEFORE].p99_us, "clients before it");
+    put_number(finding, "client_p99_during_us", clients[LOAD_DURING].replies,
+               clients[LOAD_DURING].p99_us, "clients during it");
+    if (clients[LOAD_AFTER].replies)
+        value_number(metrics, "client_p99_after_us", clients[LOAD_AFTER].p99_us);
+    value_number(metrics, "retransmits", f->troubles.retransmits);
+    value_number(metrics, "zero_windows", f->troubles.zero_windows);
+    value_number(metrics, "suspicions", f->suspected);
+}
+
+static void explain_link(struct finding *finding, const struct filled *f,
+                         const struct migration_ends *ends) {
+    const struct plateau *plateau = &f->plateau;
+    char link[BYTES_TEXT], mine[BYTES_TEXT], lasted[DURATION_TEXT];
+    finding_explain(
+        finding,
+        "For %s the traffic %s %s stayed below %s/s and near it, the migration alone "
+        "at %s/s (%" PRIu64 " %%), while more waited: that is what the link carries. "
+        "Acknowledgements took %" PRIu64 " us on average, %" PRIu64
+        " us where nothing was in the way.",
+        finding_duration(plateau->lasted, lasted), plateau->at_target ? "into" : "out of",
+        plateau->at_target ? ends->target : ends->source, finding_bytes(plateau->link_per_s, link),
+        finding_bytes(plateau->bytes_per_s, mine), plateau->bytes_per_s * 100 / plateau->link_per_s,
+        (uint64_t)(plateau->ack_mean / NS_PER_US), (uint64_t)(plateau->ack_least / NS_PER_US));
+}
+
+static void explain_harm(struct finding *finding, const struct filled *f,
+                         const struct migration_ends *ends) {
+    const struct felt *bus = f->felt[f->bus_end], *clients = f->felt[f->client_end];
+    const char *const names[LOAD_ENDS] = {ends->source, ends->target};
+    char before[DURATION_TEXT], during[DURATION_TEXT];
+    if (hurts_bus(f))
+        finding_explain(finding, "PONGs on the bus links of %s took %s before and %s during it.",
+                        names[f->bus_end],
+                        finding_duration((nstime)bus[LOAD_BEFORE].rtt_us * NS_PER_US, before),
+                        finding_duration((nstime)bus[LOAD_DURING].rtt_us * NS_PER_US, during));
+    if (hurts_clients(f))
+        finding_explain(finding,
+                        "One in a hundred requests to %s took %s or more before, %s during it.",
+                        names[f->client_end],
+                        finding_duration((nstime)clients[LOAD_BEFORE].p99_us * NS_PER_US, before),
+                        finding_duration((nstime)clients[LOAD_DURING].p99_us * NS_PER_US, during));
+    if (f->suspected)
+        finding_explain(finding, "Meanwhile one of the two was suspected %zu times.", f->suspected);
+    if (!hurts(f))
+        finding_explain(finding, "Neither the bus nor clients were much slower for it.");
+}
+
+static void advise(struct finding *finding, const struct migration *m) {
+    if (m->atomic)
+        finding_advise(finding, "move fewer slots at once, or when there is less traffic");
+    else
+        finding_advise(finding,
+                       "move fewer keys with each MIGRATE (--cluster-pipeline), with pauses "
+                       "between them: it blocks its source until the last one has arrived");
+    finding_advise(finding, "do not restart nodes that are suspected meanwhile: the link is busy, "
+                            "they are not dead");
+}
+
+static void tell(const struct detection *detection, const struct filled *f) {
+    const struct migration *m = f->migration;
+    char rate[BYTES_TEXT], lasted[DURATION_TEXT];
+    struct finding *finding = finding_new(
+        "migration-saturation", hurts(f) ? SEVERITY_WARNING : SEVERITY_NOTICE, f->plateau.from);
+    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
+    finding_title(finding, "Moving slots from %s to %s filled the link at %s/s for %s%s",
+                  ends.source, ends.target, finding_bytes(f->plateau.link_per_s, rate),
+                  finding_duration(f->plateau.lasted, lasted),
+                  hurts(f) ? ", and others suffered" : "");
+    explain_link(finding, f, &ends);
+    explain_harm(finding, f, &ends);
+    put_metrics(finding, f);
+    advise(finding, m);
+    finding_caveat(finding, "rates are of TCP payload: what the link carries is some percent more");
+    if (f->plateau.forgotten)
+        finding_caveat(finding,
+                       "it went on for so long that the first %u samples of the traffic "
+                       "are not kept",
+                       f->plateau.forgotten);
+    finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_evidence(finding, &m->place, "the first sign of the migration");
+    finding_slots(finding, m->slots);
+    finding_ends(finding, f->plateau.to, "link-full");
+    detection_report(detection, finding);
+}
+
+static void look(const struct detection *detection, struct saturation *state, nstime before) {
+    struct filled filled;
+    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
+        const struct migration *m = model_migration(detection->model, i);
+        if (state->told[i] || m->last > before)
+            continue;
+        state->told[i] = true;
+        if (measure(detection, state, m, &filled))
+            tell(detection, &filled);
+    }
+}
+
+static void on_event(const struct detection *detection, void *context, const struct event *event) {
+    struct saturation *state = context;
+    const char *about =
+        event->type == EV_node_suspected ? event->node_suspected.about : event->node_failed.about;
+    state->alarms[state->alarm_count++ % ALARMS] =
+        (struct alarm_seen){model_index_of(detection->model, about), event->time};
+}
+
+static void on_tick(const struct detection *detection, void *state, nstime now) {
+    look(detection, state, now - OVER);
+}
+
+static void finish(const struct detection *detection, void *state) {
+    look(detection, state, INT64_MAX);
+}
+
+const struct detector detect_migration_saturation = {
+    .name = "migration-saturation",
+    .help = "a migration filled a link",
+    .wants = EVENT_BIT(node_suspected) | EVENT_BIT(node_failed),
+    .state = sizeof(struct saturation),
+    .event = on_event,
+    .tick = on_tick,
+    .finish = finish,
+};
