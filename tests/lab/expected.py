@@ -66,6 +66,8 @@ EXPECTED = {
     "forty_nodes": Row(tuple(Must("node-failed", "process-died", (f"n{i}",)) for i in range(1, 6)) +
                        tuple(Must("failover", "primary-failed", (f"n{i}", f"n{i + 20}"))
                              for i in range(1, 6)), (*WHILE_DOWN, "failover-failed")),
+    "full_link": Row((Must("migration-saturation", "link-full", ("n1", "n2")),
+                      Must("slot-migration", None, ("n1", "n2"))), ("migration-failed",)),
     "garbage": Row((), ("link-flap",)),
     "half_and_half": Row((Must("partition", "network"), Must("cluster-down"))),
     "healthy": QUIET,

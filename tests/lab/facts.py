@@ -170,9 +170,50 @@ def memory_pressure(one, truth):
         yield f"{node} answered OOM {counted} times, not {said}"
 
 
+# ---- keys that moved
+
+
+def _counted(truth, name):
+    """RESTOREs that a target carried out, by its books; None if they do not tell."""
+    said = truth.told["snapshots"]["end"].get(name, {})
+    known = said.get("errorstats") and "restore-asking" in said["commandstats"]
+    return said["commandstats"]["restore-asking"]["calls"] - \
+        said["errorstats"].get("BUSYKEY", 0) if known else None
+
+
+def _left_on_both(truth):
+    """Keys that the lab found on both sides once MIGRATE had given up; None: it did not look."""
+    looks = [mark["on_both"] for mark in truth.told.get("marks", ()) if "on_both" in mark]
+    return sorted(key for keys in looks for key in keys) if looks else None
+
+
+def slot_migration(one, truth):
+    """What was taken and not deleted is taken again."""
+    counted, left = _counted(truth, truth.names.get(one.metrics.get("target"))), _left_on_both(truth)
+    if one.metrics["kind"] == "migrate" and truth.whole and left is not None and counted and \
+            one.metrics["keys"] != counted - len(left):
+        yield f"{one.metrics['keys']} keys, the target took {counted}, {len(left)} of them twice"
+
+
+def migration_failed(one, truth):
+    left = _left_on_both(truth)
+    if left is not None and sorted(one.metrics.get("keys", ())) != left:
+        yield f"{one.metrics.get('keys_on_both')} keys on both sides, found were {len(left)}"
+
+
+def migration_saturation(one, truth):
+    """A link was limited, and the rate is that. What a burst puts into the queue comes on top."""
+    limits = [float(fault["rate"].removesuffix("mbit")) * 1e6 / 8
+              for fault in truth.told["injected"] if fault["what"] == "link limited"]
+    if not any(0.85 < one.metrics["link_bytes_per_s"] / limit < 1.15 for limit in limits):
+        yield f"{one.metrics['link_bytes_per_s']} B/s, the limits were {limits}"
+
+
 CHECKS = {"node-failed": node_failed, "failover": failover, "failover-failed": failover_failed,
           "node-suspected": node_suspected, "cluster-down": cluster_down, "partition": partition,
-          "process-stall": process_stall, "memory-pressure": memory_pressure}
+          "process-stall": process_stall, "memory-pressure": memory_pressure,
+          "slot-migration": slot_migration, "migration-failed": migration_failed,
+          "migration-saturation": migration_saturation}
 
 
 # ---- what was logged, and must be found

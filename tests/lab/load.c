@@ -71,6 +71,7 @@ static const struct option_row {
     NUMBER(connections, 1, WORKERS_MAX, "clients, each with connections of its own (1)"),
     NUMBER(keys, 0, 100000000, "different keys; diary: 0 is a new key for each write"),
     NUMBER(size, 0, 64L << 20, "bytes of a value or message"),
+    NUMBER(noise, 0, 1, "1: values that servers cannot compress, else all dots"),
     NUMBER(slot, -1, SLOTS - 1, "only keys of this slot"),
     NUMBER(depth, 1, 100000, "requests in one pipeline (16)"),
     NUMBER(timeout, 10, 60000, "ms to connect, and for a reply (1000)"),
@@ -172,6 +173,18 @@ static void *work(void *argument) {
     return NULL;
 }
 
+/* The same bytes each time, none of them NUL. */
+static void fill_value(char *value, size_t size, bool noise) {
+    uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
+    memset(value, '.', size);
+    for (size_t i = 0; noise && i < size; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        value[i] = (char)(1 + (state >> 32) % 255);
+    }
+}
+
 static bool worker_begin(struct worker *worker) {
     size_t size = (size_t)worker->options->size;
     worker->client = client_new(worker->options, &worker->stats, worker->mode->policy);
@@ -179,7 +192,7 @@ static bool worker_begin(struct worker *worker) {
         client_new(worker->options, &worker->stats, worker->mode->policy & ~(unsigned)SPEAKS_RESP3);
     worker->value = calloc(1, size + WORD_MAX); /* the diary's value may be longer than --size */
     if (worker->value)
-        memset(worker->value, '.', size);
+        fill_value(worker->value, size, worker->options->noise);
     return worker->client && worker->other && worker->value;
 }
 

@@ -39,7 +39,8 @@ struct options {
     struct seed seeds[SEEDS_MAX];
     size_t seed_count;
     long rate, seconds, connections, keys, size, depth, timeout;
-    long slot; /* -1: keys of all slots */
+    long slot;  /* -1: keys of all slots */
+    long noise; /* values that cannot be compressed */
     const char *name, *prefix, *diary;
     char tag[WORD_MAX]; /* a hash tag of `slot` */
     int diary_fd;

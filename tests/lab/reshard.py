@@ -6,6 +6,7 @@
 """
 
 import contextlib
+import time
 
 from .resp import Error
 
@@ -27,6 +28,19 @@ def migrate(cluster, source, target, slot, batch=BATCH, timeout=TIMEOUT, rounds=
         if isinstance(replies[-1], Error):
             break
     return replies
+
+
+def keys_of(node, slot):
+    return node.ask("CLUSTER", "GETKEYSINSLOT", slot, 1_000_000)
+
+
+def on_both(cluster, source, target, slot):
+    """The keys of a slot that are on both sides, once nothing more arrives."""
+    before, now = None, keys_of(cluster[target], slot)
+    while now != before:
+        time.sleep(1.5)
+        before, now = now, keys_of(cluster[target], slot)
+    return sorted({*now} & {*keys_of(cluster[source], slot)})
 
 
 def open_slot(cluster, source, target, slot):

@@ -2,14 +2,14 @@
 
 from .. import Unavailable
 from ..resp import Error
-from ..reshard import give, migrate, move, open_slot, opened
+from ..reshard import give, migrate, move, on_both, open_slot, opened
 from . import scenario
 
 
-def filled(run, slot, keys, size, rate=1000):
+def filled(run, slot, keys, size, rate=1000, **more):
     """So many keys of that size in a slot."""
     name = run.load("fill", slot=slot, keys=keys, size=size, rate=rate, prefix=f"f{size}-{slot}",
-                    timeout=20000)
+                    timeout=20000, **more)
     run.await_load(name)
 
 
@@ -37,22 +37,37 @@ def finish(cluster, source, target, slot):
                 cluster[target].pipeline(("ASKING",), ("DEL", key))
 
 
-@scenario("a slot of 60 MB moves over a link of 40 Mbit/s; MIGRATE times out, then is let finish")
-def slow_migration(run):
-    cluster = run.start()
-    run.load("aware", rate=100)
-    filled(run, 7, 300, 200_000)
+def slowly(run):
+    """Slot 7 moves over a link of 40 Mbit/s: first MIGRATE gives up, then it is let finish."""
+    cluster = run.cluster
     with run.faults.limit_link("n2", "40mbit"):
         open_slot(cluster, "n1", "n2", 7)
         run.mark("slot is open", source="n1", target="n2", slots="7")
         migrate(cluster, "n1", "n2", 7, batch=10, timeout=10, rounds=3)
-        run.mark("MIGRATE has timed out")
+        run.mark("MIGRATE has timed out", on_both=on_both(cluster, "n1", "n2", 7))
         finish(cluster, "n1", "n2", 7)
         give(cluster, "n1", "n2", 7)
         run.mark("slots have moved")
         run.let_pass(1)
     cluster.await_ok()
     run.let_pass(2)
+
+
+@scenario("a slot of 60 MB moves over a link of 40 Mbit/s; MIGRATE times out, then is let finish")
+def slow_migration(run):
+    run.start()
+    run.load("aware", rate=100)
+    filled(run, 7, 300, 200_000)
+    slowly(run)
+
+
+@scenario("the same with 30 MB that MIGRATE cannot compress: for seconds they fill the link")
+def full_link(run):
+    run.start()
+    run.load("aware", rate=100)
+    filled(run, 7, 150, 200_000, noise=1)
+    run.let_pass(3)
+    slowly(run)
 
 
 @scenario("a migration stops half-way: slot 7 stays open, half of its keys on either side")
