@@ -498,7 +498,7 @@ static void join_call(struct model *model, struct call *call, struct restore *re
 
 static struct restore *new_restore(struct model *model, const struct event *event) {
     struct bytes key = move_word(event, 1);
-    bool whole = event->move_asked.slot != NOT_KNOWN && key.len < KEY_WHOLE &&
+    bool whole = event->move_asked.slot != NOT_KNOWN && key.len > 0 && key.len < KEY_WHOLE &&
                  model->migrations.key_bytes + key.len <= CAP_MOVE_KEYS;
     struct restore *r = model_new_move(model, sizeof *r + (whole ? key.len : 0));
     if (!r)

@@ -114,6 +114,11 @@ static void unseen_clients(struct page *page, bool *any) {
                  " forgotten or not followed, past the cap (bustap list limits)");
     unseen_count(page, any, books->followers_over_cap, "step",
                  " of further replicas, past the cap (bustap list limits): not followed");
+    unseen_count(page, any, books->migrations_over_cap, "step",
+                 " of further migrations, past the cap (bustap list limits): not followed");
+    unseen_count(
+        page, any, books->moves_over_cap, "request",
+        " to move keys, past the cap (bustap list limits): what became of them is not known");
     unseen_count(page, any, books->writes_over_cap, "write",
                  " forgotten before all replicas had them, past the cap (bustap list limits)");
 }
