@@ -606,9 +606,9 @@ static struct move *setslot_asked(struct model *model, struct moves *moves,
         return NULL;
     set->slot = (uint16_t)slot;
     set->verb = VERBS;
-    for (uint8_t i = 0; i < VERBS; i++)
+    for (int i = 0; i < VERBS; i++)
         if (bytes_are_word(move_word(event, 3), words[i]))
-            set->verb = i;
+            set->verb = (uint8_t)i;
     set->id_known = id.len == BUS_NODE_ID;
     if (set->id_known)
         memcpy(set->id, id.data, BUS_NODE_ID);
