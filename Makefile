@@ -10,7 +10,7 @@
 
 NAME       := bustap
 LAYERS     := base capture decode analysis report cli
-PKGS       := libzstd zlib nettle libpcap libcap-ng libseccomp
+PKGS       := libzstd zlib nettle libpcap libcap-ng libseccomp libbpf
 TEST_PKGS  := cmocka jansson hiredis
 
 CC           ?= cc
@@ -24,6 +24,7 @@ PREFIX       ?= /usr/local
 DESTDIR      ?=
 O            ?= build
 FUZZ_SECONDS ?= 60
+BPFTOOL      ?= /usr/sbin/bpftool
 
 comma := ,
 SANITIZERS := address,undefined
@@ -118,6 +119,15 @@ $(B)/%.o: %.c $(B)/.flags | $(B)/version.h $(COUNTED)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) $(PROFILE_USE) -MMD -MP -c -o $@ $<
+
+# The kernel side of live capture: clang makes it, bpftool makes a header of it.
+$(B)/bpf/%.skel.h: bpf/%.bpf.c bpf/record.h
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -O2 -g -target bpf -mcpu=v3 -Wall -Wextra -Werror -Wno-unused-parameter -I. \
+	    -I/usr/include/$(shell $(CC) -print-multiarch) -c -o $(@:.skel.h=.o) $<
+	$(Q)$(BPFTOOL) gen skeleton $(@:.skel.h=.o) name $(*F)_bpf > $@
+$(B)/capture/skim.o $(B)/tidy/capture/skim: | $(B)/bpf/skim.skel.h
 
 $(B)/profile/counted:
 	$(call say,COUNT,what $(NAME) does most (PROFILE= does without))

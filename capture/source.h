@@ -27,6 +27,9 @@ struct source_options {
     /* Of interfaces: */
     nstime (*stopped_at)(void); /* by the wall clock, when it was told to end; TIME_NONE: not yet */
     const char *filter;         /* as tcpdump's; "" is all */
+    const char *own_filter;     /* what of it the user gave; NULL: nothing */
+    const uint16_t *ports;      /* borrowed: of which a packet has one; all if there are none */
+    size_t port_count;
     int snaplen;                /* bytes of each packet */
     int ring_mib;               /* the kernel's buffer, for each interface */
 };

@@ -44,4 +44,16 @@ static inline void source_count(struct source *source, struct packet *packet) {
         source_note_link_type(source, packet->link_type);
 }
 
+/* The same for a source that leaves out what nobody wants: that is not cut, and a packet that comes
+ * in parts is one. */
+static inline void source_count_skimmed(struct source *source, struct packet *packet) {
+    struct source_info *info = &source->info;
+    info->packets += !packet->continues;
+    packet->frame = info->packets;
+    info->bytes += packet->data.len;
+    info->truncated_packets += !packet->skimmed;
+    if (UNLIKELY(packet->link_type != source->last_link_type))
+        source_note_link_type(source, packet->link_type);
+}
+
 #endif

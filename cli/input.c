@@ -23,33 +23,44 @@ static bool open_files(struct input *input, const struct source_options *options
     return input->merge;
 }
 
-/* What the kernel is to hand over: TCP, of the ports that were named, that passes the user's own
- * filter. */
-static void put_filter(struct buf *buf, const struct config *config) {
-    buf_text(buf, "tcp");
-    for (size_t i = 0; i < config->ports.count; i++) {
-        unsigned port = config->ports.of[i];
-        buf_printf(buf, "%sport %u", i ? " or " : " and (", port);
-        if (port + BUS_PORT_OFFSET <= UINT16_MAX)
-            buf_printf(buf, " or port %u", port + BUS_PORT_OFFSET);
+/* The ports that were named, and their bus ports. */
+static void list_ports(struct input *input) {
+    const struct ports *ports = &input->config->ports;
+    for (size_t i = 0; i < ports->count; i++) {
+        input->ports[input->port_count++] = ports->of[i];
+        if (ports->of[i] + BUS_PORT_OFFSET <= UINT16_MAX)
+            input->ports[input->port_count++] = (uint16_t)(ports->of[i] + BUS_PORT_OFFSET);
     }
-    buf_text(buf, config->ports.count ? ")" : "");
-    if (config->filter)
-        buf_printf(buf, " and (%s)", config->filter);
+}
+
+/* What the kernel is to hand over: TCP, of these ports, that passes the user's own filter. */
+static void put_filter(struct input *input) {
+    struct buf *buf = &input->filter;
+    buf_text(buf, "tcp");
+    for (size_t i = 0; i < input->port_count; i++)
+        buf_printf(buf, "%sport %u", i ? " or " : " and (", (unsigned)input->ports[i]);
+    buf_text(buf, input->port_count ? ")" : "");
+    if (input->config->filter)
+        buf_printf(buf, " and (%s)", input->config->filter);
 }
 
 static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
-    const struct words *names = &input->config->interfaces;
-    buf_text(&input->live, "live:");
+    const struct config *config = input->config;
+    const struct words *names = &config->interfaces;
+    buf_text(&input->live, config->backend == BACKEND_EBPF ? "ebpf:" : "live:");
     for (size_t i = 0; i < names->count; i++)
         buf_printf(&input->live, "%s%s", i ? "," : "", names->list[i]);
-    put_filter(&input->filter, input->config);
+    list_ports(input);
+    put_filter(input);
     if (input->live.failed || input->filter.failed)
         return err_no_memory(err);
     const char *path = buf_str(&input->live);
     options->filter = buf_str(&input->filter);
-    options->snaplen = (int)input->config->snaplen;
-    options->ring_mib = (int)input->config->ring;
+    options->own_filter = config->filter;
+    options->ports = input->ports;
+    options->port_count = input->port_count;
+    options->snaplen = (int)config->snaplen;
+    options->ring_mib = (int)config->ring;
     input->merge = merge_open(&path, 1, options, err);
     return input->merge;
 }
@@ -88,7 +99,7 @@ static bool is_outside(struct input *input, nstime time) {
 }
 
 static inline void count(struct tally *tally, const struct packet *packet) {
-    tally->packets++;
+    tally->packets += !packet->continues;
     tally->bytes += packet->data.len;
     if (UNLIKELY(packet->time < tally->first && packet->time != TIME_NONE))
         tally->first = packet->time;

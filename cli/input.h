@@ -13,6 +13,8 @@ struct input {
     const struct config *config;
     struct merge *merge;
     struct buf live, filter; /* the interfaces as a path; what is captured from them */
+    uint16_t ports[2 * PORTS_MAX]; /* that are captured; none: all are */
+    size_t port_count;
     struct tally tally;
     nstime from, until; /* the window, both included */
     bool window_known;

@@ -195,6 +195,15 @@ static bool read_KEYS(void *member, const char *text, struct err *err) {
     return true;
 }
 
+static bool read_BACKEND(void *member, const char *text, struct err *err) {
+    static const char *const names[] = {"pcap", "ebpf"};
+    int index = index_of(names, countof(names), text);
+    if (index < 0)
+        return err_set(err, "'%.100s' is not a choice: write pcap or ebpf", text);
+    *(enum backend *)member = (enum backend)index;
+    return true;
+}
+
 #define OPTION_KINDS(KIND)                     \
     KIND(FLAG, TAKES_NOTHING, NULL)            \
     KIND(FILE, TAKES_VALUE, "FILE")            \
@@ -209,7 +218,8 @@ static bool read_KEYS(void *member, const char *text, struct err *err) {
     KIND(THRESHOLD, TAKES_VALUE, "NAME=VALUE") \
     KIND(SEVERITY, TAKES_VALUE, "SEVERITY")    \
     KIND(COLOUR, TAKES_VALUE, "WHEN")          \
-    KIND(KEYS, TAKES_VALUE, "HOW")
+    KIND(KEYS, TAKES_VALUE, "HOW")             \
+    KIND(BACKEND, TAKES_VALUE, "HOW")
 
 #define KIND(name, takes, value) KIND_##name,
 enum kind_index { OPTION_KINDS(KIND) };

@@ -40,12 +40,15 @@ enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 enum { SEVERITY_NEVER = -1 };
 
+enum backend { BACKEND_PCAP, BACKEND_EBPF };
+
 struct config {
     struct words files;
     struct words interfaces;
     struct ports ports; /* of clients */
     const char *filter; /* NULL: none */
-    uint64_t snaplen;   /* bytes */
+    enum backend backend;
+    uint64_t snaplen; /* bytes */
     uint64_t ring;      /* MiB */
     struct when from, to;
     uint64_t count; /* 0: all */

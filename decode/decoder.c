@@ -40,6 +40,7 @@ struct decoder {
     struct decoder_stats stats;
 
     /* the segment in hand, for the stream's callbacks */
+    bool skimmed; /* see struct packet */
     struct flow *flow;
     unsigned direction;
 };
@@ -64,8 +65,9 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     struct event event = {.type = EV_tcp_gap,
                           .tcp_gap = {.bytes = len, .why = why == SKIP_LOST ? "lost" : "snaplen"}};
     /* Of a stream that nobody decodes bytes are skipped because they are not kept, or because the
-     * capture was cut by intent (-s): an event for each packet would say nothing. */
-    if (why == SKIP_LOST || d->flow->proto)
+     * capture was cut by intent (-s): an event for each packet would say nothing. Nor of the inside
+     * of values that a live capture leaves out. */
+    if (why == SKIP_LOST || (d->flow->proto && !d->skimmed))
         emit_event(&d->out, d->flow, d->direction, &event);
     if (d->flow->proto)
         d->flow->proto->skip(&d->out, d->flow, d->direction, len, why);
@@ -580,6 +582,7 @@ void decoder_packet(struct decoder *d, const struct packet *packet) {
     d->out.time = packet->time;
     d->out.frame = packet->frame;
     d->out.source = packet->source;
+    d->skimmed = packet->skimmed;
     enum net_got got = net_decode(d->net, packet, &segment, &anomaly);
     if (UNLIKELY(anomaly != AN_NONE))
         emit_anomaly(&d->out, NULL, 0, anomaly, 0);

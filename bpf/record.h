@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* record.h - what the kernel side of live capture hands up, and where: both sides include this.
+ *
+ * Every CPU has a ring of its own, which its programs alone fill and the reader alone empties, so
+ * that neither waits for anybody. A ring is memory that both see; `head` and `tail` count bytes
+ * since the beginning. A record never wraps: the data is followed by room for one more.
+ *
+ *      tail           head
+ *   ....[record][record]..........|  one record  |
+ *
+ * A record is a TCP segment as a frame: headers and the beginning of its payload. A packet becomes
+ * several records where the middle of it is not wanted: each has the packet's headers with
+ * sequence number and lengths of its own, so that it reads as a segment that was cut.
+ *
+ *   packet   [headers|SET k $70000  v v v v v v v v v v  GET k]
+ *   records  [headers|SET k $70000 v] + 69000 left out,  [headers|v GET k]                        */
+#ifndef BUSTAP_BPF_RECORD_H
+#define BUSTAP_BPF_RECORD_H
+
+#include <linux/types.h>
+
+enum {
+    SKIM_CHUNK = 2048,  /* payload bytes in a record at most */
+    SKIM_HEADERS = 192, /* more than Ethernet, IP and TCP ever have */
+    SKIM_LINE = 64,     /* the bytes of a cache line */
+};
+
+struct skim_record {
+    __u64 time;     /* CLOCK_MONOTONIC, ns */
+    __u32 size;     /* of all of it, a multiple of 8: where the next one begins */
+    __u32 len;      /* bytes of `frame` */
+    __u32 wire_len; /* of which they are the beginning */
+    __u32 ifindex;
+    __u8 continues; /* the packet of the record before */
+    __u8 cut;       /* the snaplen left bytes out, not we who know what they are */
+    __u8 pad[6];
+    __u8 frame[];
+};
+
+enum {
+    SKIM_RECORD_MAX = sizeof(struct skim_record) + SKIM_HEADERS + SKIM_CHUNK + 8,
+    SKIM_SLACK = 8192, /* behind the data; the verifier wants more than a record's length */
+};
+
+struct skim_ring {
+    /* Written by the kernel. */
+    __u64 head __attribute__((aligned(SKIM_LINE)));
+    __u64 packets;    /* that were wanted */
+    __u64 full;       /* of these, not or not all handed up: no room in the ring */
+    __u64 unreadable; /* of these, not handed up: the headers could not be read */
+    /* Written by the reader. */
+    __u64 tail __attribute__((aligned(SKIM_LINE)));
+    __u8 data[] __attribute__((aligned(SKIM_LINE)));
+};
+
+/* A direction of a connection whose requests or replies are followed. Four to a cache line. */
+struct skim_flow {
+    __u32 tag;  /* which one; 0: none */
+    __u32 next; /* sequence number of the byte that comes next */
+    __u32 left; /* of the bulk string in hand; or its length as far as it is read */
+    __u8 at;    /* enum skim_at */
+    __u8 pad[3];
+};
+
+enum {
+    SKIM_WAYS = SKIM_LINE / sizeof(struct skim_flow),
+    SKIM_FLOW_BITS = 15, /* so many bundles of SKIM_WAYS flows: 2 MiB */
+};
+
+struct skim_bundle {
+    struct skim_flow flows[SKIM_WAYS];
+};
+
+#endif

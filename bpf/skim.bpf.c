@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* skim.bpf.c - reads packets as they pass a network device, and hands up what analysis needs.
+ *
+ * Handed up is everything but the inside of large bulk strings, where that is known. So the
+ * requests and replies of a connection are followed from header line to header line: the length of
+ * a bulk string says where the next line stands, and what lies between is not even looked at. What
+ * cannot be followed (the cluster bus, TLS, a connection that was joined midway, one that lost a
+ * packet) is handed up whole. It is followed again from a packet that clearly begins with a
+ * request, and its replies from what that packet acknowledges.
+ *
+ * A packet is always let through as it is. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "bpf/record.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* ---- what the reader sets before the programs are loaded ---- */
+
+const volatile __u64 ring_bytes = 1 << 16; /* a power of two */
+const volatile __u32 snaplen = 262144;
+const volatile __u32 secret = 0;     /* of the table of flows */
+const volatile bool all_ports = true; /* else those in `ports` */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);                                             /* set: CPUs */
+    __uint(value_size, sizeof(struct skim_ring) + (1 << 16) + SKIM_SLACK); /* set */
+    __type(key, __u32);
+} rings SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1 << 16);
+    __type(key, __u32);
+    __type(value, __u8);
+} ports SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1 << SKIM_FLOW_BITS);
+    __type(key, __u32);
+    __type(value, struct skim_bundle);
+} flows SEC(".maps");
+
+/* ---- a packet's headers ---- */
+
+/* The packet in hand. It is kept in a map, not on the stack, because there the verifier takes every
+ * value for possible, and need not try each way to it. */
+struct walk {
+    __u64 time;
+    __u32 l3, l4, headers; /* where IP, TCP and the payload begin */
+    __u32 len;             /* of the payload */
+    __u32 pos;             /* in the payload: so much is handed up, or left out */
+    __u32 seq, ack;        /* of the payload's first byte */
+    __u32 hash, tag;       /* of this direction */
+    __u32 back_hash, back_tag;
+    bool is_ip6, is_request;
+
+    /* how its stream is followed */
+    __u8 at;                                 /* enum skim_at */
+    __u32 left;                              /* see there */
+    bool known, old, full, unreadable, cut;
+
+    /* the record in hand */
+    __u32 offset; /* in the ring */
+    __u32 chunk;  /* bytes of the payload in it */
+    __u32 index;  /* of these are followed */
+    __u32 leap;   /* behind these, so many are left out */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct walk);
+} walks SEC(".maps");
+
+/* What the loops hand on. */
+struct hands {
+    struct __sk_buff *skb;
+    struct walk *walk;
+    struct skim_ring *ring;
+};
+
+static __always_inline __u32 mix(__u32 hash, __u32 word) {
+    hash = (hash ^ word) * 0x9e3779b1u;
+    return hash ^ hash >> 15;
+}
+
+static __always_inline bool port_wanted(__be16 port) {
+    __u32 key = bpf_ntohs(port);
+    __u8 *wanted = bpf_map_lookup_elem(&ports, &key);
+    return wanted && *wanted;
+}
+
+/* Two hashes, one to find the bundle by and one to know the flow by; so from each end. */
+static __always_inline void hash_flow(struct walk *walk, __u32 src, __u32 dst, __be16 sport,
+                                      __be16 dport) {
+    walk->hash = mix(mix(mix(secret, src), dst), (__u32)sport << 16 | dport);
+    walk->tag = mix(mix(mix(~secret, dst), src), (__u32)dport << 16 | sport) | 1;
+    walk->back_hash = mix(mix(mix(secret, dst), src), (__u32)dport << 16 | sport);
+    walk->back_tag = mix(mix(mix(~secret, src), dst), (__u32)sport << 16 | dport) | 1;
+}
+
+static __always_inline bool read_tcp(struct walk *walk, const struct tcphdr *tcp, void *end,
+                                     __u32 src, __u32 dst) {
+    if ((void *)(tcp + 1) > end || tcp->doff < 5)
+        return false;
+    walk->headers = walk->l4 + tcp->doff * 4;
+    walk->seq = bpf_ntohl(tcp->seq) + tcp->syn;
+    walk->ack = bpf_ntohl(tcp->ack_seq);
+    hash_flow(walk, src, dst, tcp->source, tcp->dest);
+    return all_ports || port_wanted(tcp->source) || port_wanted(tcp->dest);
+}
+
+/* An IP length of 0 is that of a packet too large for it. */
+static __always_inline bool read_ip4(struct walk *walk, const struct iphdr *ip, void *end) {
+    if ((void *)(ip + 1) > end || ip->ihl < 5 || ip->protocol != IPPROTO_TCP ||
+        ip->frag_off & bpf_htons(0x3fff))
+        return false;
+    __u32 total = bpf_ntohs(ip->tot_len);
+    walk->l4 = walk->l3 + ip->ihl * 4;
+    walk->len = total ? walk->l3 + total : 0;
+    return read_tcp(walk, (void *)ip + ip->ihl * 4, end, ip->saddr, ip->daddr);
+}
+
+static __always_inline __u32 fold(const struct in6_addr *address) {
+    const __be32 *words = address->in6_u.u6_addr32;
+    return mix(mix(mix(words[0], words[1]), words[2]), words[3]);
+}
+
+static __always_inline bool read_ip6(struct walk *walk, const struct ipv6hdr *ip, void *end) {
+    if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_TCP)
+        return false;
+    __u32 payload = bpf_ntohs(ip->payload_len);
+    walk->is_ip6 = true;
+    walk->l4 = walk->l3 + sizeof *ip;
+    walk->len = payload ? walk->l4 + payload : 0;
+    return read_tcp(walk, (void *)(ip + 1), end, fold(&ip->saddr), fold(&ip->daddr));
+}
+
+/* Is the packet wanted? Then its headers are known, and `len` is the payload's. */
+static __always_inline bool read_headers(struct walk *walk, struct __sk_buff *skb, __u32 l3) {
+    void *end = (void *)(long)skb->data_end, *ip = (void *)(long)skb->data + l3;
+    __u32 whole = skb->len;
+    walk->l3 = l3;
+    if (skb->protocol == bpf_htons(ETH_P_IP) ? !read_ip4(walk, ip, end)
+                                             : skb->protocol != bpf_htons(ETH_P_IPV6) ||
+                                                   !read_ip6(walk, ip, end))
+        return false;
+    if (walk->len == 0 || walk->len > whole) /* behind it is padding */
+        walk->len = whole;
+    walk->len = walk->len > walk->headers ? walk->len - walk->headers : 0;
+    return true;
+}
+
+/* ---- the flows that are followed ---- */
+
+/* Where the next byte of a stream stands. */
+enum skim_at {
+    AT_ODD,    /* unknown: the stream is not followed */
+    AT_LINE,   /* the first byte of a line */
+    IN_TEXT,   /* a line whose text does not matter, up to its end */
+    IN_LENGTH, /* "$12": the length of a bulk string, which is read into `left` */
+    AT_BULK,   /* the string's first byte: `left` bytes of it to come */
+    IN_BULK,   /* further ones */
+    IN_SHOWN,  /* the same, but it is handed up whole */
+};
+
+static __always_inline struct skim_bundle *bundle_of(__u32 hash) {
+    __u32 key = hash >> (32 - SKIM_FLOW_BITS);
+    return bpf_map_lookup_elem(&flows, &key);
+}
+
+static __always_inline struct skim_flow *find_flow(struct skim_bundle *bundle, __u32 tag) {
+    for (int i = 0; i < SKIM_WAYS; i++)
+        if (bundle->flows[i].tag == tag)
+            return &bundle->flows[i];
+    return NULL;
+}
+
+/* Takes the place of one that is not followed any more, or else of any. */
+static __always_inline void put_flow(__u32 hash, __u32 tag, __u32 next, __u8 at, __u32 left) {
+    struct skim_bundle *bundle = bundle_of(hash);
+    if (!bundle)
+        return;
+    struct skim_flow *flow = find_flow(bundle, tag);
+    if (!flow)
+        flow = find_flow(bundle, 0);
+    if (!flow)
+        flow = &bundle->flows[next & (SKIM_WAYS - 1)];
+    *flow = (struct skim_flow){.tag = at == AT_ODD ? 0 : tag, .next = next, .left = left, .at = at};
+}
+
+/* ---- following a stream ---- */
+
+enum {
+    BULK_SHOWN = 512, /* shorter strings are handed up whole: names, keys, most values */
+    BULK_HEAD = 64,   /* of others, so much */
+    BULK_MAX = 1 << 30,
+    FRAME_MASK = 0xfff, /* what an index is held to, so that the verifier sees it */
+};
+
+static __always_inline struct skim_record *record_at(struct skim_ring *ring, __u32 offset) {
+    return (void *)(ring->data + (offset & (ring_bytes - 1)));
+}
+
+static __always_inline __u8 byte_at(const struct skim_record *record, __u32 index) {
+    return record->frame[index & FRAME_MASK];
+}
+
+static __always_inline __u8 first_of_line(__u8 byte) {
+    switch (byte) {
+    case '$': case '=': case '!':
+        return IN_LENGTH;
+    case '*': case '+': case '-': case ':': case '%': case '~': case '>': case '|': case '_':
+    case '#': case ',': case '(':
+        return IN_TEXT;
+    case '\r': case '\n': /* behind a bulk string */
+        return AT_LINE;
+    default:
+        return AT_ODD;
+    }
+}
+
+/* A byte of the length. */
+static __always_inline __u8 length_byte(struct walk *walk, __u8 byte) {
+    if (byte == '\n')
+        return walk->left ? AT_BULK : AT_LINE;
+    if (byte == '\r')
+        return IN_LENGTH;
+    if (byte == '-') /* there is no string */
+        return IN_TEXT;
+    walk->left = walk->left * 10 + (byte - '0');
+    return byte < '0' || byte > '9' || walk->left > BULK_MAX ? AT_ODD : IN_LENGTH;
+}
+
+/* As much of the string as is at hand, or to leave out. INFO's answer is read, so it is shown. */
+static __always_inline bool take_bulk(struct walk *walk, __u8 byte) {
+    __u32 room = walk->chunk - walk->index, left = walk->left;
+    bool begins = walk->at == AT_BULK;
+    if (begins)
+        walk->at = byte == '#' ? IN_SHOWN : IN_BULK;
+    if (walk->at == IN_BULK && left > BULK_SHOWN) {
+        __u32 shown = begins ? BULK_HEAD : 0, rest = walk->len - walk->pos - walk->index;
+        shown = shown < room ? shown : room;
+        walk->index += shown;
+        walk->leap = (left < rest ? left : rest) - shown;
+        walk->left = left - shown - walk->leap;
+    } else {
+        room = room < left ? room : left;
+        walk->index += room;
+        walk->left = left - room;
+    }
+    if (walk->left == 0)
+        walk->at = AT_LINE;
+    return walk->leap > 0;
+}
+
+/* A byte of a line, or as much as there is of a bulk string. Not 0: this was the last. */
+static long follow(__u32 number, void *context) {
+    const struct hands *hands = context;
+    struct walk *walk = hands->walk;
+    const struct skim_record *record = record_at(hands->ring, walk->offset);
+    if (walk->index >= walk->chunk || walk->at == AT_ODD)
+        return 1;
+    __u8 byte = byte_at(record, walk->headers + walk->index);
+    if (walk->at >= AT_BULK)
+        return take_bulk(walk, byte);
+    if (walk->at == AT_LINE) {
+        walk->at = first_of_line(byte);
+        walk->left = 0;
+    } else if (walk->at == IN_LENGTH) {
+        walk->at = length_byte(walk, byte);
+    } else if (byte == '\n') {
+        walk->at = AT_LINE;
+    }
+    walk->index++;
+    return 0;
+}
+
+/* "*3\r\n$3": so begins a request, and hardly anything else. */
+static __always_inline bool begins_request(const struct walk *walk,
+                                           const struct skim_record *record) {
+    __u32 at = walk->headers + 1;
+    if (walk->chunk < 8 || byte_at(record, at - 1) != '*')
+        return false;
+    for (int i = 0; i < 4; i++, at++) {
+        __u8 byte = byte_at(record, at);
+        if (byte < '0' || byte > '9')
+            return i > 0 && byte == '\r' && byte_at(record, at + 1) == '\n' &&
+                   byte_at(record, at + 2) == '$';
+    }
+    return false;
+}
+
+/* ---- handing up ---- */
+
+static __always_inline void put16(struct skim_record *record, __u32 index, __u16 value) {
+    record->frame[index & 0xff] = value >> 8;
+    record->frame[(index + 1) & 0xff] = value;
+}
+
+static __always_inline void put32(struct skim_record *record, __u32 index, __u32 value) {
+    put16(record, index, value >> 16);
+    put16(record, index + 2, value);
+}
+
+enum { TCP_FLAGS_AT = 13, FLAG_FIN = 1 };
+
+/* Makes the headers those of a segment from `pos` with `extent` bytes. */
+static __always_inline void edit_headers(const struct walk *walk, struct skim_record *record,
+                                         __u32 extent) {
+    __u32 from = walk->is_ip6 ? walk->l4 : walk->l3;
+    put16(record, walk->l3 + (walk->is_ip6 ? 4 : 2), walk->headers - from + extent);
+    put32(record, walk->l4 + 4, walk->seq + walk->pos);
+    if (walk->pos + extent < walk->len)
+        record->frame[(walk->l4 + TCP_FLAGS_AT) & 0xff] &= ~FLAG_FIN;
+}
+
+/* The headers and the next `chunk` bytes of the payload. */
+static __always_inline bool load(struct __sk_buff *skb, const struct walk *walk,
+                                 struct skim_record *record) {
+    __u32 headers = walk->headers, chunk = walk->chunk;
+    if (headers < 40 || headers > SKIM_HEADERS || chunk > SKIM_CHUNK)
+        return false;
+    if (walk->pos == 0)
+        return bpf_skb_load_bytes(skb, 0, record->frame, headers + chunk) == 0;
+    if (bpf_skb_load_bytes(skb, 0, record->frame, headers) != 0)
+        return false;
+    return chunk == 0 ||
+           bpf_skb_load_bytes(skb, headers + walk->pos, record->frame + headers, chunk) == 0;
+}
+
+static __always_inline bool has_room(const struct skim_ring *ring) {
+    return ring->head - ring->tail <= ring_bytes - SKIM_RECORD_MAX;
+}
+
+static __always_inline void publish(const struct hands *hands, struct skim_record *record,
+                                    __u32 shown, __u32 extent) {
+    const struct walk *walk = hands->walk;
+    record->time = walk->time;
+    record->len = walk->headers + shown;
+    record->size = (sizeof *record + record->len + 7) & ~7u;
+    record->wire_len = walk->headers + extent;
+    record->ifindex = hands->skb->ifindex;
+    record->continues = walk->pos > 0;
+    record->cut = walk->cut;
+    __sync_fetch_and_add(&hands->ring->head, record->size);
+}
+
+/* What follows `snaplen` is cut off, and then nothing can be followed. */
+static __always_inline void choose_chunk(struct walk *walk) {
+    __u32 rest = walk->len - walk->pos;
+    walk->leap = walk->index = 0;
+    walk->chunk = rest < SKIM_CHUNK ? rest : SKIM_CHUNK;
+    if (walk->at == IN_BULK && walk->left > BULK_SHOWN)
+        walk->chunk = 0;
+    __u32 end = walk->headers + walk->pos + walk->chunk;
+    if (end > snaplen) {
+        __u32 start = walk->headers + walk->pos;
+        walk->chunk = start < snaplen ? snaplen - start : 0;
+        walk->leap = rest - walk->chunk;
+        walk->at = AT_ODD;
+        walk->cut = true;
+    }
+}
+
+/* A packet that begins with a request puts a stream into step. */
+static __always_inline void join(struct walk *walk, const struct skim_record *record) {
+    if (walk->pos > 0 || !begins_request(walk, record))
+        return;
+    walk->is_request = true;
+    if (walk->at == AT_ODD && !walk->cut && !walk->old)
+        walk->at = AT_LINE;
+}
+
+/* One record: the next bytes of the payload, and what is left out behind them. */
+static long put_record(__u32 number, void *context) {
+    struct hands *hands = context;
+    struct walk *walk = hands->walk;
+    walk->full = !has_room(hands->ring);
+    if (walk->full)
+        return 1;
+    walk->offset = hands->ring->head;
+    struct skim_record *record = record_at(hands->ring, walk->offset);
+    choose_chunk(walk);
+    walk->unreadable = !load(hands->skb, walk, record);
+    if (walk->unreadable)
+        return 1;
+    join(walk, record);
+    if (walk->at == IN_BULK && walk->chunk == 0)
+        (void)take_bulk(walk, 0);
+    else if (walk->at != AT_ODD)
+        bpf_loop(SKIM_CHUNK, follow, hands, 0);
+    __u32 shown = walk->leap && !walk->cut ? walk->index : walk->chunk;
+    __u32 extent = shown + walk->leap;
+    if (walk->pos > 0 || extent < walk->len)
+        edit_headers(walk, record, extent);
+    publish(hands, record, shown, extent);
+    walk->pos += extent;
+    return walk->pos >= walk->len;
+}
+
+/* ---- a packet ---- */
+
+enum { RECORDS_MAX = 96 }; /* of a packet: 64 KiB with a string of middle size after the other */
+
+static __always_inline void find_place(struct walk *walk) {
+    struct skim_bundle *bundle = bundle_of(walk->hash);
+    struct skim_flow *flow = bundle ? find_flow(bundle, walk->tag) : NULL;
+    if (!flow)
+        return;
+    walk->known = true;
+    if (flow->next == walk->seq) {
+        walk->at = flow->at;
+        walk->left = flow->left;
+    } else {
+        walk->old = (__s32)(walk->seq + walk->len - flow->next) <= 0;
+    }
+}
+
+/* The answers to a request that was sent because those before it had come begin a line. */
+static __always_inline void join_answers(const struct walk *walk) {
+    struct skim_bundle *bundle = bundle_of(walk->back_hash);
+    if (bundle && !find_flow(bundle, walk->back_tag))
+        put_flow(walk->back_hash, walk->back_tag, walk->ack, AT_LINE, 0);
+}
+
+/* Where the stream stands behind the packet. */
+static __always_inline void keep_place(const struct walk *walk) {
+    if (walk->len == 0 || walk->old)
+        return;
+    __u8 at = walk->pos < walk->len ? AT_ODD : walk->at;
+    if (walk->known || at != AT_ODD)
+        put_flow(walk->hash, walk->tag, walk->seq + walk->len, at, walk->left);
+    if (walk->is_request && at != AT_ODD)
+        join_answers(walk);
+}
+
+static __always_inline void hand_up(struct hands *hands) {
+    struct walk *walk = hands->walk;
+    struct skim_ring *ring = hands->ring;
+    if (walk->len)
+        find_place(walk);
+    bpf_loop(RECORDS_MAX, put_record, hands, 0);
+    ring->packets++;
+    ring->full += walk->full;
+    ring->unreadable += walk->unreadable;
+    keep_place(walk);
+}
+
+static __always_inline int skim(struct __sk_buff *skb, __u32 l3) {
+    __u32 first = 0, cpu = bpf_get_smp_processor_id();
+    struct hands hands = {.skb = skb, .walk = bpf_map_lookup_elem(&walks, &first)};
+    if (!hands.walk)
+        return TC_ACT_UNSPEC;
+    *hands.walk = (struct walk){.time = bpf_ktime_get_ns()};
+    if (!read_headers(hands.walk, skb, l3))
+        return TC_ACT_UNSPEC;
+    hands.ring = bpf_map_lookup_elem(&rings, &cpu);
+    if (hands.ring)
+        hand_up(&hands);
+    return TC_ACT_UNSPEC;
+}
+
+SEC("tc")
+int skim_ethernet(struct __sk_buff *skb) {
+    return skim(skb, sizeof(struct ethhdr));
+}
+
+SEC("tc")
+int skim_ip(struct __sk_buff *skb) {
+    return skim(skb, 0);
+}

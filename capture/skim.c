@@ -1,0 +1,193 @@
+/* skim.c - libbpf loads the programs; a tcx link holds them at an interface.
+ *
+ * The link is made by the bare system call: libbpf 1.1, which Debian 12 has, does not know tcx. */
+#include "capture/skim.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bpf/skim.skel.h"
+
+enum {
+    TCX_INGRESS = 46, /* enum bpf_attach_type of linux/bpf.h, since Linux 6.6 */
+    TCX_EGRESS = 47,
+    LINKTYPE_ETHERNET = 1,
+    LINKTYPE_RAW = 101,
+    RING_MIN = 1 << 16,
+};
+
+/* ---- loading ---- */
+
+static int say_nothing(enum libbpf_print_level level, const char *format, va_list arguments) {
+    (void)level, (void)format, (void)arguments;
+    return 0;
+}
+
+/* The largest power of two that gives each CPU its share. */
+static uint64_t ring_bytes(size_t mib, size_t rings) {
+    uint64_t share = ((uint64_t)mib << 20) / rings, bytes = RING_MIN;
+    while (bytes * 2 <= share)
+        bytes *= 2;
+    return bytes;
+}
+
+static bool configure(struct skim *skim, const struct skim_options *options) {
+    struct skim_bpf *bpf = skim->bpf;
+    uint32_t secret;
+    if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+        return false;
+    skim->ring_bytes = ring_bytes(options->ring_mib, skim->ring_count);
+    skim->stride = sizeof(struct skim_ring) + skim->ring_bytes + SKIM_SLACK;
+    bpf->rodata->ring_bytes = skim->ring_bytes;
+    bpf->rodata->snaplen = options->snaplen;
+    bpf->rodata->secret = secret;
+    bpf->rodata->all_ports = options->port_count == 0;
+    return bpf_map__set_max_entries(bpf->maps.rings, (uint32_t)skim->ring_count) == 0 &&
+           bpf_map__set_value_size(bpf->maps.rings, (uint32_t)skim->stride) == 0;
+}
+
+static bool want_ports(const struct skim *skim, const struct skim_options *options) {
+    int map = bpf_map__fd(skim->bpf->maps.ports);
+    for (size_t i = 0; i < options->port_count; i++) {
+        uint32_t port = options->ports[i];
+        uint8_t wanted = 1;
+        if (bpf_map_update_elem(map, &port, &wanted, BPF_ANY) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool map_rings(struct skim *skim) {
+    void *memory = mmap(NULL, skim->stride * skim->ring_count, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        bpf_map__fd(skim->bpf->maps.rings), 0);
+    skim->memory = memory == MAP_FAILED ? NULL : memory;
+    return skim->memory;
+}
+
+static bool refused(struct err *err, const char *what) {
+    const char *remedy = errno == EPERM || errno == EACCES
+                             ? "run as root, or give the program CAP_BPF and CAP_NET_ADMIN"
+                             : "`--backend pcap` captures without eBPF";
+    return err_set(err, "eBPF: %s: %s: %s", what, strerror(errno), remedy);
+}
+
+bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err) {
+    *skim = (struct skim){.ring_count = (size_t)libbpf_num_possible_cpus(), .ioctls = -1};
+    (void)libbpf_set_print(say_nothing); /* the verifier's log helps nobody at 3 AM */
+    skim->bpf = skim_bpf__open();
+    if (!skim->bpf || !configure(skim, options))
+        return refused(err, "the programs cannot be prepared");
+    if (skim_bpf__load(skim->bpf) != 0)
+        return refused(err, "this kernel does not take the programs");
+    skim->ioctls = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return (skim->ioctls >= 0 && want_ports(skim, options) && map_rings(skim)) ||
+           refused(err, "the rings cannot be prepared");
+}
+
+/* ---- attaching ---- */
+
+static int link_to(int program, uint32_t ifindex, uint32_t where) {
+    union bpf_attr attr = {
+        .link_create = {.prog_fd = (uint32_t)program, .target_ifindex = ifindex, .attach_type = where},
+    };
+    return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr);
+}
+
+/* What a packet has in front of IP; none of libpcap's other ways. */
+static bool find_link_type(struct skim_device *device, unsigned hardware) {
+    bool ethernet = hardware == ARPHRD_ETHER || hardware == ARPHRD_LOOPBACK;
+    device->link_type = ethernet ? LINKTYPE_ETHERNET : LINKTYPE_RAW;
+    return ethernet || hardware == ARPHRD_NONE || hardware == ARPHRD_PPP;
+}
+
+/* On the loopback device every packet that leaves comes in again. */
+static bool hold(struct skim *skim, const struct skim_device *device, bool loops) {
+    bool ethernet = device->link_type == LINKTYPE_ETHERNET;
+    const struct bpf_program *program =
+        ethernet ? skim->bpf->progs.skim_ethernet : skim->bpf->progs.skim_ip;
+    for (uint32_t where = TCX_INGRESS; where <= (loops ? TCX_INGRESS : TCX_EGRESS); where++) {
+        int link = link_to(bpf_program__fd(program), device->ifindex, where);
+        if (link < 0)
+            return false;
+        skim->links[skim->link_count++] = link;
+    }
+    return true;
+}
+
+static bool ask(const struct skim *skim, const char *name, unsigned long what,
+                struct ifreq *ret_answer) {
+    *ret_answer = (struct ifreq){0};
+    strncpy(ret_answer->ifr_name, name, sizeof ret_answer->ifr_name - 1);
+    return ioctl(skim->ioctls, what, ret_answer) == 0;
+}
+
+static bool attach_one(struct skim *skim, const char *name, struct err *err) {
+    struct ifreq index, flags, hardware;
+    if (strlen(name) >= IFNAMSIZ || !ask(skim, name, SIOCGIFINDEX, &index))
+        return err_set(err, "%.100s: there is no such interface: `ip link` lists them", name);
+    if (!ask(skim, name, SIOCGIFFLAGS, &flags) || !(flags.ifr_flags & IFF_UP))
+        return err_set(err, "%.100s: the interface is down: `ip link set %.100s up`", name, name);
+    if (skim->device_count == CAP_TAPS)
+        return err_set(err, "more than %d interfaces: name fewer", CAP_TAPS);
+    struct skim_device *device = &skim->devices[skim->device_count];
+    *device = (struct skim_device){.ifindex = (uint32_t)index.ifr_ifindex};
+    strncpy(device->name, name, sizeof device->name - 1);
+    if (!ask(skim, name, SIOCGIFHWADDR, &hardware) ||
+        !find_link_type(device, hardware.ifr_hwaddr.sa_family))
+        return err_set(err, "%.100s: eBPF reads Ethernet and IP devices only: use `--backend pcap`",
+                       name);
+    if (!hold(skim, device, flags.ifr_flags & IFF_LOOPBACK))
+        return refused(err, name);
+    skim->device_count++;
+    return true;
+}
+
+/* Those that are down, or that are not read, are passed over. */
+static bool attach_all(struct skim *skim, struct err *err) {
+    struct if_nameindex *all = if_nameindex();
+    for (size_t i = 0; all && all[i].if_index; i++)
+        (void)attach_one(skim, all[i].if_name, err);
+    if_freenameindex(all);
+    return skim->device_count > 0;
+}
+
+bool skim_attach(struct skim *skim, const char *name, struct err *err) {
+    return strcmp(name, "any") == 0 ? attach_all(skim, err) : attach_one(skim, name, err);
+}
+
+bool skim_is_attached(const struct skim *skim, struct err *err) {
+    for (size_t i = 0; i < skim->device_count; i++) {
+        const struct skim_device *device = &skim->devices[i];
+        struct ifreq answer;
+        if (!ask(skim, device->name, SIOCGIFINDEX, &answer) ||
+            (uint32_t)answer.ifr_ifindex != device->ifindex)
+            return err_set(err, "%.100s: the capture has ended: the interface is gone",
+                           device->name);
+    }
+    return true;
+}
+
+struct skim_ring *skim_ring(const struct skim *skim, size_t cpu) {
+    return (struct skim_ring *)(skim->memory + cpu * skim->stride);
+}
+
+void skim_close(struct skim *skim) {
+    for (size_t i = 0; i < skim->link_count; i++)
+        (void)close(skim->links[i]);
+    if (skim->memory)
+        (void)munmap(skim->memory, skim->stride * skim->ring_count);
+    if (skim->bpf)
+        skim_bpf__destroy(skim->bpf);
+    if (skim->ioctls >= 0)
+        (void)close(skim->ioctls);
+}

@@ -1,0 +1,50 @@
+/* skim.h - the kernel side of live capture (bpf/skim.bpf.c): loaded, attached to interfaces, and its
+ * rings mapped. Everything in the kernel belongs to this process, and goes when it goes. */
+#ifndef BUSTAP_CAPTURE_SKIM_H
+#define BUSTAP_CAPTURE_SKIM_H
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "bpf/record.h"
+
+struct skim_options {
+    uint32_t snaplen;
+    size_t ring_mib;        /* of all CPUs' rings together */
+    const uint16_t *ports;  /* either end of a packet has one of them */
+    size_t port_count;      /* 0: all packets */
+};
+
+struct skim_device {
+    char name[16];
+    uint32_t ifindex;
+    uint16_t link_type; /* LINKTYPE_ value of its frames */
+};
+
+struct skim {
+    struct skim_device devices[CAP_TAPS];
+    size_t device_count;
+    size_t ring_count; /* one for each CPU that there may be */
+    uint64_t ring_bytes;
+    struct skim_bpf *bpf; /* libbpf's skeleton */
+    uint8_t *memory;
+    size_t stride; /* from ring to ring */
+    int links[2 * CAP_TAPS];
+    size_t link_count;
+    int ioctls; /* a socket to ask about interfaces with */
+};
+
+/* Loads the programs. False: the kernel cannot take them; err says why. Whatever happened,
+ * skim_close() it. */
+bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err);
+
+/* Attaches to an interface, or to all there are: "any". */
+bool skim_attach(struct skim *skim, const char *name, struct err *err);
+
+/* False: an interface that was attached to is gone; err names it. */
+bool skim_is_attached(const struct skim *skim, struct err *err);
+
+struct skim_ring *skim_ring(const struct skim *skim, size_t cpu);
+
+void skim_close(struct skim *skim);
+
+#endif

@@ -1,0 +1,282 @@
+/* source_ebpf.c - packets of this host's interfaces as eBPF programs hand them up (bpf/skim.bpf.c).
+ *
+ *   ebpf:eth0,lo     these interfaces; "any" is all there are
+ *
+ * Each CPU has a ring. Records are handed out in the order of their times, and only once they are
+ * SETTLE_NS old: a younger one may still come from another CPU. Nobody is woken for a record: the
+ * rings are looked at every few milliseconds, seldom while nothing happens.
+ *
+ * The kernel stamps packets by the monotonic clock, which never jumps. What that is by the wall
+ * clock is looked up every second. */
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/limits.h"
+#include "capture/skim.h"
+#include "capture/source_kind.h"
+
+enum {
+    PREFIX = sizeof "ebpf:" - 1,
+    SETTLE_NS = 100 * 1000,
+    LOOK_MS = 2,   /* between looks at the rings, while there is something */
+    LAZY_MS = 20,  /* while there is nothing */
+    QUIET_MS = 250 /* a moment, of which whoever reads is told */
+};
+
+struct reader {
+    struct skim_ring *ring;
+    uint64_t tail; /* of what is handed out */
+    uint64_t head; /* of what is known to be there */
+};
+
+struct ebpf {
+    struct source source;
+    struct skim skim;
+    char *names;
+    struct reader *readers; /* one for each ring */
+    struct reader *last;    /* whose record was handed out, and is not needed any more */
+    nstime settled;         /* monotonic: what is older than this is all there */
+    nstime wall_less_mono;
+    nstime looked;  /* monotonic: when that was looked up */
+    nstime idled;   /* monotonic: when a moment was last said to have passed */
+    int sleep_ms;
+    struct bpf_program filter; /* the user's own */
+    bool filtered;
+    nstime (*stopped_at)(void);
+    nstime until; /* told to stop then, by the wall clock; TIME_NONE: not yet */
+};
+
+/* ---- time ---- */
+
+static nstime now(clockid_t clock) {
+    struct timespec time;
+    (void)clock_gettime(clock, &time);
+    return (nstime)time.tv_sec * NS_PER_SEC + time.tv_nsec;
+}
+
+static void look_at_clocks(struct ebpf *ebpf, nstime mono) {
+    if (ebpf->looked && mono - ebpf->looked < NS_PER_SEC)
+        return;
+    ebpf->looked = mono;
+    ebpf->wall_less_mono = now(CLOCK_REALTIME) - mono;
+}
+
+/* ---- the rings ---- */
+
+static struct skim_record *record_of(const struct ebpf *ebpf, const struct reader *reader) {
+    return (struct skim_record *)(reader->ring->data + (reader->tail & (ebpf->skim.ring_bytes - 1)));
+}
+
+static void look_at_rings(struct ebpf *ebpf) {
+    nstime mono = now(CLOCK_MONOTONIC);
+    look_at_clocks(ebpf, mono);
+    ebpf->settled = mono - SETTLE_NS;
+    for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
+        struct reader *reader = &ebpf->readers[i];
+        reader->head = __atomic_load_n(&reader->ring->head, __ATOMIC_ACQUIRE);
+    }
+}
+
+/* The room of the record that was handed out is the kernel's again. */
+static void give_back(struct ebpf *ebpf) {
+    struct reader *reader = ebpf->last;
+    if (!reader)
+        return;
+    reader->tail += record_of(ebpf, reader)->size;
+    __atomic_store_n(&reader->ring->tail, reader->tail, __ATOMIC_RELEASE);
+    ebpf->last = NULL;
+}
+
+/* The ring with the oldest record that is settled; NULL: there is none. */
+static struct reader *oldest(struct ebpf *ebpf) {
+    struct reader *first = NULL;
+    nstime time = ebpf->settled;
+    for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
+        struct reader *reader = &ebpf->readers[i];
+        if (reader->tail == reader->head)
+            continue;
+        nstime stamp = (nstime)record_of(ebpf, reader)->time;
+        if (stamp <= time) {
+            time = stamp;
+            first = reader;
+        }
+    }
+    return first;
+}
+
+static void count_drops(struct ebpf *ebpf) {
+    uint64_t drops = 0;
+    for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
+        const struct skim_ring *ring = ebpf->readers[i].ring;
+        drops += ring->full + ring->unreadable;
+    }
+    ebpf->source.info.kernel_drops = drops;
+}
+
+/* ---- packets ---- */
+
+static uint32_t device_of(const struct ebpf *ebpf, uint32_t ifindex) {
+    uint32_t i = 0;
+    while (i + 1 < ebpf->skim.device_count && ebpf->skim.devices[i].ifindex != ifindex)
+        i++;
+    return i;
+}
+
+static void fill(struct ebpf *ebpf, const struct skim_record *record, struct packet *packet) {
+    uint32_t device = device_of(ebpf, record->ifindex);
+    *packet = (struct packet){
+        .data = bytes_of(record->frame, record->len),
+        .time = (nstime)record->time + ebpf->wall_less_mono,
+        .wire_len = record->wire_len,
+        .interface = device,
+        .link_type = ebpf->skim.devices[device].link_type,
+        .continues = record->continues,
+        .skimmed = !record->cut,
+    };
+}
+
+static bool passes(const struct ebpf *ebpf, const struct packet *packet) {
+    struct pcap_pkthdr head = {.caplen = (bpf_u_int32)packet->data.len, .len = packet->wire_len};
+    return !ebpf->filtered || pcap_offline_filter(&ebpf->filter, &head, packet->data.data) != 0;
+}
+
+/* The next record that is settled and passes. False: there is none. */
+static bool take(struct ebpf *ebpf, struct packet *packet) {
+    for (;;) {
+        give_back(ebpf);
+        ebpf->last = oldest(ebpf);
+        if (!ebpf->last)
+            return false;
+        fill(ebpf, record_of(ebpf, ebpf->last), packet);
+        if (passes(ebpf, packet))
+            return true;
+    }
+}
+
+static bool is_over(const struct ebpf *ebpf, nstime time) {
+    return ebpf->until != TIME_NONE && time > ebpf->until;
+}
+
+/* Also while packets come, every moment is said to pass. */
+static bool moment_passed(struct ebpf *ebpf) {
+    bool passed = ebpf->settled - ebpf->idled >= QUIET_MS * NS_PER_MS;
+    if (passed)
+        ebpf->idled = ebpf->settled;
+    return passed;
+}
+
+static enum source_got say(struct ebpf *ebpf, enum source_got what) {
+    count_drops(ebpf);
+    return what;
+}
+
+/* Nothing is at hand. What that means; SOURCE_PACKET: look again. */
+static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *err) {
+    if (is_over(ebpf, ebpf->settled + ebpf->wall_less_mono))
+        return say(ebpf, SOURCE_END);
+    if (moment_passed(ebpf))
+        return say(ebpf, skim_is_attached(&ebpf->skim, err) ? SOURCE_IDLE : SOURCE_FAILED);
+    if (looked_in_vain) {
+        (void)poll(NULL, 0, ebpf->sleep_ms);
+        ebpf->sleep_ms = ebpf->sleep_ms < LAZY_MS ? ebpf->sleep_ms + LOOK_MS : LAZY_MS;
+    } else {
+        ebpf->sleep_ms = LOOK_MS;
+    }
+    look_at_rings(ebpf);
+    return SOURCE_PACKET;
+}
+
+static enum source_got ebpf_next(struct source *source, struct packet *packet, struct err *err) {
+    struct ebpf *ebpf = (struct ebpf *)source;
+    for (bool looked = false; !take(ebpf, packet); looked = true) {
+        if (ebpf->until == TIME_NONE && ebpf->stopped_at)
+            ebpf->until = ebpf->stopped_at();
+        enum source_got got = wait(ebpf, looked, err);
+        if (got != SOURCE_PACKET)
+            return got;
+    }
+    if (is_over(ebpf, packet->time))
+        return say(ebpf, SOURCE_END);
+    source_count_skimmed(source, packet);
+    return SOURCE_PACKET;
+}
+
+/* ---- life ---- */
+
+static void ebpf_close(struct source *source) {
+    struct ebpf *ebpf = (struct ebpf *)source;
+    skim_close(&ebpf->skim);
+    if (ebpf->filtered)
+        pcap_freecode(&ebpf->filter);
+    free(ebpf->readers);
+    free(ebpf->names);
+    free(ebpf);
+}
+
+static bool attach(struct ebpf *ebpf, struct err *err) {
+    char *rest = ebpf->names;
+    for (char *name; (name = strsep(&rest, ","));)
+        if (!skim_attach(&ebpf->skim, name, err))
+            return false;
+    return true;
+}
+
+/* The filter is not for the kernel: it decides here, over the headers and what is there of the
+ * rest. */
+static bool set_filter(struct ebpf *ebpf, const struct source_options *options, struct err *err) {
+    if (!options->own_filter)
+        return true;
+    const int whole = 262144;
+    pcap_t *form = pcap_open_dead(ebpf->skim.devices[0].link_type == 1 ? DLT_EN10MB : DLT_RAW, whole);
+    ebpf->filtered = form && pcap_compile(form, &ebpf->filter, options->own_filter, 1,
+                                          PCAP_NETMASK_UNKNOWN) == 0;
+    if (!ebpf->filtered)
+        (void)err_set(err, "the filter '%.200s' is wrong: %.100s", options->own_filter,
+                      form ? pcap_geterr(form) : strerror(ENOMEM));
+    if (form)
+        pcap_close(form);
+    return ebpf->filtered;
+}
+
+static bool open_rings(struct ebpf *ebpf, const struct source_options *options, struct err *err) {
+    struct skim_options wanted = {
+        .snaplen = (uint32_t)options->snaplen,
+        .ring_mib = (size_t)options->ring_mib,
+        .ports = options->ports,
+        .port_count = options->port_count,
+    };
+    if (!skim_open(&ebpf->skim, &wanted, err))
+        return false;
+    ebpf->readers = calloc(ebpf->skim.ring_count, sizeof *ebpf->readers);
+    if (!ebpf->readers)
+        return err_no_memory(err);
+    for (size_t i = 0; i < ebpf->skim.ring_count; i++)
+        ebpf->readers[i].ring = skim_ring(&ebpf->skim, i);
+    return attach(ebpf, err) && set_filter(ebpf, options, err);
+}
+
+struct source *source_ebpf_open(const char *path, const struct source_options *options,
+                                struct err *err) {
+    struct ebpf *ebpf = calloc(1, sizeof *ebpf);
+    if (ebpf)
+        ebpf->names = strdup(path + PREFIX);
+    if (!ebpf || !ebpf->names) {
+        free(ebpf);
+        err_no_memory(err);
+        return NULL;
+    }
+    ebpf->source = (struct source){.next = ebpf_next,
+                                   .close = ebpf_close,
+                                   .last_link_type = LINK_TYPE_NONE,
+                                   .info = {.path = path + PREFIX, .format = "live"}};
+    ebpf->skim.ioctls = -1;
+    ebpf->stopped_at = options->stopped_at;
+    ebpf->until = TIME_NONE;
+    if (open_rings(ebpf, options, err))
+        return &ebpf->source;
+    ebpf_close(&ebpf->source);
+    return NULL;
+}
