@@ -131,12 +131,21 @@ static bool ask(const struct skim *skim, const char *name, unsigned long what,
     return ioctl(skim->ioctls, what, ret_answer) == 0;
 }
 
+static bool is_attached(const struct skim *skim, uint32_t ifindex) {
+    for (size_t i = 0; i < skim->device_count; i++)
+        if (skim->devices[i].ifindex == ifindex)
+            return true;
+    return false;
+}
+
 static bool attach_one(struct skim *skim, const char *name, struct err *err) {
     struct ifreq index, flags, hardware;
     if (strlen(name) >= IFNAMSIZ || !ask(skim, name, SIOCGIFINDEX, &index))
         return err_set(err, "%.100s: there is no such interface: `ip link` lists them", name);
     if (!ask(skim, name, SIOCGIFFLAGS, &flags) || !(flags.ifr_flags & IFF_UP))
         return err_set(err, "%.100s: the interface is down: `ip link set %.100s up`", name, name);
+    if (is_attached(skim, (uint32_t)index.ifr_ifindex)) /* once is enough */
+        return true;
     if (skim->device_count == CAP_TAPS)
         return err_set(err, "more than %d interfaces: name fewer", CAP_TAPS);
     struct skim_device *device = &skim->devices[skim->device_count];
