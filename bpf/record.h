@@ -13,7 +13,7 @@
  * sequence number and lengths of its own, so that it reads as a segment that was cut.
  *
  *   packet   [headers|SET k $70000  v v v v v v v v v v  GET k]
- *   records  [headers|SET k $70000 v] + 69000 left out,  [headers|v GET k]                        */
+ *   records  [headers|SET k $70000 v] + 69000 left out,  [headers|v GET k] */
 #ifndef BUSTAP_BPF_RECORD_H
 #define BUSTAP_BPF_RECORD_H
 

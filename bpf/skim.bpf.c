@@ -30,13 +30,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u64 ring_bytes = 1 << 16; /* a power of two */
 const volatile __u32 snaplen = 262144;
-const volatile __u32 secret = 0;     /* of the table of flows */
+const volatile __u32 secret = 0;      /* of the table of flows */
 const volatile bool all_ports = true; /* else those in `ports` */
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);                                             /* set: CPUs */
+    __uint(max_entries, 1);                                                /* set: CPUs */
     __uint(value_size, sizeof(struct skim_ring) + (1 << 16) + SKIM_SLACK); /* set */
     __type(key, __u32);
 } rings SEC(".maps");
@@ -70,8 +70,8 @@ struct walk {
     bool is_ip6, is_request;
 
     /* how its stream is followed */
-    __u8 at;                                 /* enum skim_at */
-    __u32 left;                              /* see there */
+    __u8 at;    /* enum skim_at */
+    __u32 left; /* see there */
     bool known, old, full, unreadable, cut;
 
     /* the record in hand */
@@ -157,9 +157,9 @@ static __always_inline bool read_headers(struct walk *walk, struct __sk_buff *sk
     void *end = (void *)(long)skb->data_end, *ip = (void *)(long)skb->data + l3;
     __u32 whole = skb->len;
     walk->l3 = l3;
-    if (skb->protocol == bpf_htons(ETH_P_IP) ? !read_ip4(walk, ip, end)
-                                             : skb->protocol != bpf_htons(ETH_P_IPV6) ||
-                                                   !read_ip6(walk, ip, end))
+    if (skb->protocol == bpf_htons(ETH_P_IP)
+            ? !read_ip4(walk, ip, end)
+            : skb->protocol != bpf_htons(ETH_P_IPV6) || !read_ip6(walk, ip, end))
         return false;
     if (walk->len == 0 || walk->len > whole) /* behind it is padding */
         walk->len = whole;
@@ -208,9 +208,10 @@ static __always_inline void put_flow(__u32 hash, __u32 tag, __u32 next, __u8 at,
 /* ---- following a stream ---- */
 
 enum {
-    BULK_SHOWN = 512, /* shorter strings are handed up whole: names, keys, most values */
-    BULK_HEAD = 64,   /* of others, so much */
+    BULK_SHOWN = 1024, /* shorter strings are handed up whole: names, keys, most values */
+    BULK_HEAD = 64,    /* of others, so much */
     BULK_MAX = 1 << 30,
+    DIGITS = 4,
     FRAME_MASK = 0xfff, /* what an index is held to, so that the verifier sees it */
 };
 
@@ -224,12 +225,25 @@ static __always_inline __u8 byte_at(const struct skim_record *record, __u32 inde
 
 static __always_inline __u8 first_of_line(__u8 byte) {
     switch (byte) {
-    case '$': case '=': case '!':
+    case '$':
+    case '=':
+    case '!':
         return IN_LENGTH;
-    case '*': case '+': case '-': case ':': case '%': case '~': case '>': case '|': case '_':
-    case '#': case ',': case '(':
+    case '*':
+    case '+':
+    case '-':
+    case ':':
+    case '%':
+    case '~':
+    case '>':
+    case '|':
+    case '_':
+    case '#':
+    case ',':
+    case '(':
         return IN_TEXT;
-    case '\r': case '\n': /* behind a bulk string */
+    case '\r':
+    case '\n': /* behind a bulk string */
         return AT_LINE;
     default:
         return AT_ODD;
@@ -270,6 +284,30 @@ static __always_inline bool take_bulk(struct walk *walk, __u8 byte) {
     return walk->leap > 0;
 }
 
+/* "$16\r\n", a short string and "\r\n" in one step, as they nearly always come; and "*3\r\n".
+ * False: it is something else, or not all there. */
+static __always_inline bool take_whole(struct walk *walk, const struct skim_record *record,
+                                       __u8 first) {
+    __u32 at = walk->headers + walk->index, end = walk->index + 3, number = 0;
+    if ((first != '$' && first != '*') || end + DIGITS > walk->chunk)
+        return false;
+    for (int i = 1; i <= DIGITS; i++, end++) {
+        __u8 byte = byte_at(record, at + i);
+        if (byte == '\r' && i > 1) {
+            if (first == '$')
+                end += number + 2;
+            if (number > BULK_SHOWN || end > walk->chunk)
+                return false;
+            walk->index = end;
+            return true;
+        }
+        if (byte < '0' || byte > '9')
+            return false;
+        number = number * 10 + (byte - '0');
+    }
+    return false;
+}
+
 /* A byte of a line, or as much as there is of a bulk string. Not 0: this was the last. */
 static long follow(__u32 number, void *context) {
     const struct hands *hands = context;
@@ -280,6 +318,8 @@ static long follow(__u32 number, void *context) {
     __u8 byte = byte_at(record, walk->headers + walk->index);
     if (walk->at >= AT_BULK)
         return take_bulk(walk, byte);
+    if (walk->at == AT_LINE && take_whole(walk, record, byte))
+        return 0;
     if (walk->at == AT_LINE) {
         walk->at = first_of_line(byte);
         walk->left = 0;
@@ -362,11 +402,14 @@ static __always_inline void publish(const struct hands *hands, struct skim_recor
     __sync_fetch_and_add(&hands->ring->head, record->size);
 }
 
+enum { CHUNK_FIRST = 256 }; /* of what may prove to be the head of a large value */
+
 /* What follows `snaplen` is cut off, and then nothing can be followed. */
 static __always_inline void choose_chunk(struct walk *walk) {
     __u32 rest = walk->len - walk->pos;
     walk->leap = walk->index = 0;
-    walk->chunk = rest < SKIM_CHUNK ? rest : SKIM_CHUNK;
+    walk->chunk = walk->at != AT_ODD && walk->pos == 0 ? CHUNK_FIRST : SKIM_CHUNK;
+    walk->chunk = rest < walk->chunk ? rest : walk->chunk;
     if (walk->at == IN_BULK && walk->left > BULK_SHOWN)
         walk->chunk = 0;
     __u32 end = walk->headers + walk->pos + walk->chunk;

@@ -75,10 +75,9 @@ static bool map_rings(struct skim *skim) {
 }
 
 static bool refused(struct err *err, const char *what) {
-    const char *remedy = errno == EPERM || errno == EACCES
-                             ? "run as root, or give the program CAP_BPF and CAP_NET_ADMIN"
-                             : "`--backend pcap` captures without eBPF";
-    return err_set(err, "eBPF: %s: %s: %s", what, strerror(errno), remedy);
+    bool forbidden = errno == EPERM || errno == EACCES;
+    return err_set(err, "eBPF: %s: %s%s", what, strerror(errno),
+                   forbidden ? ": it needs root, or CAP_BPF and CAP_NET_ADMIN" : "");
 }
 
 bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err) {
@@ -98,7 +97,9 @@ bool skim_open(struct skim *skim, const struct skim_options *options, struct err
 
 static int link_to(int program, uint32_t ifindex, uint32_t where) {
     union bpf_attr attr = {
-        .link_create = {.prog_fd = (uint32_t)program, .target_ifindex = ifindex, .attach_type = where},
+        .link_create = {.prog_fd = (uint32_t)program,
+                        .target_ifindex = ifindex,
+                        .attach_type = where},
     };
     return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr);
 }
@@ -153,8 +154,7 @@ static bool attach_one(struct skim *skim, const char *name, struct err *err) {
     strncpy(device->name, name, sizeof device->name - 1);
     if (!ask(skim, name, SIOCGIFHWADDR, &hardware) ||
         !find_link_type(device, hardware.ifr_hwaddr.sa_family))
-        return err_set(err, "%.100s: eBPF reads Ethernet and IP devices only: use `--backend pcap`",
-                       name);
+        return err_set(err, "eBPF: %.100s: neither an Ethernet nor an IP device", name);
     if (!hold(skim, device, flags.ifr_flags & IFF_LOOPBACK))
         return refused(err, name);
     skim->device_count++;

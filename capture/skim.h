@@ -1,5 +1,5 @@
-/* skim.h - the kernel side of live capture (bpf/skim.bpf.c): loaded, attached to interfaces, and its
- * rings mapped. Everything in the kernel belongs to this process, and goes when it goes. */
+/* skim.h - the kernel side of live capture (bpf/skim.bpf.c): loaded, attached to interfaces, and
+ * its rings mapped. Everything in the kernel belongs to this process, and goes when it goes. */
 #ifndef BUSTAP_CAPTURE_SKIM_H
 #define BUSTAP_CAPTURE_SKIM_H
 
@@ -9,9 +9,9 @@
 
 struct skim_options {
     uint32_t snaplen;
-    size_t ring_mib;        /* of all CPUs' rings together */
-    const uint16_t *ports;  /* either end of a packet has one of them */
-    size_t port_count;      /* 0: all packets */
+    size_t ring_mib;       /* of all CPUs' rings together */
+    const uint16_t *ports; /* either end of a packet has one of them */
+    size_t port_count;     /* 0: all packets */
 };
 
 struct skim_device {

@@ -30,8 +30,8 @@ struct source_options {
     const char *own_filter;     /* what of it the user gave; NULL: nothing */
     const uint16_t *ports;      /* borrowed: of which a packet has one; all if there are none */
     size_t port_count;
-    int snaplen;                /* bytes of each packet */
-    int ring_mib;               /* the kernel's buffer, for each interface */
+    int snaplen;  /* bytes of each packet */
+    int ring_mib; /* the kernel's buffer, for each interface */
 };
 
 enum { SOURCE_LINK_TYPES = 8 };

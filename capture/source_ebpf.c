@@ -40,8 +40,8 @@ struct ebpf {
     struct reader *last;    /* whose record was handed out, and is not needed any more */
     nstime settled;         /* monotonic: what is older than this is all there */
     nstime wall_less_mono;
-    nstime looked;  /* monotonic: when that was looked up */
-    nstime idled;   /* monotonic: when a moment was last said to have passed */
+    nstime looked; /* monotonic: when that was looked up */
+    nstime idled;  /* monotonic: when a moment was last said to have passed */
     int sleep_ms;
     struct bpf_program filter; /* the user's own */
     bool filtered;
@@ -67,7 +67,8 @@ static void look_at_clocks(struct ebpf *ebpf, nstime mono) {
 /* ---- the rings ---- */
 
 static struct skim_record *record_of(const struct ebpf *ebpf, const struct reader *reader) {
-    return (struct skim_record *)(reader->ring->data + (reader->tail & (ebpf->skim.ring_bytes - 1)));
+    return (struct skim_record *)(reader->ring->data +
+                                  (reader->tail & (ebpf->skim.ring_bytes - 1)));
 }
 
 static void look_at_rings(struct ebpf *ebpf) {
@@ -230,7 +231,8 @@ static bool set_filter(struct ebpf *ebpf, const struct source_options *options, 
     if (!options->own_filter)
         return true;
     const int whole = 262144;
-    pcap_t *form = pcap_open_dead(ebpf->skim.devices[0].link_type == 1 ? DLT_EN10MB : DLT_RAW, whole);
+    pcap_t *form =
+        pcap_open_dead(ebpf->skim.devices[0].link_type == 1 ? DLT_EN10MB : DLT_RAW, whole);
     ebpf->filtered = form && pcap_compile(form, &ebpf->filter, options->own_filter, 1,
                                           PCAP_NETMASK_UNKNOWN) == 0;
     if (!ebpf->filtered)

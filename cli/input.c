@@ -5,6 +5,7 @@
 
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/say.h"
 
 enum {
     TICK = 4096, /* packets between looks at the clock */
@@ -44,32 +45,47 @@ static void put_filter(struct input *input) {
         buf_printf(buf, " and (%s)", input->config->filter);
 }
 
-static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
-    const struct config *config = input->config;
-    const struct words *names = &config->interfaces;
-    buf_text(&input->live, config->backend == BACKEND_EBPF ? "ebpf:" : "live:");
+static bool open_by(struct input *input, const char *backend, const struct source_options *options,
+                    struct err *err) {
+    const struct words *names = &input->config->interfaces;
+    buf_free(&input->live);
+    input->live.max = TEXT_MAX;
+    buf_text(&input->live, backend);
     for (size_t i = 0; i < names->count; i++)
-        buf_printf(&input->live, "%s%s", i ? "," : "", names->list[i]);
-    list_ports(input);
-    put_filter(input);
-    if (input->live.failed || input->filter.failed)
+        buf_printf(&input->live, "%s%s", i ? "," : ":", names->list[i]);
+    if (input->live.failed)
         return err_no_memory(err);
     const char *path = buf_str(&input->live);
+    input->merge = merge_open(&path, 1, options, err);
+    return input->merge;
+}
+
+/* What eBPF cannot do here, libpcap perhaps can. */
+static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
+    const struct config *config = input->config;
+    list_ports(input);
+    put_filter(input);
+    if (input->filter.failed)
+        return err_no_memory(err);
     options->filter = buf_str(&input->filter);
     options->own_filter = config->filter;
     options->ports = input->ports;
     options->port_count = input->port_count;
     options->snaplen = (int)config->snaplen;
     options->ring_mib = (int)config->ring;
-    input->merge = merge_open(&path, 1, options, err);
-    return input->merge;
+    if (config->backend == BACKEND_EBPF) {
+        if (open_by(input, "ebpf", options, err))
+            return true;
+        (void)say("%s; trying libpcap", err->text);
+    }
+    return open_by(input, "live", options, err);
 }
 
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err) {
     struct source_options options = {
         .sha256 = sha256, .stop = interrupted, .stopped_at = interrupted_at};
     *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
-    input->live.max = input->filter.max = TEXT_MAX;
+    input->filter.max = TEXT_MAX;
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
     if (config->interfaces.count)
         return open_interfaces(input, &options, err);

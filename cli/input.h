@@ -12,7 +12,7 @@
 struct input {
     const struct config *config;
     struct merge *merge;
-    struct buf live, filter; /* the interfaces as a path; what is captured from them */
+    struct buf live, filter;       /* the interfaces as a path; what is captured from them */
     uint16_t ports[2 * PORTS_MAX]; /* that are captured; none: all are */
     size_t port_count;
     struct tally tally;

@@ -49,7 +49,7 @@ struct config {
     const char *filter; /* NULL: none */
     enum backend backend;
     uint64_t snaplen; /* bytes */
-    uint64_t ring;      /* MiB */
+    uint64_t ring;    /* MiB */
     struct when from, to;
     uint64_t count; /* 0: all */
     struct target json;

@@ -243,3 +243,16 @@ def test_a_filter_that_is_none(cable):
     run = popen(cable, "watch", "-i", cable.far, "-f", "foo bar")
     _, err = run.communicate(timeout=10)
     assert run.returncode == 2 and "foo bar" in err
+
+
+def test_without_ebpf_by_libpcap(cable):
+    """Where the kernel refuses the programs: why, and that it is captured all the same."""
+    if cable.backend == "pcap":
+        pytest.skip("it is by libpcap anyway")
+    run = cable.popen(["setpriv", "--bounding-set", "-bpf,-sys_admin", bustap.PROGRAM, "watch",
+                       "-i", cable.far, "--backend", "ebpf"])
+    time.sleep(2 * SETTLE)
+    cable.send([frame_of(1)])
+    err = end(run)[1]
+    assert "eBPF: this kernel does not take the programs: " in err and "trying libpcap" in err
+    assert counted(err) == (1, 0)
