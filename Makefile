@@ -212,7 +212,7 @@ endif
 
 # ---- fuzzing, speed, a bare system ------------------------------------------------------------
 
-.PHONY: fuzz fuzz-run fuzzers bench bootstrap-test
+.PHONY: fuzz fuzz-run fuzzers bench bench-live bootstrap-test
 FUZZ_MAKE = $(MAKE) CC=$(CLANG) SAN=fuzzer-no-link,$(SANITIZERS)
 fuzz:  ## build the libFuzzer targets (clang)
 	@+$(FUZZ_MAKE) fuzzers
@@ -229,10 +229,12 @@ fuzz-run-built: $(FUZZERS)
 	done; exit $$failed
 
 bench: all $(BENCH)  ## speed and memory against the limits of tests/bench/
-	@for t in $(wildcard tests/bench/*.py tests/bench/*.sh); do \
+	@for t in $(filter-out %/live.py,$(wildcard tests/bench/*.py tests/bench/*.sh)); do \
 	    case $$t in *.py) set -- $(PYTHON);; *) set -- sh;; esac; \
 	    BUSTAP=$(abspath $(B))/$(NAME) BENCH=$(abspath $(B))/tests/bench "$$@" $$t || exit 1; \
 	done
+bench-live: all $(BENCH)  ## what a capture costs the host, beside tcpdump and others (root)
+	@BUSTAP=$(abspath $(B))/$(NAME) BENCH=$(abspath $(B))/tests/bench $(PYTHON) tests/bench/live.py
 
 bootstrap-test:  ## ./bootstrap on a bare Debian 12, in a chroot (root, debootstrap)
 	@sh tests/bare.sh $(O)/bare
