@@ -46,8 +46,7 @@ class Run:
         if captures == "every":
             captures = ("", *(name for name, _ in hosts))
         for vantage in captures:
-            self.captures.append(Capture(self.net, self.folder, vantage))
-            self.captures[-1].start()
+            self.capture(vantage)
         self.cluster = Cluster(self.net, self.server, self.net.scratch, primaries, replicas, **more)
         self.cluster.checks.append(self._check_loads)
         self.faults.cluster = self.cluster
@@ -57,6 +56,10 @@ class Run:
             self.mark("cluster created")
         self.snapshots["start"] = truth.snapshots(self.cluster)
         return self.cluster
+
+    def capture(self, vantage):
+        self.captures.append(Capture(self.net, self.folder, vantage))
+        self.captures[-1].start()
 
     def client(self, name):
         """A host for clients; its name."""
