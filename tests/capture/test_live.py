@@ -1,5 +1,6 @@
 """Capturing from interfaces: the same truth as from a file, every packet accounted for, no trace."""
 
+import collections
 import json
 import pathlib
 import re
@@ -130,6 +131,39 @@ def frame_of(number):
     return bytes(12) + b"\x08\x00" + b"\x45\x00\x00\x28" + bytes(4) + b"\x40\x06\0\0" + \
         b"\x0a\0\0\x01\x0a\0\0\x02" + b"\x30\x39\x18\xeb" + number.to_bytes(4, "big") + \
         bytes(4) + b"\x50\x10\xff\xff" + bytes(4)
+
+
+def syn_of(number):
+    """A connection asked for, by another client each time, and never heard of again."""
+    client = (0x0a400000 + number).to_bytes(4, "big")
+    return bytes(12) + b"\x08\x00" + b"\x45\x00\x00\x28" + bytes(4) + b"\x40\x06\0\0" + client + \
+        b"\x0a\0\0\x02" + b"\x30\x39\x18\xeb" + number.to_bytes(4, "big") + \
+        bytes(4) + b"\x50\x02\xff\xff" + bytes(4)
+
+
+def test_a_flood_of_connections(cable):
+    """100 000 SYNs between the packets of a cluster: memory stays, the cluster is decoded as ever."""
+    known = tcp_frames(HEALTHY)
+    flood = [syn_of(number) for number in range(100_000)]
+    each = len(flood) // len(known)
+    frames = [frame for at, one in enumerate(known)
+              for frame in (one, *flood[at * each:(at + 1) * each])]
+    run = start(cable, "dump", "--json", "-i", cable.far, "-B", "64")
+    taken = reading(run)
+    cable.send(frames)
+    time.sleep(SETTLE)
+    peak = int(status_of(run)["VmHWM"].split()[0]) // 1024
+    run.send_signal(signal.SIGINT)
+    live = collections.Counter(named(json.loads(line)) for line in taken().splitlines())
+    assert run.wait(timeout=20) == 0
+    stored = collections.Counter(named(event) for event in bustap.dump(HEALTHY.path))
+    assert counted(run.stderr.read()) == (len(frames), 0)
+    assert not stored - live
+    assert peak < 64 + 64, "MiB: the program's cap, and the ring"
+
+
+def named(event):
+    return json.dumps(without_moment(event), sort_keys=True)
 
 
 @pytest.mark.parametrize("round", range(3))
