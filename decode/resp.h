@@ -52,12 +52,23 @@ typedef void resp_error_fn(void *context, struct bytes text);
 
 struct resp_kept;
 
+/* How a plain request begins, up to its first argument; see resp_plain.c. */
+struct resp_head {
+    uint64_t numbers, name; /* its bytes; numbers 0: none */
+    const struct command *command;
+    uint32_t len;    /* of all of it */
+    uint16_t follow; /* arguments behind it */
+    bool writes;     /* that is to be told */
+};
+enum { RESP_HEADS = 64 };
+
 /* What all readers share. */
 struct resp_tools {
     struct pool *pool; /* for what is kept of a value that is cut */
     uint64_t refused;  /* times that it had no room */
     struct resp_value scratch;
-    resp_error_fn *on_error; /* of replies; may be NULL */
+    struct resp_head heads[RESP_HEADS]; /* that were seen lately */
+    resp_error_fn *on_error;            /* of replies; may be NULL */
     void *context;
 };
 
@@ -110,6 +121,14 @@ bool resp_skip(struct resp_reader *reader, uint64_t len);
 
 /* A request. Bytes used; 0: cut, inline, or odd: for resp_feed to tell. */
 size_t resp_whole_request(struct bytes view, struct resp_value *ret_value);
+
+/* The first and the last of some arguments. */
+struct resp_ends {
+    struct bytes first, last;
+};
+
+/* Arguments without what stands before them, one at least. Bytes used; 0: likewise. */
+size_t resp_whole_arguments(struct bytes view, uint32_t count, struct resp_ends *ret_ends);
 
 /* A reply that is one line or one bulk. Bytes used; 0: likewise. */
 size_t resp_whole_reply(struct bytes view, struct resp_value *ret_value);

@@ -39,6 +39,9 @@ static size_t take_request(const struct resp_walk *walk, struct bytes view) {
     struct resp_tools *tools = walk->out->resp;
     struct resp_reader *reader = &walk->link->readers[walk->direction];
     enum resp_got got;
+    size_t plain = plain_requests(walk, view);
+    if (LIKELY(plain))
+        return plain;
     if (LIKELY(resp_is_between(reader))) {
         size_t whole = resp_whole_request(view, &tools->scratch);
         if (LIKELY(whole)) {
@@ -152,6 +155,9 @@ static size_t take_watched(const struct resp_walk *walk, struct bytes view) {
 
 static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
+    size_t plain = plain_replies(walk, view);
+    if (LIKELY(plain))
+        return plain;
     if (UNLIKELY(link->wary | link->deaf)) {
         link->spoke = true;
         link->server_last = walk->out->time;

@@ -145,16 +145,13 @@ struct resp_link {
     bool skip_next; /* CLIENT REPLY SKIP */
     bool in_multi;
     bool monitor;
-    bool confirms;                      /* a subscription was asked for while replies were off */
-    uint64_t channels, patterns;        /* subscribed to, as the server counted them last */
-    uint64_t shards;                    /* likewise, shard channels */
-    nstime answer_began;                /* first byte of the reply in hand */
-    uint64_t asked_offset;              /* by the last PSYNC */
-    uint16_t replica_port;              /* at which the replica listens, as it says; 0: not said */
-    uint64_t last_name;                 /* of the last request, if that is at most eight bytes */
-    const struct command *last_command; /* its command, if it is a plain one; else NULL */
-    bool last_writes;                   /* that one is a write */
-    uint32_t writes, moves;             /* told so far */
+    bool confirms;               /* a subscription was asked for while replies were off */
+    uint64_t channels, patterns; /* subscribed to, as the server counted them last */
+    uint64_t shards;             /* likewise, shard channels */
+    nstime answer_began;         /* first byte of the reply in hand */
+    uint64_t asked_offset;       /* by the last PSYNC */
+    uint16_t replica_port;       /* at which the replica listens, as it says; 0: not said */
+    uint32_t writes, moves;      /* told so far */
     struct pending_queue pending;
     struct queued *queued; /* by MULTI */
     uint32_t queued_count, queued_room;
@@ -243,10 +240,25 @@ void info_read(const struct resp_walk *walk, struct bytes view);
 void info_torn(const struct resp_walk *walk);
 void info_end(const struct resp_walk *walk);
 
+/* ---- resp_plain.c ---- */
+
+/* A request was taken the long way: can others that begin like it be taken the short one? */
+void plain_remember(const struct resp_walk *walk, const struct command *command, struct bytes name,
+                    uint64_t items);
+
+/* The plain requests, and replies, with which the view begins. Bytes used. */
+size_t plain_requests(const struct resp_walk *walk, struct bytes view);
+size_t plain_replies(const struct resp_walk *walk, struct bytes view);
+
 /* ---- resp_request.c ---- */
 
 /* A whole request. False: a line that the server refuses, and then closes. */
 bool resp_on_request(const struct resp_walk *walk, const struct resp_value *value);
+
+/* Before the reply can be told: a write that waits for it. The key and the last argument are enough
+ * to know it again where it is replicated. */
+void resp_tell_write(const struct resp_walk *walk, struct pending *pending, uint64_t args,
+                     struct bytes key, struct bytes last);
 
 /* A command of a stream without replies. `offset`: behind it; NOT_KNOWN. */
 void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *value,
@@ -260,6 +272,10 @@ size_t resp_find_request(const struct command_index *commands, struct bytes view
 
 /* A whole reply or push. */
 void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value);
+
+/* The reply to this request. */
+void resp_tell_reply(const struct resp_walk *walk, const struct pending *pending,
+                     const struct resp_value *value, bool called);
 
 /* A whole reply that is no push, to the oldest request; one waits. */
 void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value);

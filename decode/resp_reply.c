@@ -97,8 +97,8 @@ static uint64_t answered_write(uint32_t write, const struct resp_item *item) {
     return item->type != RESP_NOTHING && !is_error(item) ? write : 0;
 }
 
-static void tell_reply(const struct resp_walk *walk, const struct pending *pending,
-                       const struct resp_value *value, bool called) {
+void resp_tell_reply(const struct resp_walk *walk, const struct pending *pending,
+                     const struct resp_value *value, bool called) {
     struct event event; /* not zeroed: this is the path of every reply */
     const struct resp_item *item = &value->items[0];
     event.type = EV_reply;
@@ -257,7 +257,7 @@ void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value
     bool queued =
         walk->link->in_multi && item->type == '+' && bytes_equal(text, bytes_str("QUEUED"));
     bool called = !queued && !(error && is_no_command(text));
-    tell_reply(walk, pending, value, called);
+    resp_tell_reply(walk, pending, value, called);
     if (LIKELY(!error && !queued && pending->reply == REPLY_ONE))
         return;
     if (!queued && (pending->reply == REPLY_MOVES || pending->reply == REPLY_MIGRATION_LINK))
@@ -354,7 +354,7 @@ static void on_confirmation(const struct resp_walk *walk, const struct push_row 
     if (head->expected == 0)
         head->expected = confirmations_left(row, *counter_of(link, row));
     if (--head->expected == 0)
-        tell_reply(walk, pending_take(&link->pending), value, true);
+        resp_tell_reply(walk, pending_take(&link->pending), value, true);
 }
 
 /* "1700000000.123456 [0 127.0.0.1:5] ..." */
@@ -401,8 +401,8 @@ void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value)
     if (UNLIKELY(value->count == 0 || value->lost)) { /* what it is was not kept */
         pending = pending_take(&link->pending);
         if (pending)
-            tell_reply(walk, pending, &(struct resp_value){.bytes = value->bytes, .count = 1},
-                       true);
+            resp_tell_reply(walk, pending, &(struct resp_value){.bytes = value->bytes, .count = 1},
+                            true);
         return;
     }
     if (take_push(walk, value))

@@ -89,10 +89,8 @@ void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *val
     emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 
-/* Before the reply can be told: a write that waits for it. The key and the last argument are enough
- * to know it again where it is replicated. */
-static inline void tell_write(const struct resp_walk *walk, struct pending *pending, uint64_t args,
-                              struct bytes key, struct bytes last) {
+void resp_tell_write(const struct resp_walk *walk, struct pending *pending, uint64_t args,
+                     struct bytes key, struct bytes last) {
     struct event event; /* not zeroed: this is on the path of every write */
     pending->write = ++walk->link->writes;
     if (UNLIKELY(pending->write == 0))
@@ -111,9 +109,9 @@ static void tell_any_write(const struct resp_walk *walk, struct pending *pending
                            const struct request *request) {
     if (request->command && emitter_wants(walk->out, EV_write) &&
         command_is_write(request->command, &request->args))
-        tell_write(walk, pending, request->args.count,
-                   command_first_key(request->command, &request->args),
-                   argument(request, request->args.kept - 1));
+        resp_tell_write(walk, pending, request->args.count,
+                        command_first_key(request->command, &request->args),
+                        argument(request, request->args.kept - 1));
 }
 
 /* ---- who the client says it is ---- */
@@ -265,76 +263,10 @@ static void on_replica_word(const struct resp_walk *walk, const struct request *
     repl_acked(walk, argument(request, 2));
 }
 
-/* ---- the short way: a client asks for the same as before, and nothing is special about it ---- */
-
-/* At most eight bytes as a number; names of other lengths differ, for no name has a NUL. */
-static inline uint64_t name_of(struct bytes name) {
-    uint64_t word = 0;
-    if (name.len == 8)
-        memcpy(&word, name.data, 8);
-    else
-        for (size_t i = 0; i < name.len && i < 8; i++)
-            word |= (uint64_t)name.data[i] << 8 * i;
-    return word;
-}
-
-static inline bool is_usual(const struct resp_walk *walk, const struct resp_value *value) {
-    const struct resp_link *link = walk->link;
-    const struct resp_item *name = &value->items[1];
-    return value->count > 1 && link->last_command && name->text_len <= 8 &&
-           name_of(resp_text(name)) == link->last_name && !link->muted && !link->skip_next &&
-           !link->deaf && !link->wary && !emitter_wants(walk->out, EV_request);
-}
-
-/* The first argument is the key. */
-static inline void tell_usual_write(const struct resp_walk *walk, struct pending *pending,
-                                    const struct resp_value *value) {
-    struct bytes key = value->count > 2 ? resp_text(&value->items[2]) : bytes_of(NULL, 0);
-    tell_write(walk, pending, (uint64_t)value->items[0].number,
-               key.len < KEY_WHOLE ? key : bytes_of(NULL, 0),
-               resp_text(&value->items[value->count - 1]));
-}
-
-static inline void wait_as_usual(const struct resp_walk *walk, const struct resp_value *value) {
-    struct resp_link *link = walk->link;
-    struct pending *pending = pending_add(&link->pending, walk->out->pool);
-    if (UNLIKELY(!pending)) {
-        resp_anomaly(walk, AN_resp_pending_cap);
-        return;
-    }
-    pending->sent = walk->out->time;
-    pending->frame = walk->out->frame;
-    pending->command = link->last_command;
-    pending->bytes = (uint32_t)value->bytes;
-    pending->expected = pending->write = 0;
-    pending->reply = REPLY_ONE;
-    pending->blocking = false;
-    pending->sample = 0;
-    pairing_note(walk, pending);
-    if (link->last_writes)
-        tell_usual_write(walk, pending, value);
-    if (UNLIKELY(link->orphans))
-        orphan_match(walk);
-}
-
-/* Whether it writes must be known without its arguments, too. */
-static void remember_command(const struct resp_walk *walk, const struct request *request) {
-    struct resp_link *link = walk->link;
-    const struct command *command = request->command;
-    bool plain = command && command->kind == COMMAND_PLAIN && command->reply == REPLY_ONE &&
-                 (command->access < ACCESS_WRITE ||
-                  (command->access == ACCESS_WRITE && command->keys == KEYS_1)) &&
-                 request->list[0].len <= 8 && !strchr(command->name, '|');
-    link->last_command = plain ? command : NULL;
-    link->last_name = plain ? name_of(request->list[0]) : 0;
-    link->last_writes =
-        plain && command->access == ACCESS_WRITE && emitter_wants(walk->out, EV_write);
-}
-
 /* ---- all ---- */
 
-static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
-                                               const struct resp_value *value, uint32_t weight) {
+static void on_array(const struct resp_walk *walk, const struct resp_value *value,
+                     uint32_t weight) {
     struct request request;
     struct resp_link *link = walk->link;
     if (value->count && value->items[0].number <= 0) { /* asks nothing, and is not answered */
@@ -342,7 +274,8 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
         return;
     }
     read_request(walk, value, &request);
-    remember_command(walk, &request);
+    if (LIKELY(request.command))
+        plain_remember(walk, request.command, request.list[0], request.args.count);
     if (UNLIKELY(emitter_wants(walk->out, EV_request)))
         tell_request(walk, &request, value);
     if (UNLIKELY(request.command && request.command->keys == KEYS_NONE))
@@ -360,8 +293,7 @@ static __attribute__((noinline)) void on_array(const struct resp_walk *walk,
 
 /* A line: its words are what the items of an array are. One that is not kept whole loses its last
  * word, of which only a part may be there. */
-static __attribute__((noinline)) bool on_line(const struct resp_walk *walk,
-                                              const struct resp_value *line, uint32_t weight) {
+static bool on_line(const struct resp_walk *walk, const struct resp_value *line, uint32_t weight) {
     uint8_t words[RESP_TEXT];
     struct resp_value value;
     const struct resp_item *text = &line->items[0];
@@ -380,10 +312,7 @@ bool resp_on_request(const struct resp_walk *walk, const struct resp_value *valu
     uint32_t weight = sampling_take(&walk->out->sampling);
     if (UNLIKELY(line))
         return on_line(walk, value, weight);
-    if (LIKELY(weight == 0 && is_usual(walk, value)))
-        wait_as_usual(walk, value);
-    else
-        on_array(walk, value, weight);
+    on_array(walk, value, weight);
     return true;
 }
 

@@ -103,6 +103,22 @@ size_t resp_whole_request(struct bytes view, struct resp_value *ret_value) {
     return (size_t)ret_value->bytes;
 }
 
+size_t resp_whole_arguments(struct bytes view, uint32_t count, struct resp_ends *ret_ends) {
+    const uint8_t *at = view.data, *end = view.data + view.len;
+    uint32_t len;
+    at = take_argument(at, end, &len);
+    if (UNLIKELY(!at))
+        return 0;
+    ret_ends->first = bytes_of(at - len - 2, len);
+    for (uint32_t left = count - 1; left > 0; left--) {
+        at = take_argument(at, end, &len);
+        if (UNLIKELY(!at))
+            return 0;
+    }
+    ret_ends->last = bytes_of(at - len - 2, len);
+    return (size_t)(at - view.data);
+}
+
 static size_t whole_line(struct bytes view, struct resp_value *value) {
     const uint8_t *end = memchr(view.data, '\n', min_size(view.len, RESP_TEXT));
     if (!end || end == view.data + 1 || end[-1] != '\r')

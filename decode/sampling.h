@@ -38,9 +38,14 @@ static inline uint32_t sampling_gap(struct sampling *sampling) {
     return (uint32_t)(sampling->state >> 33) % (2 * SAMPLING_EVERY - 1);
 }
 
+/* Will the next request be passed over? */
+static inline bool sampling_passes(const struct sampling *sampling) {
+    return sampling->left > 0;
+}
+
 /* A request has come. Its weight; 0: it is not looked at. */
 static inline uint32_t sampling_take(struct sampling *sampling) {
-    if (LIKELY(sampling->left > 0)) {
+    if (LIKELY(sampling_passes(sampling))) {
         sampling->left--;
         return 0;
     }

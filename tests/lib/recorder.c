@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 enum { RANGES_SHOWN = 4, AROUND = 3, TEXT_MAX = 512 << 20 };
+enum { WORD_MAX = 1024 /* more than is kept of any */ };
 
 static bool in_list(const char *list, const char *word) {
     size_t len = strlen(word);
@@ -117,7 +118,7 @@ static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
         break;
     case FIELD_WORD_OF:
     case FIELD_TEXT:
-        buf_wire_text(buf, *(const struct bytes *)at, 256);
+        buf_wire_text(buf, *(const struct bytes *)at, WORD_MAX);
         break;
     case FIELD_SLOTS:
         if (*(const uint8_t *const *)at)

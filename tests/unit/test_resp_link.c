@@ -13,6 +13,8 @@
 
 #include "base/limits.h"
 #include "decode/decoder.h"
+#include "decode/resp.h"
+#include "decode/sampling.h"
 #include "tests/lib/dialogue.h"
 #include "tests/lib/dice.h"
 #include "tests/lib/group.h"
@@ -389,6 +391,75 @@ static void more_than_may_be_queued(void **state) {
     dialogue_free(&run);
 }
 
+/* ---- the short way of what is plain ---- */
+
+/* What is said after many requests, so that a request is only looked at by chance and may take the
+ * short way of resp_plain.c; and what is not as plain as it looks. */
+static const char *const exchanges[][2] = {
+    {"> GET k", "< $1 v"},
+    {"> GET k; SET k v; GET other; INCR n", "< $-1 +OK $5 value :7"},
+    {"> set k v; Set k v; sEt k v", "< +OK +OK +OK"},
+    {"> SET k v EX 10; SET k v", "< +OK $1 w"},
+    {"> HSET h f v g w; HSET h f v; HGET h f", "< :2 :0 $1 v"},
+    {"> LRANGE l 0 9; LLEN l", "< *2 $1 a $1 b :2"},
+    {"> GETDEL k; GETEX k; GETEX k PERSIST", "< $1 v $1 v $1 v"},
+    {"> SETRANGE k 0 v; SMEMBERS s", "< :1 *0"},
+    {">~ *3\r\n$03\r\nSET\r\n$1\r\nk\r\n$01\r\nv\r\n", "< +OK"},
+    {"> GETS k", "<| -ERR unknown command 'GETS'"},
+    {"> SE k v", "<| -ERR unknown command 'SE'"},
+    {"> SET k", "<| -ERR wrong number of arguments"},
+    {"> CLIENT REPLY SKIP; GET k; GET k", "< $1 v"},
+    {"> CLIENT REPLY OFF; SET k v; CLIENT REPLY ON; SET k v", "< +OK +OK"},
+    {"> MULTI; SET k v; GET k; EXEC; SET k w", "< +OK +QUEUED +QUEUED *2 +OK $1 v +OK"},
+    {"> SUBSCRIBE a; GET k; UNSUBSCRIBE a",
+     "< *3 $9 subscribe $1 a :1 *3 $7 message $1 a $2 hi $1 v *3 $11 unsubscribe $1 a :0"},
+};
+
+/* A write with a key, or else a value, about as long as what is kept of it. */
+static void say_long(struct dialogue_run *run, struct dice *dice) {
+    char word[RESP_TEXT + 51] = "", line[sizeof word + 16];
+    memset(word, 'w', RESP_TEXT - 50 + dice_below(dice, 100));
+    snprintf(line, sizeof line, dice_once_in(dice, 2) ? "> SET %s v" : "> SET k %s", word);
+    dialogue_say(run, line);
+    dialogue_say(run, "< +OK");
+}
+
+static void say_at_random(struct dialogue_run *run, uint64_t seed) {
+    struct dice dice = dice_of(seed);
+    for (int i = 0; i < 3000; i++) {
+        const char *const *exchange = exchanges[dice_below(&dice, countof(exchanges))];
+        dialogue_say(run, exchange[0]);
+        dialogue_say(run, exchange[1]);
+        if (dice_once_in(&dice, 20))
+            say_long(run, &dice);
+    }
+    dialogue_say(run, ">~ *2\r\n$3\r\nGETxx$1\r\nk\r\n");
+}
+
+/* A request that is cut takes the long way, and must be told as the short one tells it. */
+static void the_short_way_and_the_long_one(void **state) {
+    (void)state;
+    static const size_t cuts[] = {0, 5};
+    struct dialogue_run runs[countof(cuts)];
+    for (size_t i = 0; i < countof(cuts); i++) {
+        runs[i] = (struct dialogue_run){.wants = EVENTS_ALL & ~EVENT_BIT(request),
+                                        .cut = cuts[i],
+                                        .heard = {.faceless = true,
+                                                  .quiet = true,
+                                                  .without = "latency_us request_frame offset"}};
+        runs[i].heard.only =
+            "reply write sampled silent executed error unanswered unmatched push anomaly";
+        dialogue_begin(&runs[i], false);
+        dialogue_repeat(&runs[i], "> PING", SAMPLING_ALL);
+        dialogue_repeat(&runs[i], "< +PONG", SAMPLING_ALL);
+        say_at_random(&runs[i], 7);
+        dialogue_end(&runs[i]);
+    }
+    assert_true(recorder_same(&runs[0].heard, &runs[1].heard));
+    for (size_t i = 0; i < countof(cuts); i++)
+        dialogue_free(&runs[i]);
+}
+
 /* ---- time ---- */
 
 static void with_times(struct dialogue_run *run) {
@@ -747,6 +818,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(no_time_of_what_was_counted),
         cmocka_unit_test(more_than_may_wait_unanswered),
         cmocka_unit_test(more_than_may_be_queued),
+        cmocka_unit_test(the_short_way_and_the_long_one),
         cmocka_unit_test(latency_of_each),
         cmocka_unit_test(blocking_commands),
         cmocka_unit_test(other_protocols_are_left_alone),
