@@ -39,8 +39,8 @@ struct engine {
 
 /* ---- events ---- */
 
-static void detect(struct engine *engine, const struct event *event) {
-    uint64_t wanted = engine->wanted[event->type];
+static __attribute__((noinline)) void tell_detectors(struct engine *engine, uint64_t wanted,
+                                                     const struct event *event) {
     while (wanted) {
         int i = __builtin_ctzll(wanted);
         wanted &= wanted - 1;
@@ -48,7 +48,13 @@ static void detect(struct engine *engine, const struct event *event) {
     }
 }
 
-static void tell_listener(struct engine *engine, const struct event *event) {
+static inline void detect(struct engine *engine, const struct event *event) {
+    uint64_t wanted = engine->wanted[event->type];
+    if (wanted)
+        tell_detectors(engine, wanted, event);
+}
+
+static inline void tell_listener(struct engine *engine, const struct event *event) {
     if (engine->options.wants >> event->type & 1)
         engine->options.on_event(engine->options.context, event);
 }

@@ -410,10 +410,10 @@ static bool is_foreign(const struct flow *flow, unsigned direction, const struct
     return segment->payload_len > 0 && stream->started && !near;
 }
 
-/* The flow of the segment: known, begun by it, or NULL if it is not worth one. */
-static struct flow *flow_of(struct decoder *d, const struct segment *segment,
+/* The flow of the segment: the one that was found, one that it begins, or NULL if it is not worth
+ * one. */
+static struct flow *flow_of(struct decoder *d, const struct segment *segment, struct flow *flow,
                             unsigned *ret_direction) {
-    struct flow *flow = flow_find(d->flows, &segment->src, &segment->dst, ret_direction);
     bool syn = (segment->flags & (TCP_SYN | TCP_RST)) == TCP_SYN;
     if (LIKELY(flow && flow->close == FLOW_OPEN && !syn))
         return flow;
@@ -506,10 +506,12 @@ static inline void take_smooth(struct decoder *d, struct flow *flow, unsigned di
         touch(d, flow);
 }
 
-static inline void take_any(struct decoder *d, struct flow *flow, unsigned direction,
-                            const struct segment *segment) {
-    if (LIKELY(goes_on(flow, direction, segment))) {
-        take_smooth(d, flow, direction, segment);
+/* The long way. */
+static __attribute__((noinline)) void take_any(struct decoder *d, struct flow *flow,
+                                               unsigned direction, const struct segment *segment) {
+    flow = flow_of(d, segment, flow, &direction);
+    if (!flow) {
+        d->stats.stray_packets++;
         return;
     }
     on_segment(d, flow, direction, segment);
@@ -565,13 +567,13 @@ static void fetch_state(const struct flow *flow) {
 static void take_segment(struct decoder *d, const struct packet *packet,
                          const struct segment *segment) {
     unsigned direction;
-    struct flow *flow = flow_of(d, segment, &direction);
+    struct flow *flow = flow_find(d->flows, &segment->src, &segment->dst, &direction);
     d->stats.segments++;
     struct flow *next = flow_expect(d->flows, packet->ahead ? net_peek(packet->ahead) : 0);
-    if (LIKELY(flow))
-        take_any(d, flow, direction, segment);
+    if (LIKELY(flow && goes_on(flow, direction, segment)))
+        take_smooth(d, flow, direction, segment);
     else
-        d->stats.stray_packets++;
+        take_any(d, flow, direction, segment);
     if (UNLIKELY(next))
         fetch_state(next);
 }

@@ -297,23 +297,26 @@ static void feed_client(const struct resp_walk *walk, struct bytes view) {
         resp_take_requests(walk, view);
 }
 
-static void resp_feed_view(struct emitter *out, struct flow *flow, unsigned direction,
-                           struct bytes view) {
+static __attribute__((noinline)) void feed_any(struct emitter *out, struct flow *flow,
+                                               unsigned direction, struct bytes view) {
     struct resp_walk walk = walk_of(out, flow, direction);
     struct resp_link *link = walk.link;
-    if (LIKELY(link->state == RESP_USUAL)) {
-        if (direction == link->client)
-            resp_take_requests(&walk, view);
-        else
-            feed_server(&walk, view);
-        return;
-    }
     if (direction == link->client && link->mode != MODE_MIGRATION)
         feed_client(&walk, view);
     else if (!link->undecided || doubt_server(&walk, view))
         feed_server(&walk, view);
     if (link->refuted)
         resp_refute(out, flow);
+}
+
+/* What is plain is mostly all there is. */
+static void resp_feed_view(struct emitter *out, struct flow *flow, unsigned direction,
+                           struct bytes view) {
+    struct resp_walk walk = walk_of(out, flow, direction);
+    size_t used =
+        direction == walk.link->client ? plain_requests(&walk, view) : plain_replies(&walk, view);
+    if (UNLIKELY(used < view.len))
+        feed_any(out, flow, direction, bytes_after(view, used));
 }
 
 /* Bytes are missing. Within a bulk that is all. */

@@ -17,7 +17,7 @@ static struct pending *at(struct pending_queue *queue, uint32_t index) {
     return &ring_of(queue)[(queue->first + index) & (room_of(queue) - 1)];
 }
 
-static bool grow(struct pending_queue *queue, struct pool *pool) {
+static __attribute__((noinline)) bool grow(struct pending_queue *queue, struct pool *pool) {
     uint32_t room = queue->ring ? queue->room * 2 : FIRST_ROOM;
     size_t size = 0;
     struct pending *ring = room <= CAP_PENDING ? pool_take(pool, room * sizeof *ring, &size) : NULL;
