@@ -40,11 +40,11 @@ static nstime last_sign(const struct model *model, uint32_t index) {
     return server && server->last_reply > node->spoke.time ? server->last_reply : node->spoke.time;
 }
 
-/* A PING that its kernel has and it does not answer, for so long; its connections still stand. */
+/* A PING that its kernel has had for so long and it does not answer; its connections still stand.
+ */
 static bool is_ignored(const struct model *model, const struct link *link, nstime now,
                        nstime least) {
-    return link->waiting_since != TIME_NONE && now - link->waiting_since >= least &&
-           link->delivered[0].time >= link->waiting_since &&
+    return link_has_got(link) && now - link->got_at >= least &&
            link->closed[1].time < link->waiting_since && link->knocks.refused == 0 &&
            last_sign(model, link->to) < link->waiting_since;
 }

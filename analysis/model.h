@@ -77,6 +77,7 @@ struct link {
     nstime silent_from;        /* when that began */
     nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
                                   whatever connection; TIME_NONE: all are */
+    nstime got_at; /* what `from` sent was first acknowledged since it waits; see below */
     struct knocks knocks;
     nstime late[2];         /* the last two times that an acknowledgement took as long as a
                                retransmission does; 0: none */
@@ -90,6 +91,11 @@ struct link {
     uint64_t gap_bytes;
     uint32_t unacked_bytes; /* of `from`, when its last connection ended or the capture did */
 };
+
+/* Has the kernel of `to` got anything since a PING waits? Then since `got_at`. */
+static inline bool link_has_got(const struct link *link) {
+    return link->waiting_since != TIME_NONE && link->got_at >= link->waiting_since;
+}
 
 /* Connections of one kind. */
 struct traffic {

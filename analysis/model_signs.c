@@ -29,6 +29,8 @@ void model_sign_delivered(struct conn *conn, struct link *link, unsigned directi
     if (link->unacked_since[end] != TIME_NONE &&
         UNLIKELY(event->time - link->unacked_since[end] > LATE_MS * NS_PER_MS))
         note_late(link, link->unacked_since[end], event->time);
+    if (end == 0 && link->waiting_since != TIME_NONE && !link_has_got(link))
+        link->got_at = event->time;
     link->delivered[end] = stamp_of(event);
     link->unacked_since[end] = conn->in_flight[direction] ? event->time : TIME_NONE;
 }

@@ -378,7 +378,8 @@ void suspicions_free(struct suspicions *suspicions) {
 
 /* ---- telling it ---- */
 
-/* From one host a path cannot be told from what lies behind it. */
+/* From one host a path cannot be told from what lies behind it, and a process that answers nobody
+ * not from one that answers others. */
 static void tell_vantage(const struct detection *detection, const struct suspicion *suspicion,
                          struct finding *finding) {
     uint32_t vantage = model_vantage(detection->model);
@@ -392,7 +393,8 @@ static void tell_vantage(const struct detection *detection, const struct suspici
                    "is not in it",
                    name);
     if (kind == VERDICT_HOST_UNREACHABLE || kind == VERDICT_PATH_CUT || kind == VERDICT_LOSS_TO ||
-        kind == VERDICT_LOSS_FROM)
+        kind == VERDICT_LOSS_FROM ||
+        (kind == VERDICT_PROCESS_STALLED && suspicion->subject != vantage))
         finding_doubt(finding, CONFIDENCE_LIKELY);
 }
 

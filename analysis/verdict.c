@@ -19,6 +19,7 @@ enum {
 /* What one other node tells: over both connections, the one that it opened and the other. */
 struct pair {
     bool known, acked_to, stuck_to, acked_from, stuck_from, full, behind, late;
+    bool had_time; /* what was acknowledged was so for long enough to be answered */
 };
 
 static bool is_acked(const struct link *link, unsigned end, nstime since) {
@@ -28,6 +29,12 @@ static bool is_acked(const struct link *link, unsigned end, nstime since) {
 static bool is_stuck(const struct link *link, unsigned end, nstime now) {
     return link->unacked_since[end] != TIME_NONE &&
            now - link->unacked_since[end] > STUCK_MS * NS_PER_MS;
+}
+
+/* Its kernel has had what waits for an answer for long enough that a process would have given one.
+ */
+static bool had_time(const struct link *link, nstime now) {
+    return link_has_got(link) && now - link->got_at >= LEAST_MS * NS_PER_MS;
 }
 
 bool link_is_lossy(const struct link *link, nstime now) {
@@ -61,6 +68,7 @@ static void look_at_calls(struct pair *pair, const struct link *link,
                           const struct verdict *verdict) {
     pair->stuck_to |= link->knocks.first.time != TIME_NONE;
     pair->acked_to |= is_let_in(link, verdict->since);
+    pair->had_time |= had_time(link, verdict->at);
     pair->behind |= link->waiting_since != TIME_NONE &&
                     verdict->at - link->waiting_since > NS_PER_SEC &&
                     link->delivered[1].time > link->waiting_since;
@@ -106,6 +114,7 @@ static void count_pair(struct verdict *verdict, const struct pair *pair) {
         ++*class;
     verdict->peers += pair->known;
     verdict->acked_to += pair->acked_to;
+    verdict->had_time |= pair->had_time;
     verdict->stuck_to += pair->stuck_to;
     verdict->acked_from += pair->acked_from;
     verdict->stuck_from += pair->stuck_from;
@@ -169,7 +178,7 @@ static enum verdict_kind decide_silent(const struct verdict *v) {
         return VERDICT_PROCESS_DIED;
     if (v->full)
         return VERDICT_RECEIVER_NOT_READING;
-    if (v->acked_to)
+    if (v->had_time)
         return v->late >= v->acked_to ? VERDICT_LOSSY_PATH : VERDICT_PROCESS_STALLED;
     return v->stuck_to || v->unanswered ? VERDICT_HOST_UNREACHABLE : VERDICT_UNKNOWN;
 }

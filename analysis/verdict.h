@@ -36,6 +36,7 @@ struct verdict {
     uint32_t fine, cut, loss_to, loss_from, mixed; /* what each of them tells, one of these */
     uint32_t late;                                 /* acknowledged late, again and again */
     uint32_t full;                                 /* it closed its receive window towards them */
+    bool had_time;                /* it was acknowledged for long enough to be answered */
     bool behind;                  /* it sent something on a connection on which a PONG was due */
     uint32_t unanswered, refused; /* attempts to reach its bus port */
     uint64_t retransmits;         /* on connections that have ended, all their life */

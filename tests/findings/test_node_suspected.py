@@ -39,6 +39,21 @@ def test_fires_quietly_for_those_who_are_cut_off_seen_from_one_host(store):
     assert found and all(f.severity == "notice" for f in found), findings.listing(found)
 
 
+def test_fires_with_care_on_a_stall_seen_from_one_host(store):
+    """p1 alone misses p2, whose kernel acknowledges: to others p2 may have spoken all the time."""
+    play = scene.Scene(primaries=5)
+    play.run(4)
+    play.stall("p2")
+    play.run(6)
+    play.wake("p2")
+    play.run(3)
+    path = store(play.pcap("p1"))
+    found = findings.all_of(findings.of(path), "node-suspected") + \
+        findings.all_of(findings.of(path), "node-failed")
+    assert [f.verdict for f in found] == ["process-stalled"], findings.listing(found)
+    assert found[0].confidence == "likely" and found[0].caveats
+
+
 def test_near_miss_a_node_that_fails_is_not_only_suspected(store):
     play = scene.Scene()
     play.run(3)

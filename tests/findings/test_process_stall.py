@@ -69,6 +69,25 @@ def test_near_miss_answers_that_a_lossy_path_ate(store):
     findings.none(findings.of(store(play.pcap("p2"))), "process-stall")
 
 
+def test_near_miss_what_waited_for_the_path(store):
+    """p1's PING comes through when the path is back, three seconds late. What counts is how long p2
+    has had it, not how long p1 has waited."""
+    play = scene.Scene(nt=12.0)
+    play.run(4)
+    play.split("p1", "p2")
+    play.run(1.1)
+    play.run(play.links["p1", "p2"].pinged + 2.9 - play.now)
+    play.heal()
+    play.stall("p2")                    # the PING is sent once more after three seconds
+    play.run(1.2)
+    play.wake("p2")
+    play.run(4)
+    path = store(play.pcap("p1"))
+    findings.none(findings.of(path, "--set", "process-stall-ms=2000"), "process-stall")
+    stall = findings.only(findings.of(path, "--set", "process-stall-ms=200"), "process-stall")
+    assert stall.confidence == "possible"
+
+
 def test_near_miss_half_a_second(store):
     findings.none(findings.of(store(stalled(0.5).pcap())), "process-stall")
 
