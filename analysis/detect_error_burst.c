@@ -134,6 +134,7 @@ static void tell(const struct detection *detection, struct burst *burst, nstime 
     if (pace_peak(&burst->pace) < threshold(detection, THRESHOLD_error_burst))
         return;
     endpoint_text(&burst->server, server);
+    uint32_t node = model_node_at_address(detection->model, &burst->server);
     struct finding *finding = finding_new("error-burst", meaning->severity, burst->first);
     finding_title(finding, "%s answered %s up to %" PRIu64 " times a second", server, burst->code,
                   pace_peak(&burst->pace));
@@ -143,6 +144,8 @@ static void tell(const struct detection *detection, struct burst *burst, nstime 
     finding_advise(finding, "%s", meaning->advice);
     finding_evidence(finding, &burst->place, "the first of them");
     finding_addr(finding, &burst->server);
+    if (node != NODE_NONE)
+        finding_node(finding, model_node(detection->model, node)->id);
     struct value *metrics = finding_metrics(finding);
     value_addr(metrics, "server", &burst->server);
     value_wire(metrics, "code", bytes_str(burst->code));

@@ -106,6 +106,7 @@ const struct incident_row incident_rows[] = {
     {"node-suspected", "connection-storm", 10, SAME},
     {"failover", "connection-storm", 10, SAME},
 
+    {"memory-pressure", "error-burst OOM", 10, SAME},
     {"cluster-down", "error-burst", 10, ANYWHERE},
     {"failover", "error-burst", 10, ANYWHERE},
     {"node-failed", "error-burst", 10, ANYWHERE},
@@ -113,6 +114,15 @@ const struct incident_row incident_rows[] = {
 const size_t incident_row_count = countof(incident_rows);
 
 /* ---- may one have led to the other? ---- */
+
+static bool is_effect(const struct incident_row *row, const struct finding *finding) {
+    size_t type = strlen(finding->type);
+    const char *verdict = row->effect + type;
+    if (strncmp(row->effect, finding->type, type) != 0)
+        return false;
+    return *verdict == '\0' ||
+           (*verdict == ' ' && finding->verdict && strcmp(verdict + 1, finding->verdict) == 0);
+}
 
 static bool share_nodes(const struct finding *a, const struct finding *b) {
     for (const struct value *item = a->nodes.first; item; item = item->next)
@@ -216,7 +226,7 @@ void incident_link(struct finding *const *findings, size_t count) {
         sets[i].parent = i;
     for (size_t effect = 0; effect < count; effect++)
         for (size_t i = 0; i < incident_row_count; i++)
-            if (strcmp(findings[effect]->type, incident_rows[i].effect) == 0)
+            if (is_effect(&incident_rows[i], findings[effect]))
                 link_by(&incident_rows[i], findings, count, sets, effect);
     name_incidents(findings, count, sets);
     free(sets);

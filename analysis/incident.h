@@ -10,7 +10,7 @@ void incident_link(struct finding *const *findings, size_t count);
 
 /* A row of the table: what can lead to what. */
 struct incident_row {
-    const char *cause, *effect;
+    const char *cause, *effect;    /* types; an effect's verdict may follow, after a blank */
     int apart;                     /* seconds that may lie between the two */
     enum { SAME, ANYWHERE } where; /* do they concern the same nodes or slots? */
 };

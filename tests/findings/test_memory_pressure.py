@@ -63,6 +63,21 @@ def test_fires_on_writes_refused(store):
     assert "rss_share" not in found.metrics and any("INFO" in c for c in found.caveats)
 
 
+def test_the_errors_are_one_incident_with_it(store):
+    """A burst of OOM is what clients see of it, and no second alarm; of other errors it is not."""
+    talk = Talk()
+    for number in range(100):
+        talk.trade(f"SET k{number} v", OOM)
+        talk.trade("GET k", resp.error("NOAUTH Authentication required."))
+        talk.play.run(0.1)
+    found = talk.found(store, "--set", "error-burst-per-s=5")
+    cause = findings.only(found, "memory-pressure")
+    bursts = {f.verdict: f for f in findings.all_of(found, "error-burst")}
+    assert (bursts["OOM"].caused_by, bursts["OOM"].severity) == (cause.id, "notice")
+    assert bursts["OOM"].nodes == [talk.node.id] and bursts["OOM"].incident == cause.incident
+    assert (bursts["NOAUTH"].caused_by, bursts["NOAUTH"].severity) == (None, "warning")
+
+
 @pytest.mark.parametrize("mss", [16000, 1448, 100, 11, 3])
 def test_fires_on_a_full_server_however_its_answer_is_cut(store, mss):
     talk = Talk(mss).info(used=800 * MB, rss=900 * MB, limit=1_000 * MB, mem_clients_normal=300 * MB,

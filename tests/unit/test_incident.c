@@ -108,6 +108,23 @@ static void two_failures_that_bring_the_cluster_down(void **state) {
         assert_int_equal(found[i]->incident, 1);
 }
 
+/* A server that is full answers OOM; that it asks for passwords is another story. */
+static void a_row_may_ask_for_a_verdict(void **state) {
+    (void)state;
+    struct finding *full = finding("memory-pressure", 10, 20, A);
+    struct finding *oom = finding("error-burst", 10, 20, A);
+    struct finding *noauth = finding("error-burst", 10, 20, A);
+    struct finding *some = finding("error-burst", 10, 20, A);
+    struct finding *elsewhere = finding("error-burst", 10, 20, B);
+    oom->verdict = elsewhere->verdict = "OOM";
+    noauth->verdict = "NOAUTH";
+    incident_link(found, count);
+    assert_ptr_equal(oom->cause, full);
+    assert_null(noauth->cause);
+    assert_null(some->cause);
+    assert_null(elsewhere->cause);
+}
+
 static void numbered_in_order_of_their_start(void **state) {
     (void)state;
     struct finding *second = finding("failover", 61, 61, B);
@@ -153,6 +170,7 @@ int main(int argc, char **argv) {
         INCIDENT_TEST(shared_slots_are_enough),
         INCIDENT_TEST(the_last_cause_before_it_is_told),
         INCIDENT_TEST(two_failures_that_bring_the_cluster_down),
+        INCIDENT_TEST(a_row_may_ask_for_a_verdict),
         INCIDENT_TEST(numbered_in_order_of_their_start),
         cmocka_unit_test(nothing_causes_itself),
         cmocka_unit_test(no_row_twice),
