@@ -322,6 +322,9 @@ static void tell(const struct detection *detection, const struct sides *sides, n
                            ? "seen from one host only: that the others lived is known from "
                              "what they said when they were heard again"
                            : "seen from one side only: that the others lived is not proven");
+        finding_caveat(finding, "packets that are lost in one direction only look the same from "
+                                "here: a capture on a host of the other side tells, by whether "
+                                "packets of this one arrive there");
         finding_doubt(finding, CONFIDENCE_LIKELY);
     }
     finding_rests_on_unseen(finding);

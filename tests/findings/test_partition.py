@@ -74,6 +74,21 @@ def test_fires_from_one_host_when_the_others_are_heard_again(store):
     assert first <= found.span[0] <= first + 3 and first + 8 <= found.span[1] <= first + 10
 
 
+def test_says_what_one_host_cannot_tell(store):
+    """Nothing arrives at p1, but all that it sends does: p1 sees the same of both. The others' hosts
+    see p1's packets, and their capture says so."""
+    play = scene.Scene()
+    play.run(4)
+    play.cut("p2 p3 r1 r2 r3", "p1")
+    play.run(8)
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "partition")
+    assert found.confidence == "likely"
+    assert any("one direction" in c and "other side" in c for c in found.caveats)
+    findings.none(findings.of(store(play.pcap())), "partition")
+
+
 def test_near_miss_two_hosts_that_start_anew_seen_from_one(store):
     """They were down, and have missed nobody."""
     play = scene.Scene()
