@@ -3,6 +3,7 @@
  * to it, in order, and with how long clients went without. */
 #include "analysis/detector.h"
 #include "analysis/model_elections.h"
+#include "analysis/model_orders.h"
 
 #include <inttypes.h>
 
@@ -130,11 +131,21 @@ static void tell_votes(const struct detection *detection, struct finding *findin
                 e->votes[i].granted ? "gives its vote" : "refuses its vote");
 }
 
+static const nstime ASKED_BEFORE = 10 * NS_PER_SEC;
+
+/* Was the candidate told to, on a client's connection? A manual failover may take some seconds. */
+static const struct order *asked_for(const struct detection *detection, const struct election *e) {
+    nstime from = e->prompt ? begin_of(e) : e->replica_until;
+    return model_order(detection->model, e->candidate, ORDER_FAILOVER, from - ASKED_BEFORE,
+                       e->promoted.time);
+}
+
 static void tell_chronology(const struct detection *detection, struct finding *finding,
                             const struct election *e) {
     struct place paused = place_of_stamp(e->paused);
     if (e->alarmed)
         tell_alarm(detection, finding, e);
+    order_tell(asked_for(detection, e), finding);
     told_by(detection, finding, &e->handover, e->candidate, "asks the old primary to hand over");
     told_by(detection, finding, &paused, e->old_primary, "says that it has paused writes");
     told_by(detection, finding, &e->asked, e->candidate, "asks for votes");

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "analysis/detector.h"
+#include "analysis/model_orders.h"
 
 enum { LEAST = 3 /* times */, WITHIN = 60 /* seconds */ };
 
@@ -42,6 +43,16 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     }
 }
 
+/* For a minute a node keeps off whom it was told to forget. */
+enum { FORGOTTEN_S = 60 };
+
+static const struct order *forgotten_by(const struct model *model, const struct link *link,
+                                        nstime since) {
+    nstime from = since - FORGOTTEN_S * NS_PER_SEC;
+    const struct order *order = model_order(model, link->from, ORDER_FORGET, from, since);
+    return order ? order : model_order(model, link->to, ORDER_FORGET, from, since);
+}
+
 static void tell(const struct detection *detection, const struct link *link, nstime since) {
     const struct model *model = detection->model;
     char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
@@ -52,6 +63,7 @@ static void tell(const struct detection *detection, const struct link *link, nst
         detection_report(detection, NULL);
         return;
     }
+    const struct order *forgotten = forgotten_by(model, link, since);
     finding_title(finding, "The bus link of %s to %s was opened anew %" PRIu32 " times", from, to,
                   link->reconnects);
     finding_explain(finding, "It worked in between: PONGs came back on it. A node closes a link "
@@ -66,9 +78,18 @@ static void tell(const struct detection *detection, const struct link *link, nst
         link->closed[0].time > link->closed[1].time ? link->closed[0] : link->closed[1]);
     finding_evidence(finding, &closed, "the last time that it was closed, by %s",
                      link->closed[0].time > link->closed[1].time ? from : to);
-    finding_advise(finding, "see who closes it, and after how long");
+    if (forgotten)
+        finding_explain(finding,
+                        "Somebody told one of them to forget another node (CLUSTER FORGET) "
+                        "shortly before: it closes connections of those that it does not "
+                        "know, and whoever was not told goes on calling.");
+    order_tell(forgotten, finding);
+    finding_advise(finding, forgotten
+                                ? "send CLUSTER FORGET to all nodes within a minute, and wait "
+                                  "for a minute before the node is met again"
+                                : "see who closes it, and after how long");
     finding_rests_on_unseen(finding);
-    finding_ends(finding, opened_before(link, 0), NULL);
+    finding_ends(finding, opened_before(link, 0), forgotten ? "administrative" : NULL);
     detection_report(detection, finding);
 }
 

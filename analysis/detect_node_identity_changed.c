@@ -2,8 +2,12 @@
  * restart without nodes.conf, or CLUSTER RESET HARD. To the others the old node is lost, with its
  * slots; and what replicates from the address may copy an empty data set. */
 #include "analysis/detector.h"
+#include "analysis/model_orders.h"
 
-enum { SEEN_MAX = 32 /* of a run */ };
+enum {
+    SEEN_MAX = 32, /* of a run */
+    RESET_S = 10,  /* from the order until the new node is heard */
+};
 
 struct changes {
     struct {
@@ -50,6 +54,8 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
     const struct node *new = model_node(detection->model, new_index);
     char name[ENDPOINT_TEXT];
     bool primary = had_slots(old);
+    const struct order *reset = model_order(detection->model, new_index, ORDER_RESET,
+                                            place->time - RESET_S * NS_PER_SEC, place->time);
     model_node_text(detection->model, new_index, name);
     struct finding *finding = finding_new(
         "node-identity-changed", primary ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
@@ -63,13 +69,17 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
         finding_explain(finding,
                         "The old one was a primary with slots. If a replica follows the address, "
                         "it may copy the new node's empty data set over what it has.");
-    finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
-                            "mounted), or for CLUSTER RESET HARD");
+    if (reset)
+        finding_explain(finding, "Somebody told it to forget all that it knew (CLUSTER RESET).");
+    else
+        finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
+                                "mounted), or for CLUSTER RESET HARD");
     finding_advise(finding, primary ? "fail over to a replica that still has the data "
                                       "(CLUSTER FAILOVER TAKEOVER) before anything resynchronises"
                                     : "CLUSTER FORGET the old id on every node, then make the new "
                                       "one a replica again");
     finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
+    order_tell(reset, finding);
     finding_node(finding, old->id);
     finding_node(finding, new->id);
     finding_addr(finding, &new->addr);

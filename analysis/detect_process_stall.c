@@ -6,6 +6,7 @@
 
 #include "analysis/detector.h"
 #include "analysis/model_clients.h"
+#include "analysis/model_orders.h"
 #include "analysis/verdict.h"
 
 struct stall {
@@ -163,6 +164,9 @@ static void tell(const struct detection *detection, const struct stall *stall) {
     char name[ENDPOINT_TEXT];
     model_node_text(model, stall->node, name);
     bool alone = is_alone(stall);
+    const struct order *order =
+        model_order(model, stall->node, ORDER_SLEEP, stall->since + PAUSE_MIN_MS * NS_PER_MS,
+                    stall->since + NS_PER_SEC);
     nstime long_one = 2 * (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
     struct finding *finding = finding_new(
         "process-stall",
@@ -191,7 +195,9 @@ static void tell(const struct detection *detection, const struct stall *stall) {
         finding_doubt(finding, CONFIDENCE_POSSIBLE);
     }
     finding_rests_on_unseen(finding);
-    finding_ends(finding, stall->over ? stall->end : TIME_NONE, "process-stalled");
+    order_tell(order, finding);
+    finding_ends(finding, stall->over ? stall->end : TIME_NONE,
+                 order ? "administrative" : "process-stalled");
     detection_report(detection, finding);
 }
 

@@ -6,10 +6,14 @@
  * after a change. */
 #include "analysis/detector.h"
 #include "analysis/model_elections.h"
+#include "analysis/model_orders.h"
 
 #include <inttypes.h>
 
-enum { PERIODS_MAX = 16 /* open at once */ };
+enum {
+    PERIODS_MAX = 16, /* open at once */
+    ORDER_S = 10,     /* from an order until its effect is heard */
+};
 
 /* Slots that nobody claims are not told before this: a handover may be seen in halves. */
 static const nstime HANDOVER = 2 * NS_PER_SEC;
@@ -106,6 +110,18 @@ static nstime known_until(const struct model *model, const struct period *period
     return heard == TIME_NONE ? end : earlier(heard, end);
 }
 
+/* The order by which some node gave them up, a little before it was heard; NULL: none was seen. */
+static const struct order *given_up_by(const struct detection *detection,
+                                       const struct period *period) {
+    nstime to = period->place.time, from = to - ORDER_S * NS_PER_SEC;
+    const struct order *order = NULL;
+    for (uint32_t i = 0; !order && i < model_node_count(detection->model); i++) {
+        order = model_order(detection->model, i, ORDER_UNASSIGN, from, to);
+        order = order ? order : model_order(detection->model, i, ORDER_RESET, from, to);
+    }
+    return order;
+}
+
 static void tell(const struct detection *detection, const struct period *period, nstime end) {
     nstime now = end == TIME_NONE ? model_books(detection->model)->last : end;
     nstime length = now - period->place.time;
@@ -125,7 +141,12 @@ static void tell(const struct detection *detection, const struct period *period,
                                                 : "their owner is marked FAIL");
     value_slots(finding_metrics(finding), "slots", period->slots);
     value_number(finding_metrics(finding), "duration_ms", (uint64_t)(length / NS_PER_MS));
-    finding_ends(finding, end, period->owner == NODE_NONE ? "unassigned" : "owner-failed");
+    const struct order *order = period->owner == NODE_NONE ? given_up_by(detection, period) : NULL;
+    order_tell(order, finding);
+    finding_ends(finding, end,
+                 order                        ? "administrative"
+                 : period->owner == NODE_NONE ? "unassigned"
+                                              : "owner-failed");
     detection_report(detection, finding);
 }
 

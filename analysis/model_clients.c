@@ -14,11 +14,7 @@
 /* ---- servers ---- */
 
 static struct server *new_server(void) {
-    struct server *server =
-        calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
-    if (server)
-        server->shutdown = TIME_NONE;
-    return server;
+    return calloc(1, sizeof(struct server) + command_count * sizeof(struct command_stats *));
 }
 
 static void free_server(struct server *server) {
@@ -271,6 +267,8 @@ static bool is_topology(const char *name) {
 static void note_keyless(struct model *model, struct client_conn *conn, const struct event *event) {
     if (event->reply.command->reply == REPLY_ASKING)
         conn->asking = event->time;
+    if (event->reply.command->name[0] == 'c' || event->reply.command->name[0] == 'd')
+        model_order_answered(conn->server, event);
     if (event->reply.command->name[0] != 'c' || !is_topology(event->reply.command->name))
         return;
     struct event told = {.type = EV_topology_asked};
@@ -336,8 +334,7 @@ void model_silent(struct model *model, const struct event *event) {
     struct command_stats *stats = stats_of(model, conn->server, silent->command);
     count_request(model, conn, stats, silent->request_bytes);
     stats->calls++;
-    if (silent->command && silent->command->reply == REPLY_SHUTDOWN)
-        conn->server->shutdown = event->time;
+    model_order_silent(conn->server, event);
 }
 
 void model_executed(struct model *model, const struct event *event) {
@@ -359,6 +356,7 @@ void model_unanswered(struct model *model, const struct event *event) {
     conn->client->requests += unanswered->count;
     stats_of(model, conn->server, unanswered->command)->requests += unanswered->count;
     model->books.unanswered += unanswered->count;
+    model_order_unanswered(conn->server, event);
 }
 
 /* An error before any request is one that the server counts, too. */

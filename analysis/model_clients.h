@@ -8,6 +8,7 @@
 #define BUSTAP_ANALYSIS_MODEL_CLIENTS_H
 
 #include "analysis/model.h"
+#include "analysis/model_orders.h"
 #include "analysis/resync_cause.h"
 #include "base/by_word.h"
 #include "base/histogram.h"
@@ -37,8 +38,7 @@ struct server {
     const struct command *pause_command; /* the one that it answered when that was over */
     nstime pause_asked;                  /* when that had been asked */
     struct pause wait;                   /* the last long one of a client, from request to reply */
-    nstime shutdown; /* since when it is known that it was told to shut down; TIME_NONE: never */
-    bool others;     /* no server, but all those past CAP_SERVERS */
+    bool others;                         /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;
     uint64_t request_bytes, reply_bytes;
     uint64_t unanswered, unmatched;
@@ -47,9 +47,10 @@ struct server {
     struct by_word pushes;        /* by kind */
     struct histogram blocking;    /* latency of what may wait for others */
     struct served served[SERVED]; /* by the client's number */
-    struct command_stats rest;    /* commands that we do not know, or past CAP_SERVER_COMMANDS */
-    struct slow *slow;            /* NULL: it was never silent for long */
-    struct write_log *writes;     /* NULL: none was asked of it */
+    struct orders orders;
+    struct command_stats rest; /* commands that we do not know, or past CAP_SERVER_COMMANDS */
+    struct slow *slow;         /* NULL: it was never silent for long */
+    struct write_log *writes;  /* NULL: none was asked of it */
     struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
 };
 

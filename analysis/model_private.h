@@ -282,6 +282,11 @@ void model_link_delivered(struct model *model, const struct event *event);
 void model_link_flow_end(struct model *model, const struct event *event);
 void model_links_free(struct model *model);
 
+/* model_orders.c: of replies without an error, of silence, of requests without a reply. */
+void model_order_answered(struct server *server, const struct event *event);
+void model_order_silent(struct server *server, const struct event *event);
+void model_order_unanswered(struct server *server, const struct event *event);
+
 /* model_clients.c: false: out of memory. */
 bool model_clients_init(struct model_clients *clients);
 void model_clients_free(struct model_clients *clients);

@@ -11,7 +11,6 @@ enum {
     STUCK_MS = 400,  /* unacknowledged for longer than TCP's first retransmission takes */
     LEAST_MS = 500,  /* a silence that says something */
     LATE_S = 30,     /* late acknowledgements tell of the path for so long */
-    SHUTDOWN_S = 60, /* from the command to the end of the process, and of its connection */
 };
 
 /* ---- the facts ---- */
@@ -232,14 +231,37 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
     return verdict;
 }
 
+/* What somebody may have told it to do that looks like this. */
+static const struct {
+    enum verdict_kind looks_like;
+    enum order_kind order;
+    int before, after; /* it was carried out, and given, so many seconds about its beginning */
+    const char *how, *against;
+} orders[] = {
+    {VERDICT_PROCESS_DIED, ORDER_SHUTDOWN, 60, 60,
+     "Somebody told it to shut down (SHUTDOWN): its connections were closed after that, and new "
+     "ones are refused.",
+     "a crash: it was told to stop"},
+    {VERDICT_PROCESS_DIED, ORDER_CRASH, 60, 60,
+     "Somebody sent it DEBUG (SEGFAULT, PANIC or RESTART), which it never answered: its "
+     "connections "
+     "were closed after that, and new ones are refused.",
+     "a crash by itself: it was told to"},
+    {VERDICT_PROCESS_STALLED, ORDER_SLEEP, -1, 1,
+     "Somebody sent it DEBUG (SLEEP), and until it answered that its process said nothing to "
+     "anybody; its kernel went on to acknowledge.",
+     "swap, fork or a slow command: it was told to stand still"},
+};
+
 void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict) {
-    const struct node *node = model_node(model, subject);
-    const struct server *server = node->addr_known ? model_server_at(model, &node->addr) : NULL;
-    if (verdict->kind != VERDICT_PROCESS_DIED || !server || server->shutdown == TIME_NONE)
-        return;
-    nstime since = server->shutdown - verdict->since;
-    if (since > -SHUTDOWN_S * NS_PER_SEC && since < SHUTDOWN_S * NS_PER_SEC)
-        verdict->kind = VERDICT_ADMINISTRATIVE;
+    for (size_t i = 0; i < countof(orders) && !verdict->order; i++) {
+        if (verdict->kind != orders[i].looks_like)
+            continue;
+        verdict->order = model_order(model, subject, orders[i].order,
+                                     verdict->since - orders[i].before * NS_PER_SEC,
+                                     verdict->since + orders[i].after * NS_PER_SEC);
+        verdict->kind = verdict->order ? VERDICT_ADMINISTRATIVE : verdict->kind;
+    }
 }
 
 /* ---- telling it ---- */
@@ -302,11 +324,7 @@ static const struct {
          "Some of what was sent arrived, some had to be sent again or did not arrive: the path "
          "loses packets.",
          "host down: some of what was sent to it was acknowledged"},
-    [VERDICT_ADMINISTRATIVE] = {"administrative",
-                                "Somebody told it to shut down (SHUTDOWN): its connections were "
-                                "closed after that, and new "
-                                "ones are refused.",
-                                "a crash: it was told to stop"},
+    [VERDICT_ADMINISTRATIVE] = {"administrative", NULL, NULL}, /* by the order */
 };
 
 const char *verdict_word(enum verdict_kind kind) {
@@ -330,10 +348,18 @@ void verdict_tell(const struct verdict *verdict, struct finding *finding) {
     if (!finding)
         return;
     finding->verdict = rows[verdict->kind].word;
-    finding_explain(finding, "%s", rows[verdict->kind].how);
+    const char *how = rows[verdict->kind].how, *against = rows[verdict->kind].against;
+    for (size_t i = 0; verdict->order && i < countof(orders); i++) {
+        if (orders[i].order != verdict->order->kind)
+            continue;
+        how = orders[i].how;
+        against = orders[i].against;
+    }
+    finding_explain(finding, "%s", how);
     tell_facts(verdict, finding);
-    if (rows[verdict->kind].against)
-        finding_rule_out(finding, "%s", rows[verdict->kind].against);
+    if (against)
+        finding_rule_out(finding, "%s", against);
+    order_tell(verdict->order, finding);
     if (verdict->served && verdict->kind != VERDICT_BUS_PORT_BLOCKED)
         finding_rule_out(finding, "process ended: it answered clients meanwhile");
     if (verdict->kind == VERDICT_UNKNOWN)

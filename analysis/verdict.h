@@ -8,6 +8,7 @@
 
 #include "analysis/finding.h"
 #include "analysis/model.h"
+#include "analysis/model_orders.h"
 
 enum verdict_kind {
     VERDICT_UNKNOWN,
@@ -42,6 +43,7 @@ struct verdict {
     uint64_t retransmits;         /* on connections that have ended, all their life */
     bool missed;                  /* somebody waits for it */
     bool spoke, served, called;   /* it sent messages, answered clients, tried to connect */
+    const struct order *order;    /* that it follows from; NULL: none. Set by verdict_settle */
     struct stamp acked;           /* an acknowledgement of its kernel; TIME_NONE: none */
 };
 
@@ -51,8 +53,8 @@ struct verdict {
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now);
 
-/* At the end: was it told to shut down? That is known when the connection is gone on which it was.
- */
+/* At the end: did somebody tell it to end, or to stand still? That is known by its answer, or when
+ * the connection is gone on which it was told. */
 void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict);
 
 /* Says so in a finding: the verdict, how we know, what it was not. */
