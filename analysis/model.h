@@ -42,6 +42,7 @@ struct node {
     uint8_t state;  /* 0: it says that the cluster is ok */
     uint64_t current_epoch, config_epoch, repl_offset;
     nstime epoch_since;   /* when it first told this current epoch */
+    nstime role_since;    /* when it last changed its role; 0: never */
     bool replica;         /* by its own word, or by gossip if it was never heard */
     uint32_t primary;     /* of a replica: index; NODE_NONE: not known */
     const uint8_t *slots; /* as in its last header (a replica's are its primary's); NULL: none */

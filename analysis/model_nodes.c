@@ -192,6 +192,7 @@ static bool learn_role(struct model *model, uint32_t index, const struct ev_bus_
     node->primary = primary;
     if (!changed)
         return false;
+    node->role_since = model->cause->time;
     if (replica)
         model_write_demoted(model, node);
     struct event event = {.type = EV_node_role};
@@ -370,13 +371,27 @@ static bool lowers_config_epoch(const struct node *node, const struct ev_bus_mes
     return message->config_epoch < node->config_epoch && (is_voter(node) || takes_over);
 }
 
+enum { QUEUED_MS = 1000 /* that a message may wait for its sender's event loop, at most */ };
+
+/* It has just become a replica, and is none again, without slots and in the same epoch: nobody does
+ * so who was not told to twice. */
+static bool takes_role_back(const struct model *model, const struct node *node,
+                            const struct ev_bus_message *message) {
+    return node->replica && !message->replica_of && !any_slot(message->slots) &&
+           message->current_epoch == node->current_epoch &&
+           model->cause->time - node->role_since < QUEUED_MS * NS_PER_MS;
+}
+
 /* What waited on a link that was as good as dead, or only in the same moment on another one, and
  * came through when its sender had said newer things elsewhere. A node never lowers its current
  * epoch either, unless it starts from an older nodes.conf: then all connections are new. */
 static bool is_old_news(const struct model *model, const struct node *node,
                         const struct ev_bus_message *message) {
     bool lower = message->current_epoch < node->current_epoch || lowers_config_epoch(node, message);
-    return UNLIKELY(lower) && model->cause->flow->first < node->epoch_since;
+    if (UNLIKELY(lower))
+        return model->cause->flow->first < node->epoch_since;
+    return UNLIKELY(takes_role_back(model, node, message)) &&
+           model->cause->flow->first < node->role_since;
 }
 
 /* A replica whose primary has gone on from where it is, or is not known to the model so far. */

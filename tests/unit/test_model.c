@@ -271,6 +271,27 @@ static void old_news_of_a_former_primary(void **state) {
     assert_false(node(1)->replica);
 }
 
+/* A node without slots has just become a replica, and said otherwise before on links whose queue
+ * was written later. Seconds later it would be news, and so would it be on a new link. */
+static void old_news_of_a_new_replica(void **state) {
+    (void)state;
+    struct talk other = link_between(1, 2);
+    says(1, primary(1, 7, 1, 0));
+    says(1, replica(1, 3));
+    listen_to("node-role node-epoch");
+    say(&other, CLIENT, primary(1, 7, 1, 0));
+    say(&other, CLIENT, replica(1, 3));
+    assert_true(recorder_is(&heard, NULL, 0));
+    says(1, primary(1, 7, 1, 0));
+    assert_recorded(&heard, "node-role node=" N1 " role=primary",
+                    "node-epoch node=" N1 " config_epoch=7");
+    says(1, replica(1, 3));
+    lan.time += 2 * NS_PER_SEC;
+    listen_to("node-role");
+    say(&other, CLIENT, primary(1, 7, 1, 0));
+    assert_recorded(&heard, "node-role node=" N1 " role=primary");
+}
+
 static void extensions(void **state) {
     (void)state;
     struct said m = said_new(1, SAY_PING, 1);
@@ -689,6 +710,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(epochs_of_the_cluster),
         MODEL_TEST(old_news),
         MODEL_TEST(old_news_of_a_former_primary),
+        MODEL_TEST(old_news_of_a_new_replica),
         MODEL_TEST(extensions),
         MODEL_TEST(a_hostname_without_end),
         MODEL_TEST(suspected_failed_and_cleared),
