@@ -11,6 +11,7 @@
 
 #include "analysis/detector.h"
 #include "analysis/losses.h"
+#include "analysis/losses_reread.h"
 #include "analysis/write_kind.h"
 #include "decode/key_slot.h"
 
@@ -526,6 +527,7 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < takeovers->count; i++)
         if (!takeovers->list[i].settled)
             tell(detection, &takeovers->list[i]);
+    losses_reread_tell(detection);
 }
 
 static void dispose(void *state) {

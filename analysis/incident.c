@@ -80,6 +80,7 @@ const struct incident_row incident_rows[] = {
     {"failover", "lost-writes", 30, SAME},
     {"partition", "lost-writes", 30, SAME},
     {"replication-lag", "lost-writes", 30, SAME},
+    {"node-failed", "lost-writes", 30, SAME},
 
     {"migration-saturation", "migration-failed", 2, SAME},
     {"migration-saturation", "process-stall", 2, SAME},

@@ -321,8 +321,10 @@ void model_reply(struct model *model, const struct event *event) {
     }
     if (UNLIKELY(conn->client->steps_open))
         model_redirect_reply(model, conn, event);
-    if (UNLIKELY(reply->sample))
+    if (UNLIKELY(reply->sample)) {
         model_slot_answered(model, event);
+        model_reread_answered(conn, event);
+    }
     if (reply->write)
         answer_write(model, conn, event);
 }

@@ -11,6 +11,7 @@
 void model_sampled(struct model *model, const struct event *event) {
     const struct ev_sampled *sampled = &event->sampled;
     topk_add(&model->numbers.keys, sampled->key, sampled->weight);
+    model_reread_asked(model, event);
 }
 
 void model_slot_answered(struct model *model, const struct event *event) {

@@ -287,6 +287,13 @@ void model_order_answered(struct server *server, const struct event *event);
 void model_order_silent(struct server *server, const struct event *event);
 void model_order_unanswered(struct server *server, const struct event *event);
 
+/* model_reread.c: a connection was refused, to a node's bus port or (NODE_NONE) a server's; a write
+ * was acknowledged by a server that was held for dead; a read is looked at, and answered. */
+void model_reread_refused(struct model *model, uint32_t node, const struct event *event);
+void model_reread_survived(struct write_log *log, const struct event *event);
+void model_reread_asked(struct model *model, const struct event *event);
+void model_reread_answered(struct client_conn *conn, const struct event *event);
+
 /* model_clients.c: false: out of memory. */
 bool model_clients_init(struct model_clients *clients);
 void model_clients_free(struct model_clients *clients);

@@ -84,6 +84,8 @@ void model_tcp_event(struct model *model, const struct event *event) {
     struct link *link = model_link_of_flow(model, flow);
     uint32_t to = link ? link->to : model_node_by_bus_address(model, &flow->ends[!flow->connector]);
     struct node *target = to == NODE_NONE ? NULL : &model->nodes[to]->node;
+    if (event->type == EV_tcp_refused)
+        model_reread_refused(model, to, event);
     if (event->type == EV_tcp_unanswered || event->type == EV_tcp_refused)
         note_knock(link, target, event);
     else if (link && target && event->type == EV_tcp_open)

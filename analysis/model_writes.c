@@ -98,7 +98,8 @@ static void forget_all(struct write_log *log) {
     log->chunk_count = 0;
     log->stale = log->copy.begun = false;
     log->forgotten = log->dropped = 0;
-    log->matched = log->safe = TIME_NONE;
+    log->matched = log->safe = log->reread.died = TIME_NONE;
+    log->reread.gone = false;
 }
 
 /* ---- one write more ---- */
@@ -111,7 +112,7 @@ static struct write_log *log_of(struct server *server) {
         if (!log)
             return NULL;
         log->stream = NOT_KNOWN;
-        log->forgotten_until = log->matched = log->safe = TIME_NONE;
+        log->forgotten_until = log->matched = log->safe = log->reread.died = TIME_NONE;
     }
     return log->stale ? NULL : log;
 }
@@ -228,6 +229,8 @@ static void acknowledge(struct model *model, struct server *server, uint64_t num
     struct write *write = &chunk->list[number % WRITES_CHUNK];
     if (event->flow->sides[!event->direction].fin) /* the client has given up: it never knows */
         return;
+    if (UNLIKELY(log->reread.died != TIME_NONE))
+        model_reread_survived(log, event);
     write->acked = event->time;
     write->frame = event->frame;
     write->source = event->source;
@@ -324,8 +327,11 @@ void model_write_attached(struct model *model, struct server *server,
 
 void model_write_copied(struct model *model, struct server *server) {
     struct write_log *log = server->writes;
-    if (log && log->copy.begun)
-        adopt(log, log->copy.replid, log->copy.offset, log->copy.from, model->cause->time);
+    if (!log || !log->copy.begun)
+        return;
+    log->reread.died = TIME_NONE; /* the copy tells */
+    log->reread.gone = false;
+    adopt(log, log->copy.replid, log->copy.offset, log->copy.from, model->cause->time);
 }
 
 /* What it wrote is its own until it takes the other one's data, whatever it is asked meanwhile. */

@@ -79,6 +79,18 @@ struct write_log {
         nstime since; /* of the copy's connection */
     } copy;
 
+    /* The server has died and may be there again: what clients read of it then. */
+    struct {
+        nstime died; /* it refused a connection last; TIME_NONE: never, or it lived all the same */
+        uint64_t before; /* older writes are from before */
+        bool gone;       /* one of them is not there any more: */
+        uint64_t lost;   /* the oldest such; */
+        struct place place;
+        uint64_t there; /* behind the youngest that was read and is there; 0: none */
+        const struct client_conn *waits; /* has asked for the key of write `number`, in `frame` */
+        uint64_t number, frame;
+    } reread;
+
     char replid[WORD_LENGTH_MAX + 1]; /* of its data set; empty: not known */
     uint64_t stream;                  /* seen up to this offset; NOT_KNOWN */
     nstime stream_since;              /* without a gap since then */

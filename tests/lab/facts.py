@@ -245,22 +245,15 @@ def lost_writes(found, truth):
     told = truth.told.get("lost_writes", {})
     if "lost" not in told:
         return
-    lost = {write["key"]: write["node"] for write in told["lost"]}
+    lost = {write["key"] for write in told["lost"]}
     open_ = sum(load.get("undecided", 0) for load in told.get("by_load", {}).values())
     listed = {write["key"] for one in findings.all_of(found, "lost-writes")
               for write in one.metrics.get("writes", ())}
-    if len(listed - set(lost)) > open_:
-        yield f"{len(listed - set(lost))} writes are said to be lost that are not"
-    missed = [key for key in set(lost) - listed if _has_replica(lost[key], truth)]
+    if len(listed - lost) > open_:
+        yield f"{len(listed - lost)} writes are said to be lost that are not"
+    missed = lost - listed
     if truth.whole and missed:
         yield f"{len(missed)} of {len(lost)} lost writes are not listed"
-
-
-def _has_replica(address, truth):
-    """A primary without one that comes back empty does so without a word on the wire."""
-    name = next(node["name"] for node in truth.told["topology"]["nodes"]
-                if address.startswith(node["ip"] + ":"))
-    return bool(truth.lines("sync-requested", node=name))
 
 
 def differences(take, found):
