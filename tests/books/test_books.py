@@ -173,12 +173,21 @@ def shown(ip):
     return f"[{ip}]" if ":" in ip else ip
 
 
+def known_to_most(truth):
+    """Ids that most servers list at the end: not who is still to be introduced, but who is lost."""
+    views = [said["nodes"] for said in truth["snapshots"]["end"].values() if said.get("nodes")]
+    listed = collections.Counter(row["id"] for rows in views for row in rows
+                                 if "handshake" not in row["flags"])
+    return {id_ for id_, count in listed.items() if count * 2 > len(views)}
+
+
 @TAKES
 def test_addresses_equal_the_topology(take):
-    """Each node under the address and the bus port where it listens."""
+    """Each node that most know, under the address and the bus port where it listens, or did."""
     found = {n["id"]: (n["addr"], n["bus_port"]) for n in report(take)["cluster"]["nodes"]}
-    assert found == {n["id"]: (f"{shown(n['ip'])}:{n['port']}", n["bus"])
-                     for n in take.truth["topology"]["nodes"]}
+    listens = {id_: (f"{shown(n['ip'])}:{n['port']}", n["bus"])
+               for n in take.truth["topology"]["nodes"] for id_ in n.get("ids", (n["id"],))}
+    assert found == {id_: listens[id_] for id_ in known_to_most(take.truth)}
 
 
 @pytest.mark.parametrize("run", runs("n1-any"))

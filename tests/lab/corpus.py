@@ -39,7 +39,7 @@ KEPT = {
     "kill_two_primaries": ("redis-7.0", ()),
     "kill_shard": ("valkey-9.1", ()),
     "forget_and_meet": ("redis-6.0", ()),
-    "node_reborn": ("redis-8.0", ()),
+    "node_reborn": ("valkey-9.1", ()),
     "rolling_restart": ("valkey-8.1", ()),
     "manual_failover": ("redis-7.0", ("n1",)),
     "forced_failover": ("redis-6.0", ()),
@@ -58,10 +58,13 @@ KEPT = {
     "lagging_replica": ("valkey-9.1", ()),
     "tls_bus": ("valkey-8.1", ()),
     "names_and_ports": ("redis-8.0", ()),
-    "wrong_address": ("redis-7.0", ()),
-    "coverage_off": ("valkey-9.1", ()),
+    "wrong_address": ("valkey-8.1", ()),
+    "coverage_off": ("redis-6.0", ()),
     "clock_ahead": ("redis-7.0", ()),
     "garbage": ("redis-6.0", ()),
+    "ipv6": ("redis-8.0", ()),
+    "slow_commands": ("redis-6.0", ()),
+    "out_of_memory": ("redis-7.0", ()),
 }
 
 # Of the truth: what tests read. The rest of a node's words is in its log, or there twice.
@@ -71,14 +74,15 @@ SNAPSHOT = ("t0", "t1", "t_frozen", "cluster_info", "bus_sent", "bus_received", 
 HEAD = """\
 Captures of real clusters, made by the lab (tests/lab; `make pcaps` makes them anew) or, the first six
 runs, by a forerunner of it. Each node lives in a network namespace of its own on one bridge, at
-10.77.0.11 (n1) and up; clients at 10.77.2.200 and up, which write all the time. Nothing is in them but
-test data; under the licence of the whole (LICENSE).
+10.77.0.11 (n1) and up (in ipv6 at fd77::b and up); clients at 10.77.2.200 and up, which write all the
+time. Nothing is in them but test data; under the licence of the whole (LICENSE).
 
 NAME is scenario-server-version, and where it was taken:
     NAME             the bridge: every frame once, from before the servers' start
     NAME-n1          the port of n1: what one host sees
     NAME-n1-any      tcpdump -i any inside n1 (Linux cooked v2; a frame may be there twice)
-All are pcap, microseconds, not cut, one zstd frame. The kernel dropped nothing.
+All are pcap (those of the forerunner with microseconds, the others with nanoseconds), not cut, one
+zstd frame. The kernel dropped nothing.
 
 NAME.truth.json is what the servers and the lab said: topology (with node ids), what was injected and
 when (times are seconds since the epoch), the clients' lost writes, the servers' logs as events, and per
@@ -137,13 +141,17 @@ def recompress(source, target):
 # ---------------------------------------------------------------------------------- the manifest
 
 
+UNITS = {0xa1b2c3d4: 1e6, 0xa1b23c4d: 1e9}         # by the magic of a pcap: parts of a second
+
+
 def size(path):
     """Packets, and seconds from the first to the last."""
     raw = subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+    unit = UNITS[struct.unpack_from("<I", raw)[0]]
     at, times = 24, []
     while at + 16 <= len(raw):
         seconds, part, length = struct.unpack_from("<III", raw, at)
-        times.append(seconds + part / 1e6)
+        times.append(seconds + part / unit)
         at += 16 + length
     return len(times), times[0], times[-1]
 
@@ -165,7 +173,7 @@ def lost(truth):
     return truth.get("lost_writes", {}).get("lost_count")
 
 
-def write_manifest():
+def manifest():
     files, stories = [], []
     starts = {}
     for path in sorted(PCAPS.glob("*.pcap.zst")):
@@ -182,7 +190,11 @@ def write_manifest():
             stories.append(f"    {time - starts[name]:6.1f} {happens}")
         if lost(truth) is not None:
             stories.append(f"           acknowledged writes that are lost: {lost(truth)}")
-    (PCAPS / "MANIFEST").write_text("\n".join([
+    return "\n".join([
         HEAD, f"{'file (.pcap.zst)':44} {'packets':>7} {'seconds':>8}  sha256 (first 16)", *files,
         "", "What happens in them, in seconds from the first packet of the bridge's capture:", "",
-        *stories, ""]))
+        *stories, ""])
+
+
+def write_manifest():
+    (PCAPS / "MANIFEST").write_text(manifest())
