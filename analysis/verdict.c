@@ -87,8 +87,9 @@ static struct pair pair_with(const struct model *model, uint32_t subject, uint32
         look_at(&pair, ours, 0, verdict);
         pair.stuck_from |= ours->knocks.first.time != TIME_NONE;
         pair.acked_from |= is_let_in(ours, verdict->since);
-        verdict->called |= ours->knocks.first.time != TIME_NONE &&
-                           ours->knocks.last > verdict->since + SETTLE_MS * NS_PER_MS;
+        bool knocked = ours->knocks.first.time != TIME_NONE &&
+                       ours->knocks.last > verdict->since + SETTLE_MS * NS_PER_MS;
+        verdict->called |= knocked || is_let_in(ours, verdict->since);
     }
     return pair;
 }

@@ -52,6 +52,20 @@ def test_fires_with_the_cause(store, what, verdict):
     assert 2000 <= found.metrics["detection_ms"] <= 6000
 
 
+def test_fires_with_the_cause_if_it_only_tries_to_connect(store):
+    """What p1 sends arrives, but it has no more to say until it has connected anew; the SYN-ACKs are
+    lost on the way to it, and show that it lives."""
+    play = scene.Scene()
+    play.run(3)
+    play.cut("p2 p3 r1 r2 r3", "p1")
+    for (a, _), link in play.links.items():
+        link.pinged = play.now if a == "p1" else link.pinged
+    play.run(7)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.verdict == "one-way-loss"
+    assert any("went on sending" in reason for reason in found.ruled_out)
+
+
 def test_fires_from_one_hosts_view(store):
     """Only p2's traffic: what it cannot have seen is said."""
     play = scene.Scene()
