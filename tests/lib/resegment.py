@@ -142,13 +142,16 @@ def reorder(segments, dice, window=16):
     """The data of each direction, shuffled within runs of `window` segments.
 
     The shuffled segments take each other's places in the capture. SYN, FIN and RST stay where they
-    are, and nothing moves across a SYN.
+    are, and nothing moves across a SYN, nor across a RST from either end: what was sent before it
+    has been delivered or not, and what comes after it is of a connection that is no more.
     """
     runs, open_runs = [], {}
     for i, s in enumerate(segments):
-        if s.flags & SYN:
+        if s.flags & (SYN | RST):
             open_runs.pop(direction(s), None)
-        elif s.data and not s.flags & (FIN | RST):
+        if s.flags & RST:
+            open_runs.pop((s.dst, s.dport, s.src, s.sport), None)
+        if s.data and not s.flags & (SYN | FIN | RST):
             run = open_runs.get(direction(s))
             if run is None or len(run) == window:
                 run = open_runs[direction(s)] = []
