@@ -56,7 +56,8 @@ struct source_info {
 struct source;
 
 /* Opens a file, or standard input for "-", whatever its format and compression: both are seen
- * from the content; for "live:eth0,lo" these interfaces. NULL and a message on failure. */
+ * from the content; for "live:eth0,lo@1234" these interfaces, lo in the network namespace that
+ * process 1234 is in. NULL and a message on failure. */
 struct source *source_open(const char *path, const struct source_options *options, struct err *err);
 
 /* The next packet in the order of the file. */

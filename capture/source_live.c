@@ -2,6 +2,7 @@
  *
  *   live:eth0        one interface
  *   live:eth0,lo     several, as one source; "any" is all there are
+ *   live:eth0@1234   of the network namespace in which process 1234 is
  *
  * With several interfaces their rings are asked in turn, and the oldest packet at hand goes first:
  * each hands a packet over at once then, not by the block, so that their order is that of time as
@@ -9,11 +10,14 @@
  *
  * When it is told to stop, what the rings hold up to that moment is still handed out. */
 #include <errno.h>
+#include <limits.h>
+#include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "capture/netns.h"
 #include "capture/source_kind.h"
 
 enum {
@@ -87,16 +91,51 @@ static bool set_filter(const struct tap *tap, const char *filter, struct err *er
     return status == 0 || tap_refused(tap, status, err);
 }
 
-static bool tap_open(struct tap *tap, const struct source_options *options, bool several,
-                     struct err *err) {
+/* Makes its socket, in the namespace where we are. */
+static bool tap_activate(struct tap *tap, const char *interface,
+                         const struct source_options *options, bool several, struct err *err) {
     char why[PCAP_ERRBUF_SIZE] = "";
-    tap->pcap = pcap_create(tap->name, why);
+    tap->pcap = pcap_create(interface, why);
     if (!tap->pcap)
         return err_set(err, "%.100s: %.300s", tap->name, why);
     configure(tap, options, several);
     int status = pcap_activate(tap->pcap);
     if (status < 0) /* above 0 are warnings: what was asked for is not to be had, and not needed */
         return tap_refused(tap, status, err);
+    return true;
+}
+
+/* The process of "eth0@1234", and eth0; 0: none is named. */
+static pid_t split_name(const char *name, char interface[IF_NAMESIZE]) {
+    const char *at = strrchr(name, '@');
+    char *end = NULL;
+    long pid = at ? strtol(at + 1, &end, 10) : 0;
+    if (pid <= 0 || pid > INT_MAX || *end || at - name >= IF_NAMESIZE)
+        return 0;
+    memcpy(interface, name, (size_t)(at - name));
+    interface[at - name] = '\0';
+    return (pid_t)pid;
+}
+
+static bool tap_activate_there(struct tap *tap, const struct source_options *options, bool several,
+                               struct err *err) {
+    char interface[IF_NAMESIZE];
+    struct err lost;
+    int home;
+    pid_t pid = split_name(tap->name, interface);
+    if (pid == 0)
+        return tap_activate(tap, tap->name, options, several, err);
+    if (!netns_enter(pid, &home, err))
+        return false;
+    bool active = tap_activate(tap, interface, options, several, err);
+    return netns_leave(home, &lost) ? active : err_set(err, "%s", lost.text);
+}
+
+static bool tap_open(struct tap *tap, const struct source_options *options, bool several,
+                     struct err *err) {
+    char why[PCAP_ERRBUF_SIZE] = "";
+    if (!tap_activate_there(tap, options, several, err))
+        return false;
     tap->link_type = link_type_of(pcap_datalink(tap->pcap));
     if (pcap_setnonblock(tap->pcap, 1, why) != 0)
         return err_set(err, "%.100s: %.300s", tap->name, why);

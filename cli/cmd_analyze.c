@@ -2,7 +2,7 @@
 #include "cli/run.h"
 
 static int analyze(const struct config *config) {
-    static const struct run_kind kind = {&cmd_analyze, &sink_text, &sink_json, true, false};
+    static const struct run_kind kind = {&cmd_analyze, &sink_text, &sink_json, true, true, false};
     return run(config, &kind);
 }
 

@@ -2,18 +2,22 @@
 #include "cli/run.h"
 
 static int watch(const struct config *config) {
-    static const struct run_kind kind = {&cmd_watch, &sink_watch, &sink_watch_json, true, true};
+    static const struct run_kind kind = {&cmd_watch, &sink_watch, &sink_watch_json,
+                                         true,       false,       true};
     return run(config, &kind);
 }
 
 const struct subcommand cmd_watch = {
     .name = "watch",
-    .arguments = "-i IF",
+    .arguments = "[-i IF]",
     .help = "capture from interfaces and tell changes and findings as they happen",
     .more =
         "Times are UTC. A finding is told when it is over, or at the end: SIGINT or SIGTERM. With\n"
         "--json each line is a JSON object. Packets captured and dropped are told at the end, and\n"
         "on SIGUSR1, on standard error.\n"
+        "Without -i and -p the Redis and Valkey servers of this host are found, also in "
+        "containers;\n"
+        "what is captured is told on standard error.\n"
         "Capturing needs root, or CAP_NET_RAW; once the interfaces are open it is given up.\n",
     .bit = FOR_WATCH,
     .run = watch,

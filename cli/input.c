@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include "cli/interrupt.h"
+#include "cli/live.h"
 #include "cli/progress.h"
 #include "cli/say.h"
 
 enum {
     TICK = 4096, /* packets between looks at the clock */
     TEXT_MAX = 8192,
-    BUS_PORT_OFFSET = 10000, /* unless cluster-port says otherwise */
 };
 
 /* ---- opening ---- */
@@ -24,38 +24,15 @@ static bool open_files(struct input *input, const struct source_options *options
     return input->merge;
 }
 
-/* The ports that were named, and their bus ports. */
-static void list_ports(struct input *input) {
-    const struct ports *ports = &input->config->ports;
-    for (size_t i = 0; i < ports->count; i++) {
-        input->ports[input->port_count++] = ports->of[i];
-        if (ports->of[i] + BUS_PORT_OFFSET <= UINT16_MAX)
-            input->ports[input->port_count++] = (uint16_t)(ports->of[i] + BUS_PORT_OFFSET);
-    }
-}
-
-/* What the kernel is to hand over: TCP, of these ports, that passes the user's own filter. */
-static void put_filter(struct input *input) {
-    struct buf *buf = &input->filter;
-    buf_text(buf, "tcp");
-    for (size_t i = 0; i < input->port_count; i++)
-        buf_printf(buf, "%sport %u", i ? " or " : " and (", (unsigned)input->ports[i]);
-    buf_text(buf, input->port_count ? ")" : "");
-    if (input->config->filter)
-        buf_printf(buf, " and (%s)", input->config->filter);
-}
-
 static bool open_by(struct input *input, const char *backend, const struct source_options *options,
                     struct err *err) {
-    const struct words *names = &input->config->interfaces;
-    buf_free(&input->live);
-    input->live.max = TEXT_MAX;
-    buf_text(&input->live, backend);
-    for (size_t i = 0; i < names->count; i++)
-        buf_printf(&input->live, "%s%s", i ? "," : ":", names->list[i]);
-    if (input->live.failed)
+    buf_free(&input->path);
+    input->path.max = TEXT_MAX;
+    buf_text(&input->path, backend);
+    buf_text(&input->path, buf_str(&input->live.interfaces));
+    if (input->path.failed)
         return err_no_memory(err);
-    const char *path = buf_str(&input->live);
+    const char *path = buf_str(&input->path);
     input->merge = merge_open(&path, 1, options, err);
     return input->merge;
 }
@@ -63,39 +40,36 @@ static bool open_by(struct input *input, const char *backend, const struct sourc
 /* What eBPF cannot do here, libpcap perhaps can. */
 static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
     const struct config *config = input->config;
-    list_ports(input);
-    put_filter(input);
-    if (input->filter.failed)
-        return err_no_memory(err);
-    options->filter = buf_str(&input->filter);
+    if (!live_choose(config, &input->live, err))
+        return false;
+    options->filter = buf_str(&input->live.filter);
     options->own_filter = config->filter;
-    options->ports = input->ports;
-    options->port_count = input->port_count;
+    options->ports = input->live.ports;
+    options->port_count = input->live.port_count;
     options->snaplen = (int)config->snaplen;
     options->ring_mib = (int)config->ring;
     if (config->backend == BACKEND_EBPF) {
-        if (open_by(input, "ebpf", options, err))
+        if (open_by(input, "ebpf:", options, err))
             return true;
         (void)say("%s; trying libpcap", err->text);
     }
-    return open_by(input, "live", options, err);
+    return open_by(input, "live:", options, err);
 }
 
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err) {
     struct source_options options = {
         .sha256 = sha256, .stop = interrupted, .stopped_at = interrupted_at};
     *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
-    input->filter.max = TEXT_MAX;
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
-    if (config->interfaces.count)
-        return open_interfaces(input, &options, err);
-    return open_files(input, &options, err);
+    if (config->files.count)
+        return open_files(input, &options, err);
+    return open_interfaces(input, &options, err);
 }
 
 void input_close(struct input *input) {
     merge_close(input->merge);
-    buf_free(&input->live);
-    buf_free(&input->filter);
+    live_free(&input->live);
+    buf_free(&input->path);
 }
 
 /* ---- reading ---- */

@@ -6,21 +6,20 @@
 #include "analysis/engine.h"
 #include "base/buf.h"
 #include "capture/merge.h"
-#include "cli/options.h"
+#include "cli/live.h"
 #include "report/sink.h"
 
 struct input {
     const struct config *config;
     struct merge *merge;
-    struct buf live, filter;       /* the interfaces as a path; what is captured from them */
-    uint16_t ports[2 * PORTS_MAX]; /* that are captured; none: all are */
-    size_t port_count;
+    struct live live; /* what is captured, without FILEs */
+    struct buf path;  /* of that */
     struct tally tally;
     nstime from, until; /* the window, both included */
     bool window_known;
 };
 
-/* False and a message if a FILE or an interface cannot be read. */
+/* Opens the FILEs; without any, interfaces. False and a message if one cannot be read. */
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err);
 void input_close(struct input *input);
 

@@ -78,19 +78,16 @@ static bool read_INTERFACES(void *member, const char *text, struct err *err) {
 }
 
 /* "7000" or "7000-7005"; *text is moved behind it. */
-static bool read_port_range(struct ports *ports, const char **text) {
+static bool read_port_range(struct port_set *ports, const char **text) {
     char *end;
     unsigned long first = strtoul(*text, &end, 10), last = first;
     if (*end == '-')
         last = strtoul(end + 1, &end, 10);
     *text = end;
-    if (first == 0 || last < first || last > UINT16_MAX || last - first >= PORTS_MAX)
+    if (first == 0 || last < first || last > UINT16_MAX)
         return false;
-    for (; first <= last; first++) {
-        if (ports->count == PORTS_MAX)
-            return false;
-        ports->of[ports->count++] = (uint16_t)first;
-    }
+    for (; first <= last; first++)
+        port_set_add(ports, (uint16_t)first);
     return true;
 }
 
@@ -102,8 +99,7 @@ static bool read_PORTS(void *member, const char *text, struct err *err) {
         sound = *at >= '0' && *at <= '9' && read_port_range(member, &at);
     } while (sound && *at == ',');
     return (sound && *at == '\0') ||
-           err_set(err, "'%.100s' is no list of at most %d ports: write 6379,7000-7005", text,
-                   PORTS_MAX);
+           err_set(err, "'%.100s' is no list of ports: write 6379,7000-7005", text);
 }
 
 static bool read_TARGET(void *member, const char *text, struct err *err) {

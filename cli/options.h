@@ -6,6 +6,7 @@
 
 #include "analysis/thresholds.h"
 #include "base/err.h"
+#include "base/port_set.h"
 #include "report/format.h"
 #include "report/render.h"
 
@@ -29,13 +30,6 @@ struct target {
     const char *path; /* NULL: standard output, in the place of the text */
 };
 
-enum { PORTS_MAX = 64 };
-
-struct ports {
-    uint16_t of[PORTS_MAX];
-    size_t count;
-};
-
 enum colour { COLOUR_AUTO, COLOUR_ALWAYS, COLOUR_NEVER };
 
 enum { SEVERITY_NEVER = -1 };
@@ -45,8 +39,8 @@ enum backend { BACKEND_PCAP, BACKEND_EBPF };
 struct config {
     struct words files;
     struct words interfaces;
-    struct ports ports; /* of clients */
-    const char *filter; /* NULL: none */
+    struct port_set ports; /* of clients; none: any */
+    const char *filter;    /* NULL: none */
     enum backend backend;
     uint64_t snaplen; /* bytes */
     uint64_t ring;    /* MiB */

@@ -29,7 +29,7 @@ struct run {
 };
 
 static bool is_live(const struct run *run) {
-    return run->config->interfaces.count;
+    return run->config->files.count == 0;
 }
 
 /* ---- opening ---- */
@@ -214,12 +214,11 @@ static int run_all(struct run *run) {
 int run(const struct config *config, const struct run_kind *kind) {
     struct run run = {.config = config, .kind = kind};
     struct err err;
-    if (config->files.count && (config->interfaces.count || kind->live))
-        return usage_error(kind->command, kind->live ? "it reads no files: name interfaces (-i)"
-                                                     : "files or interfaces (-i), not both");
-    if (kind->live && config->interfaces.count == 0)
-        return usage_error(kind->command, "name an interface: -i eth0, or -i any");
-    if (config->files.count + config->interfaces.count == 0)
+    if (config->files.count && !kind->files)
+        return usage_error(kind->command, "it reads no files: name interfaces (-i)");
+    if (config->files.count && config->interfaces.count)
+        return usage_error(kind->command, "files or interfaces (-i), not both");
+    if (config->files.count == 0 && !kind->live)
         return usage_error(kind->command, "name a capture, or - for standard input");
     interrupt_install();
     int status = run_open(&run, &err) ? run_all(&run) : say("%s", err.text);

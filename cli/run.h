@@ -9,8 +9,8 @@
 struct run_kind {
     const struct subcommand *command;
     const struct sink_ops *text, *json;
-    bool concludes; /* detectors, timeline and hashes of the input are wanted */
-    bool live;      /* it has no FILEs, interfaces only */
+    bool concludes;   /* detectors, timeline and hashes of the input are wanted */
+    bool files, live; /* what it reads: FILEs, or without any, interfaces */
 };
 
 int run(const struct config *config, const struct run_kind *kind);

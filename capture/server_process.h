@@ -1,0 +1,35 @@
+/* server_process.h - the processes of this host that are Redis or Valkey servers, with the ports on
+ * which they listen. */
+#ifndef BUSTAP_CAPTURE_SERVER_PROCESS_H
+#define BUSTAP_CAPTURE_SERVER_PROCESS_H
+
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "capture/proc_sockets.h"
+
+struct server_process {
+    pid_t pid;
+    const char *name; /* redis-server or valkey-server; static */
+    ino_t netns;      /* the network namespace that it is in */
+    struct proc_sockets sockets;
+};
+
+struct server_processes {
+    struct server_process *list;
+    size_t count;
+    uint64_t further;  /* than the cap: not in the list */
+    struct err hidden; /* the first one that we may not look at, and why; "": there is none */
+};
+
+/* Those that listen on one of the ports; NULL: on any. False and a message if that cannot be said;
+ * whatever happened, server_processes_free() the result. */
+bool server_processes_find(struct server_processes *ret_servers, const struct port_set *ports,
+                           struct err *err);
+void server_processes_free(struct server_processes *servers);
+
+/* One more that would be captured from, if only we might. */
+void server_processes_hide(struct server_processes *servers, const struct server_process *server,
+                           const char *why);
+
+#endif
