@@ -4,9 +4,9 @@
  *   live:eth0,lo     several, as one source; "any" is all there are
  *   live:eth0@1234   of the network namespace in which process 1234 is
  *
- * With several interfaces their rings are asked in turn, and the oldest packet at hand goes first:
- * each hands a packet over at once then, not by the block, so that their order is that of time as
- * far as the host itself keeps it. Nothing is ever sent, and no interface is made promiscuous.
+ * Rings hand packets over by the block. With several interfaces the oldest packet goes first, once
+ * no other ring can hold an older one back: a moment after it came. So their order is that of time,
+ * as far as the host itself keeps it. Nothing is ever sent, and no interface is made promiscuous.
  *
  * When it is told to stop, what the rings hold up to that moment is still handed out. */
 #include <errno.h>
@@ -21,8 +21,10 @@
 #include "capture/source_kind.h"
 
 enum {
-    BLOCK_MS = 100, /* a ring hands a block over when it is full, or that old */
-    QUIET_MS = 250, /* nothing for so long: say so, or be done */
+    BLOCK_MS = 100,                  /* a ring hands a block over when it is full, or that old */
+    SHARED_BLOCK_MS = 20,            /* likewise, one of several */
+    SETTLE_MS = 3 * SHARED_BLOCK_MS, /* after that all that came before is at hand */
+    QUIET_MS = 250,                  /* nothing for so long: say so, or be done */
     PREFIX = sizeof "live:" - 1,
 };
 
@@ -30,7 +32,8 @@ struct tap {
     char *name; /* points into live.names */
     pcap_t *pcap;
     uint16_t link_type;
-    bool waits; /* a packet that was not yet handed out */
+    bool waits;      /* a packet that was not yet handed out */
+    nstime empty_at; /* asked then, it had none; TIME_NONE: not asked since it had one */
     struct pcap_pkthdr *head;
     const u_char *bytes;
 };
@@ -41,7 +44,7 @@ struct live {
     struct tap taps[CAP_TAPS];
     struct pollfd polled[CAP_TAPS];
     size_t count;
-    nstime (*stopped_at)(void);
+    nstime (*stopped_at)(void), (*now)(void);
     nstime until; /* told to stop then; TIME_NONE: not yet */
     nstime idled; /* by the packets' times, when a moment was last said to have passed */
 };
@@ -76,8 +79,7 @@ static bool tap_refused(const struct tap *tap, int status, struct err *err) {
 static void configure(const struct tap *tap, const struct source_options *options, bool several) {
     (void)pcap_set_snaplen(tap->pcap, options->snaplen);
     (void)pcap_set_promisc(tap->pcap, 0);
-    (void)pcap_set_timeout(tap->pcap, BLOCK_MS);
-    (void)pcap_set_immediate_mode(tap->pcap, several);
+    (void)pcap_set_timeout(tap->pcap, several ? SHARED_BLOCK_MS : BLOCK_MS);
     (void)pcap_set_buffer_size(tap->pcap, options->ring_mib << 20);
     (void)pcap_set_tstamp_precision(tap->pcap, PCAP_TSTAMP_PRECISION_NANO);
 }
@@ -150,6 +152,7 @@ static bool open_taps(struct live *live, const struct source_options *options, s
             return err_set(err, "more than %d interfaces: name fewer, or `any`", CAP_TAPS);
         struct tap *tap = &live->taps[live->count];
         tap->name = name;
+        tap->empty_at = TIME_NONE;
         live->count++;
         if (!tap_open(tap, options, several, err))
             return false;
@@ -175,25 +178,69 @@ static void count_drops(struct live *live) {
     live->source.info.kernel_drops = drops;
 }
 
-static bool look(struct tap *tap, struct err *err) {
-    int got = tap->waits ? 1 : pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
+static bool ask(const struct live *live, struct tap *tap, struct err *err) {
+    int got = pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
     tap->waits = got == 1;
+    tap->empty_at = got == 0 && live->now ? live->now() : TIME_NONE;
     if (got >= 0)
         return true;
     return err_set(err, "%.100s: the capture has ended: %.200s", tap->name, pcap_geterr(tap->pcap));
 }
 
+static bool is_older(const struct tap *tap, const struct tap *than) {
+    return tap->waits && (!than || time_of(tap->head) < time_of(than->head));
+}
+
+/* Of those that wait; NULL: none does. */
+static struct tap *oldest_waiting(struct live *live) {
+    struct tap *oldest = NULL;
+    for (size_t i = 0; i < live->count; i++)
+        if (is_older(&live->taps[i], oldest))
+            oldest = &live->taps[i];
+    return oldest;
+}
+
+/* Can an empty ring have got a packet before that time, so that it is to be asked once more? */
+static bool is_doubtful(const struct tap *tap, nstime time) {
+    return tap->empty_at == TIME_NONE || time + SETTLE_MS * NS_PER_MS > tap->empty_at;
+}
+
 /* The tap with the oldest packet at hand; *ret_tap NULL: there is none. False: a tap has ended. */
 static bool oldest(struct live *live, struct tap **ret_tap, struct err *err) {
-    *ret_tap = NULL;
+    *ret_tap = oldest_waiting(live);
     for (size_t i = 0; i < live->count; i++) {
         struct tap *tap = &live->taps[i];
-        if (!look(tap, err))
+        if (tap->waits || (*ret_tap && !is_doubtful(tap, time_of((*ret_tap)->head))))
+            continue;
+        if (!ask(live, tap, err))
             return false;
-        if (tap->waits && (!*ret_tap || time_of(tap->head) < time_of((*ret_tap)->head)))
+        if (is_older(tap, *ret_tap))
             *ret_tap = tap;
     }
     return true;
+}
+
+/* Must the oldest packet at hand wait, since an empty ring may still hold an older one back? For
+ * so many milliseconds; 0: no. One that comes from the future does not: the clock was set back. */
+static int too_young(const struct live *live, const struct tap *oldest) {
+    nstime time = time_of(oldest->head), left = 0;
+    for (size_t i = 0; i < live->count; i++) {
+        const struct tap *tap = &live->taps[i];
+        bool matters = !tap->waits && tap->empty_at != TIME_NONE && time <= tap->empty_at;
+        nstime missing = matters ? time + SETTLE_MS * NS_PER_MS - tap->empty_at : 0;
+        left = missing > left ? missing : left;
+    }
+    return (int)((left + NS_PER_MS - 1) / NS_PER_MS);
+}
+
+/* Until an empty ring has something to hand over, but at most so long. */
+static void hold_back(const struct live *live, int ms) {
+    struct pollfd polled[CAP_TAPS];
+    nfds_t count = 0;
+    for (size_t i = 0; i < live->count; i++)
+        if (!live->taps[i].waits)
+            polled[count++] = live->polled[i];
+    (void)poll(polled, count, ms);
 }
 
 static enum source_got hand_out(struct live *live, struct tap *tap, struct packet *packet) {
@@ -248,6 +295,11 @@ static enum source_got live_next(struct source *source, struct packet *packet, s
             count_drops(live);
             return SOURCE_FAILED;
         }
+        int ms = tap ? too_young(live, tap) : 0;
+        if (ms > 0) {
+            hold_back(live, ms);
+            continue;
+        }
         if (tap && live->until != TIME_NONE && time_of(tap->head) > live->until)
             return ended(live);
         if (tap)
@@ -285,6 +337,7 @@ struct source *source_live_open(const char *path, const struct source_options *o
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
     live->stopped_at = options->stopped_at;
+    live->now = options->now;
     live->until = TIME_NONE;
     if (open_taps(live, options, err))
         return &live->source;

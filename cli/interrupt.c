@@ -2,7 +2,8 @@
 #include "cli/interrupt.h"
 
 #include <signal.h>
-#include <time.h>
+
+#include "cli/clock.h"
 
 static volatile sig_atomic_t asked_to_stop;
 
@@ -35,9 +36,8 @@ bool interrupted(void) {
 
 nstime interrupted_at(void) {
     static nstime at = TIME_NONE;
-    struct timespec now;
-    if (at == TIME_NONE && asked_to_stop && clock_gettime(CLOCK_REALTIME, &now) == 0)
-        at = (nstime)now.tv_sec * NS_PER_SEC + now.tv_nsec;
+    if (at == TIME_NONE && asked_to_stop)
+        at = clock_wall();
     return at;
 }
 

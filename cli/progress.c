@@ -2,22 +2,16 @@
 #include "cli/progress.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "cli/clock.h"
 #include "report/format.h"
 
 #define REDRAW (NS_PER_SEC / 5)
 
-static nstime clock_now(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * NS_PER_SEC + now.tv_nsec;
-}
-
 struct progress progress_start(bool wanted) {
     struct progress progress = {.shown = wanted && isatty(STDERR_FILENO)};
-    progress.began = progress.at = clock_now();
+    progress.began = progress.at = clock_steady();
     return progress;
 }
 
@@ -60,7 +54,7 @@ static void draw(const struct progress *progress, const struct sums *sums) {
 void progress_tick(struct progress *progress, const struct merge *merge) {
     if (!progress->shown)
         return;
-    nstime now = clock_now();
+    nstime now = clock_steady();
     if (now - progress->at < REDRAW)
         return;
     progress->at = now;

@@ -122,6 +122,17 @@ def reading(run):
     return whole
 
 
+def test_the_same_events_from_two_interfaces(cable):
+    """Each packet is seen twice, at either end, and told once."""
+    run = start(cable, "dump", "--json", "-i", cable.far, "-i", cable.near)
+    cable.send(tcp_frames(HEALTHY))
+    out, err = end(run)
+    live = [without_moment(json.loads(line)) for line in out.splitlines()]
+    stored = [without_moment(event) for event in bustap.dump(HEALTHY.path)]
+    assert counted(err) == (2 * len(tcp_frames(HEALTHY)), 0)
+    assert live == stored
+
+
 def without_moment(event):
     return {key: value for key, value in event.items() if key not in MOMENT}
 
@@ -181,6 +192,13 @@ def test_every_packet_is_captured_or_dropped(cable, round):
     captured, dropped = counted(end(run)[1])
     assert dropped > 0, "the ring held everything: this tested nothing"
     assert captured + dropped == len(frames)
+
+
+def test_a_burst_fits_the_rings_of_two_interfaces(cable):
+    """As it fits one: 60000 packets are far less than a ring of 32 MiB."""
+    run = start(cable, "watch", "-i", cable.far, "-i", cable.near)
+    cable.send([frame_of(number) for number in range(60_000)])
+    assert counted(end(run)[1]) == (120_000, 0)
 
 
 def test_counters_on_request(cable):
