@@ -7,6 +7,7 @@
 Nothing else is on it: no address, no neighbour discovery. Namespace and cable go with the test.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -35,11 +36,15 @@ class Cable:
     def __enter__(self):
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         self.run("sysctl", "-qw", "net.ipv6.conf.default.disable_ipv6=1")
-        self.ip("link", "add", self.near, "mtu", str(MTU), "type", "veth",
-                "peer", "name", self.far, "mtu", str(MTU))
-        self.ip("link", "set", self.near, "up")
-        self.ip("link", "set", self.far, "up")
+        self.lay(self.near, self.far)
         return self
+
+    def lay(self, near, far):
+        """A cable more, or the first one."""
+        self.ip("link", "add", near, "mtu", str(MTU), "type", "veth",
+                "peer", "name", far, "mtu", str(MTU))
+        self.ip("link", "set", near, "up")
+        self.ip("link", "set", far, "up")
 
     def __exit__(self, *_):
         subprocess.run(["ip", "netns", "del", self.name], check=True)
@@ -58,10 +63,11 @@ class Cable:
         return subprocess.Popen(self.inside(command), stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, **more)
 
-    def send(self, frames):
-        """All of them, in order, into the near end."""
+    def send(self, frames, *ends):
+        """All of them, in order, into the near end; with several ends into one after the other."""
         data = b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
-        subprocess.run(self.inside([sys.executable, __file__, self.near]), input=data, check=True)
+        subprocess.run(self.inside([sys.executable, __file__, *(ends or [self.near])]), input=data,
+                       check=True)
 
     def sent_by(self, end):
         """Packets that went into that end."""
@@ -69,16 +75,21 @@ class Cable:
         return shown[0]["stats64"]["tx"]["packets"]
 
 
-def _put(interface, data):
+def _socket_on(interface):
     import socket
     out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     out.bind((interface, 0))
+    return out
+
+
+def _put(interfaces, data):
+    sockets = itertools.cycle([_socket_on(interface) for interface in interfaces])
     at = 0
     while at < len(data):
         (size,) = struct.unpack_from("<I", data, at)
-        out.send(data[at + 4:at + 4 + size])
+        next(sockets).send(data[at + 4:at + 4 + size])
         at += 4 + size
 
 
 if __name__ == "__main__":
-    _put(sys.argv[1], sys.stdin.buffer.read())
+    _put(sys.argv[1:], sys.stdin.buffer.read())
