@@ -33,6 +33,19 @@ static int try_after_drop(void attempt(void)) {
     return status;
 }
 
+static int compare(const void *a, const void *b) {
+    int x = *(const int *)a, y = *(const int *)b;
+    return (x > y) - (x < y);
+}
+
+/* More than qsort(3) does on the stack. */
+static void sort(void) {
+    static int numbers[100000];
+    for (size_t i = 0; i < countof(numbers); i++)
+        numbers[i] = (int)(i * 7919 % countof(numbers));
+    qsort(numbers, countof(numbers), sizeof *numbers, compare);
+}
+
 static void read_write_and_wait(void) {
     struct timespec now;
     char *block = malloc(1 << 20);
@@ -40,6 +53,7 @@ static void read_write_and_wait(void) {
     if (!block || write(STDERR_FILENO, "", 0) != 0 || lseek(STDIN_FILENO, 0, SEEK_CUR) < -1)
         _exit(1);
     free(block);
+    sort();
 }
 
 static void make_a_socket(void) {
