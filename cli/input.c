@@ -117,9 +117,9 @@ static enum source_got run_some(struct input *input, struct engine *engine, uint
     return got;
 }
 
-bool input_run(struct input *input, struct engine *engine, keep_on *ask, void *context,
-               struct err *err) {
-    struct progress progress = progress_start(!input->config->quiet);
+bool input_run(struct input *input, struct engine *engine, bool show_progress, keep_on *ask,
+               void *context, struct err *err) {
+    struct progress progress = progress_start(show_progress);
     uint64_t left = input->config->count ? input->config->count : UINT64_MAX;
     enum source_got got = SOURCE_PACKET;
     while (got <= SOURCE_IDLE && left > 0 && ask(context)) {

@@ -28,8 +28,8 @@ typedef bool keep_on(void *context);
 
 /* Reads to the end. False: the input is damaged, and the message says where; what stood before
  * the damage has been used. */
-bool input_run(struct input *input, struct engine *engine, keep_on *ask, void *context,
-               struct err *err);
+bool input_run(struct input *input, struct engine *engine, bool show_progress, keep_on *ask,
+               void *context, struct err *err);
 
 /* What the sources know of themselves, for the engine. */
 struct run_facts input_facts(const struct input *input);

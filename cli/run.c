@@ -13,6 +13,7 @@
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/say.h"
+#include "cli/status.h"
 #include "version.h"
 
 enum { SINKS = 2 };
@@ -26,6 +27,7 @@ struct run {
     struct siphash_key secrets[2]; /* of the tables, and of the pseudonyms of keys */
     struct sink sinks[SINKS];
     size_t sink_count;
+    struct status status; /* of `watch` */
 };
 
 static bool is_live(const struct run *run) {
@@ -34,11 +36,11 @@ static bool is_live(const struct run *run) {
 
 /* ---- opening ---- */
 
-static bool coloured(const struct config *config) {
+static bool coloured(const struct config *config, int fd) {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     bool refused = (no_color && *no_color) || (term && strcmp(term, "dumb") == 0);
     if (config->colour == COLOUR_AUTO)
-        return !refused && isatty(STDOUT_FILENO);
+        return !refused && isatty(fd);
     return config->colour == COLOUR_ALWAYS;
 }
 
@@ -57,7 +59,7 @@ static bool is_input(const struct config *config, const char *path) {
 static bool add_sink(struct run *run, const struct sink_ops *ops, const char *path,
                      struct err *err) {
     struct sink_options options = {
-        .colour = coloured(run->config),
+        .colour = coloured(run->config, STDOUT_FILENO),
         .brief = run->config->quiet,
         .style = {.whole = run->config->verbose,
                   .keys = run->config->keys,
@@ -83,8 +85,15 @@ static bool open_sinks(struct run *run, struct err *err) {
     return (json->wanted && !both) || add_sink(run, run->kind->text, "-", err);
 }
 
+/* A line of standard output is to stand alone on the terminal. */
+static void make_way(struct run *run) {
+    if (run->status.drawn && isatty(STDOUT_FILENO))
+        status_clear(&run->status);
+}
+
 static void on_event(void *context, const struct event *event) {
     struct run *run = context;
+    make_way(run);
     if (run->kind->concludes)
         timeline_event(&run->timeline, engine_model(run->engine), event);
     for (size_t i = 0; i < run->sink_count; i++)
@@ -93,6 +102,7 @@ static void on_event(void *context, const struct event *event) {
 
 static void on_finding(void *context, const struct finding *finding) {
     struct run *run = context;
+    make_way(run);
     for (size_t i = 0; i < run->sink_count; i++)
         sink_finding(&run->sinks[i], finding);
 }
@@ -120,7 +130,10 @@ static bool open_engine(struct run *run, struct err *err) {
 
 static bool run_open(struct run *run, struct err *err) {
     bool sha256 = run->kind->concludes && run->config->json.wanted;
+    bool watches = run->kind->concludes && is_live(run);
     timeline_init(&run->timeline);
+    run->status =
+        status_start(watches && !run->config->quiet, coloured(run->config, STDERR_FILENO));
     if (getrandom(run->secrets, sizeof run->secrets, 0) != sizeof run->secrets)
         return err_set(err, "the system gives no random numbers (getrandom)");
     return input_open(&run->input, run->config, sha256, err) && open_engine(run, err) &&
@@ -136,8 +149,9 @@ static void run_close(struct run *run) {
 /* ---- reading and finishing ---- */
 
 /* What tcpdump's users look for, on standard error. */
-static void say_counters(const struct run *run) {
+static void say_counters(struct run *run) {
     uint64_t drops = input_facts(&run->input).kernel_drops;
+    status_clear(&run->status);
     (void)say("%" PRIu64 " packets captured, %" PRIu64 " dropped by the kernel",
               run->input.tally.packets, drops);
 }
@@ -150,6 +164,7 @@ static void go_along(struct run *run) {
         output_flush(&run->sinks[i].output);
     if (counters_wanted())
         say_counters(run);
+    status_tick(&run->status, run->input.merge, run->engine);
 }
 
 /* Whoever wants to see what there is, and output that nobody takes, end the reading. */
@@ -198,7 +213,10 @@ static bool is_found(const struct run *run) {
 
 static int run_all(struct run *run) {
     struct err damage;
-    bool sound = input_run(&run->input, run->engine, goes_on, run, &damage) || interrupted();
+    bool shows_progress = !run->config->quiet && !run->status.shown;
+    bool sound =
+        input_run(&run->input, run->engine, shows_progress, goes_on, run, &damage) || interrupted();
+    status_clear(&run->status);
     struct run_facts facts = input_facts(&run->input);
     engine_finish(run->engine, &facts);
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
