@@ -266,10 +266,15 @@ deps:  ## the Debian packages needed, and those that are missing
 # ---- install ----------------------------------------------------------------------------------
 
 .PHONY: install uninstall clean help
-install: all  ## into DESTDIR PREFIX (/usr/local)
+UNIT_DIR := $(DESTDIR)$(PREFIX)/lib/systemd/system
+install: all $(O)/$(NAME).service  ## into DESTDIR PREFIX (/usr/local), with a systemd unit that is not enabled
 	install -Dm755 $(B)/$(NAME) $(DESTDIR)$(PREFIX)/bin/$(NAME)
+	install -Dm644 $(O)/$(NAME).service $(UNIT_DIR)/$(NAME).service
 uninstall:  ## take it away again
-	rm -f $(DESTDIR)$(PREFIX)/bin/$(NAME)
+	rm -f $(DESTDIR)$(PREFIX)/bin/$(NAME) $(UNIT_DIR)/$(NAME).service
+$(O)/$(NAME).service: dist/$(NAME).service.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed 's,@BINDIR@,$(PREFIX)/bin,' $< > $@
 clean:  ## drop all products
 	$(Q)rm -rf $(O)
 help:  ## this list

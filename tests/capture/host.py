@@ -99,6 +99,12 @@ class Host:
         """The packet sockets of a namespace."""
         return self.run("cat", "/proc/net/packet", inside=inside).splitlines()[1:]
 
+    def kill(self, run):
+        """What runs in it, unless it has ended."""
+        if run.poll() is None:
+            os.kill(child_of(run.pid), signal.SIGKILL)
+        run.wait(20)
+
     def captures(self, run, *namespaces):
         """Waits until the program captures in all of them; the program's own process id."""
         deadline = time.monotonic() + 10
