@@ -10,7 +10,7 @@
 
 NAME       := bustap
 LAYERS     := base capture decode analysis report cli
-PKGS       := libzstd zlib nettle libpcap libcap-ng libseccomp libbpf
+PKGS       := libzstd zlib nettle libpcap libcap-ng libseccomp libbpf ncurses
 TEST_PKGS  := cmocka jansson hiredis
 
 CC           ?= cc

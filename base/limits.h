@@ -61,6 +61,7 @@
     CAP(TIMELINE, 20000, "state changes kept for a report; later ones are counted")               \
     CAP(FINDINGS, 1024, "findings kept for a report; later ones are counted")                     \
     CAP(FINDING, 1 << 20, "bytes of one finding; its lists end there, and a caveat says so")      \
+    CAP(NEWS, 512, "findings and changes that --tui lists; the oldest go")                        \
     CAP(EVIDENCE, 24, "packets named as evidence for one finding; the first ones stay")
 
 #define CAP_ENUM(name, value, help) CAP_##name = (value),

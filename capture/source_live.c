@@ -24,7 +24,8 @@ enum {
     BLOCK_MS = 100,                  /* a ring hands a block over when it is full, or that old */
     SHARED_BLOCK_MS = 20,            /* likewise, one of several */
     SETTLE_MS = 3 * SHARED_BLOCK_MS, /* after that all that came before is at hand */
-    QUIET_MS = 250,                  /* nothing for so long: say so, or be done */
+    IDLE_MS = 100,                   /* so often a moment is said to have passed */
+    LAST_MS = 250,                   /* told to stop, and nothing for so long: that was all */
     PREFIX = sizeof "live:" - 1,
 };
 
@@ -264,7 +265,7 @@ static void note_stop(struct live *live) {
 /* Also while packets come, every moment is said to pass: whoever reads has other things to do. */
 static bool is_time_to_idle(struct live *live, const struct tap *tap) {
     nstime time = time_of(tap->head);
-    bool passed = time - live->idled >= QUIET_MS * NS_PER_MS || time < live->idled;
+    bool passed = time - live->idled >= IDLE_MS * NS_PER_MS || time < live->idled;
     if (passed)
         live->idled = time;
     return passed;
@@ -282,7 +283,7 @@ static enum source_got ended(struct live *live) {
 
 /* True: something may have come. A signal ends the waiting, too. */
 static bool await(struct live *live) {
-    int ready = poll(live->polled, live->count, QUIET_MS);
+    int ready = poll(live->polled, live->count, live->until == TIME_NONE ? IDLE_MS : LAST_MS);
     return ready > 0 || (ready < 0 && errno == EINTR && live->until == TIME_NONE);
 }
 

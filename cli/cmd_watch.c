@@ -9,7 +9,7 @@ static int watch(const struct config *config) {
 
 const struct subcommand cmd_watch = {
     .name = "watch",
-    .arguments = "[-i IF]",
+    .arguments = "[-i IF] [--tui]",
     .help = "capture from interfaces and tell changes and findings as they happen",
     .more =
         "Times are UTC. A finding is told when it is over, or at the end: SIGINT or SIGTERM. With\n"

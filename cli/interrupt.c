@@ -6,28 +6,51 @@
 #include "cli/clock.h"
 
 static volatile sig_atomic_t asked_to_stop;
+static volatile sig_atomic_t asked_for_counters;
+static void (*last_act)(void);
 
-static void on_signal(int number) {
-    (void)number;
-    asked_to_stop = 1;
+/* As if it had not been caught. */
+static void die(int number) {
+    if (last_act)
+        last_act();
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
 }
 
-static volatile sig_atomic_t asked_for_counters;
+static void on_signal(int number) {
+    if (asked_to_stop)
+        die(number);
+    asked_to_stop = 1;
+}
 
 static void on_question(int number) {
     if (number == SIGUSR1)
         asked_for_counters = 1;
 }
 
-void interrupt_install(void) {
-    struct sigaction question = {.sa_handler = on_question};
-    (void)sigemptyset(&question.sa_mask);
-    (void)sigaction(SIGUSR1, &question, NULL);
-    (void)sigaction(SIGUSR2, &question, NULL);
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+static void handle(int number, void handler(int)) {
+    struct sigaction action = {.sa_handler = handler};
     (void)sigemptyset(&action.sa_mask);
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(number, &action, NULL);
+}
+
+void interrupt_install(void) {
+    handle(SIGUSR1, on_question);
+    handle(SIGUSR2, on_question);
+    handle(SIGINT, on_signal);
+    handle(SIGTERM, on_signal);
+}
+
+void interrupt_before_death(void act(void)) {
+    static const int deadly[] = {SIGHUP, SIGQUIT, SIGPIPE, SIGABRT, SIGSEGV,
+                                 SIGBUS, SIGFPE,  SIGILL,  SIGALRM, SIGXCPU};
+    last_act = act;
+    for (size_t i = 0; i < countof(deadly); i++)
+        handle(deadly[i], die);
+}
+
+void interrupt_ask(void) {
+    asked_to_stop = 1;
 }
 
 bool interrupted(void) {

@@ -52,7 +52,7 @@ struct config {
     int fail_on; /* enum severity, or SEVERITY_NEVER */
     enum colour colour;
     enum show_keys keys;
-    bool quiet, verbose, help, version;
+    bool tui, quiet, verbose, help, version;
 };
 
 /* Reads the words after the subcommand. False: the message says what is wrong. Whatever happened,

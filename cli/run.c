@@ -12,8 +12,8 @@
 #include "capture/privileges.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
+#include "cli/onlooker.h"
 #include "cli/say.h"
-#include "cli/status.h"
 #include "version.h"
 
 enum { SINKS = 2 };
@@ -27,11 +27,16 @@ struct run {
     struct siphash_key secrets[2]; /* of the tables, and of the pseudonyms of keys */
     struct sink sinks[SINKS];
     size_t sink_count;
-    struct status status; /* of `watch` */
+    struct onlooker onlooker; /* of `watch` */
 };
 
 static bool is_live(const struct run *run) {
     return run->config->files.count == 0;
+}
+
+/* Somebody may look on. */
+static bool watches(const struct run *run) {
+    return run->kind->concludes && is_live(run);
 }
 
 /* ---- opening ---- */
@@ -56,9 +61,8 @@ static bool is_input(const struct config *config, const char *path) {
     return false;
 }
 
-static bool add_sink(struct run *run, const struct sink_ops *ops, const char *path,
-                     struct err *err) {
-    struct sink_options options = {
+static struct sink_options sink_options(const struct run *run) {
+    return (struct sink_options){
         .colour = coloured(run->config, STDOUT_FILENO),
         .brief = run->config->quiet,
         .style = {.whole = run->config->verbose,
@@ -67,6 +71,11 @@ static bool add_sink(struct run *run, const struct sink_ops *ops, const char *pa
         .sources = run->config->files.count,
         .model = engine_model(run->engine),
     };
+}
+
+static bool add_sink(struct run *run, const struct sink_ops *ops, const char *path,
+                     struct err *err) {
+    struct sink_options options = sink_options(run);
     if (is_input(run->config, path))
         return err_set(err, "%.400s: is a capture to be read: name another file for the JSON",
                        path);
@@ -76,24 +85,21 @@ static bool add_sink(struct run *run, const struct sink_ops *ops, const char *pa
     return true;
 }
 
-/* JSON alone, text alone, or both: text to standard output and JSON to its file. */
+/* JSON alone, text alone, or both: text to standard output and JSON to its file. A full screen is
+ * in the text's place. */
 static bool open_sinks(struct run *run, struct err *err) {
     const struct target *json = &run->config->json;
     bool both = json->path && strcmp(json->path, "-") != 0;
+    if (run->config->tui && json->wanted && !both)
+        return err_set(err, "--tui and --json both want the terminal: write --json=FILE");
     if (json->wanted && !add_sink(run, run->kind->json, json->path ? json->path : "-", err))
         return false;
-    return (json->wanted && !both) || add_sink(run, run->kind->text, "-", err);
-}
-
-/* A line of standard output is to stand alone on the terminal. */
-static void make_way(struct run *run) {
-    if (run->status.drawn && isatty(STDOUT_FILENO))
-        status_clear(&run->status);
+    return (json->wanted && !both) || run->config->tui || add_sink(run, run->kind->text, "-", err);
 }
 
 static void on_event(void *context, const struct event *event) {
     struct run *run = context;
-    make_way(run);
+    onlooker_event(&run->onlooker, event);
     if (run->kind->concludes)
         timeline_event(&run->timeline, engine_model(run->engine), event);
     for (size_t i = 0; i < run->sink_count; i++)
@@ -102,7 +108,7 @@ static void on_event(void *context, const struct event *event) {
 
 static void on_finding(void *context, const struct finding *finding) {
     struct run *run = context;
-    make_way(run);
+    onlooker_finding(&run->onlooker, finding);
     for (size_t i = 0; i < run->sink_count; i++)
         sink_finding(&run->sinks[i], finding);
 }
@@ -128,16 +134,20 @@ static bool open_engine(struct run *run, struct err *err) {
     return run->engine;
 }
 
+static bool open_onlooker(struct run *run, struct err *err) {
+    struct sink_options options = sink_options(run);
+    return onlooker_open(&run->onlooker, run->config, coloured(run->config, STDERR_FILENO),
+                         run->input.merge, &options, err);
+}
+
 static bool run_open(struct run *run, struct err *err) {
     bool sha256 = run->kind->concludes && run->config->json.wanted;
-    bool watches = run->kind->concludes && is_live(run);
     timeline_init(&run->timeline);
-    run->status =
-        status_start(watches && !run->config->quiet, coloured(run->config, STDERR_FILENO));
     if (getrandom(run->secrets, sizeof run->secrets, 0) != sizeof run->secrets)
         return err_set(err, "the system gives no random numbers (getrandom)");
     return input_open(&run->input, run->config, sha256, err) && open_engine(run, err) &&
-           open_sinks(run, err) && (!is_live(run) || privileges_drop(err));
+           open_sinks(run, err) && (!watches(run) || open_onlooker(run, err)) &&
+           (!is_live(run) || privileges_drop(err));
 }
 
 static void run_close(struct run *run) {
@@ -151,7 +161,8 @@ static void run_close(struct run *run) {
 /* What tcpdump's users look for, on standard error. */
 static void say_counters(struct run *run) {
     uint64_t drops = input_facts(&run->input).kernel_drops;
-    status_clear(&run->status);
+    if (!onlooker_make_way(&run->onlooker))
+        return; /* the screen shows them */
     (void)say("%" PRIu64 " packets captured, %" PRIu64 " dropped by the kernel",
               run->input.tally.packets, drops);
 }
@@ -164,7 +175,7 @@ static void go_along(struct run *run) {
         output_flush(&run->sinks[i].output);
     if (counters_wanted())
         say_counters(run);
-    status_tick(&run->status, run->input.merge, run->engine);
+    onlooker_tick(&run->onlooker, run->input.merge, run->engine);
 }
 
 /* Whoever wants to see what there is, and output that nobody takes, end the reading. */
@@ -213,10 +224,10 @@ static bool is_found(const struct run *run) {
 
 static int run_all(struct run *run) {
     struct err damage;
-    bool shows_progress = !run->config->quiet && !run->status.shown;
+    bool shows_progress = !run->config->quiet && !watches(run);
     bool sound =
         input_run(&run->input, run->engine, shows_progress, goes_on, run, &damage) || interrupted();
-    status_clear(&run->status);
+    onlooker_close(&run->onlooker);
     struct run_facts facts = input_facts(&run->input);
     engine_finish(run->engine, &facts);
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
@@ -239,7 +250,10 @@ int run(const struct config *config, const struct run_kind *kind) {
     if (config->files.count == 0 && !kind->live)
         return usage_error(kind->command, "name a capture, or - for standard input");
     interrupt_install();
-    int status = run_open(&run, &err) ? run_all(&run) : say("%s", err.text);
+    bool open = run_open(&run, &err);
+    if (!open)
+        onlooker_close(&run.onlooker);
+    int status = open ? run_all(&run) : say("%s", err.text);
     run_close(&run);
     return status;
 }

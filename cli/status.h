@@ -1,9 +1,6 @@
 /* status.h - one line on the terminal of standard error, and nowhere else, that says how a live run
- * and the cluster do:
- *
- *   nodes 5 ok, 1 failed  1234 pkt/s  1.2 MB/s  drops 0  redirects 3/s  bus RTT 210 us
- *
- * It is as wide as the terminal at most: what does not fit is left out. */
+ * and the cluster do (pulse_text.h). It is as wide as the terminal at most: what does not fit is
+ * left out. */
 #ifndef BUSTAP_CLI_STATUS_H
 #define BUSTAP_CLI_STATUS_H
 

@@ -75,7 +75,7 @@ void page_paragraph(struct page *page, const char *label, const char *text) {
     buf_text(page->buf, "    ");
     buf_text(page->buf, label);
     for (bool first = true; *text || first; first = false) {
-        size_t len = line_length(text, WIDTH - indent);
+        size_t len = page->endless ? strlen(text) : line_length(text, WIDTH - indent);
         if (!first)
             buf_pad_right(page->buf, page->buf->len, indent);
         buf_add(page->buf, text, len);

@@ -15,6 +15,7 @@ struct page {
     const struct model_books *books;
     const struct view *view;
     const uint32_t *order; /* of the nodes in tables: a primary, its replicas, the next primary */
+    bool endless;          /* lines are not broken: whoever shows them does it */
 };
 
 enum tone { TONE_PLAIN, TONE_HEADING, TONE_GOOD, TONE_WARNING, TONE_BAD };
@@ -43,6 +44,9 @@ void page_paragraph(struct page *page, const char *label, const char *text);
 void page_more(struct page *page, uint64_t more, const char *noun);
 
 void page_findings(struct page *page);
+
+/* One, whole; it needs no report, only options and model. */
+void page_finding(struct page *page, const struct finding *finding);
 
 /* Those that hang together, as stories. */
 void page_incidents(struct page *page);

@@ -190,8 +190,10 @@ static size_t told_before(const struct page *page, size_t index) {
     return 0;
 }
 
+/* Number 0: it has none yet. */
 static void put_heading(struct page *page, const struct finding *finding, size_t number) {
-    buf_printf(page->buf, "  f%zu ", number);
+    if (number)
+        buf_printf(page->buf, "  f%zu ", number);
     page_toned(page, page_severity_tone(finding->severity), severity_name(finding->severity));
     buf_text(page->buf, ": ");
     buf_text(page->buf, finding->title);
@@ -213,6 +215,11 @@ static void put_finding(struct page *page, const struct finding *finding) {
     filter(page, finding);
     sentences(page, "but       ", finding->caveats);
     sentences(page, "do        ", finding->advice);
+}
+
+void page_finding(struct page *page, const struct finding *finding) {
+    put_heading(page, finding, 0);
+    put_finding(page, finding);
 }
 
 /* ---- the section ---- */
