@@ -11,7 +11,7 @@ import pytest
 from lib import bustap, captures, reader
 from . import cable as cables
 from .terminal import Terminal
-from .test_live import rings, tcp_frames
+from .test_live import sockets, tcp_frames
 
 pytestmark = pytest.mark.skipif(cables.missing() is not None, reason=str(cables.missing()))
 
@@ -33,7 +33,7 @@ def watch(cable, terminal, *args, out=None, **environment):
         stdout=out or terminal.end,
         env={**os.environ, "TERM": "xterm", "NO_COLOR": "", **environment})
     deadline = time.monotonic() + 10
-    while not rings(cable):
+    while not sockets(cable):
         assert run.poll() is None and time.monotonic() < deadline, terminal.all()
         time.sleep(0.01)
     time.sleep(0.1)                     # between the ring and its filter

@@ -13,7 +13,7 @@ import pytest
 from lib import bustap, captures
 from . import cable as cables, tmux as tmuxes
 from .terminal import Terminal
-from .test_live import rings, tcp_frames
+from .test_live import sockets, tcp_frames
 from .test_status import until_failed
 
 pytestmark = pytest.mark.skipif(cables.missing() is not None, reason=str(cables.missing()))
@@ -152,7 +152,7 @@ def start(cable, terminal, **environment):
     """The program with a terminal of its own, as a shell gives it one."""
     run = subprocess.Popen(watch(cable), preexec_fn=lambda: os.login_tty(os.dup(terminal.end)),
                            env={**os.environ, "TERM": "xterm", **environment})
-    wait_for(lambda: rings(cable) and b"no findings" in terminal.all())
+    wait_for(lambda: sockets(cable) and b"no findings" in terminal.all())
     time.sleep(0.2)
     return run
 
