@@ -4,8 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +45,17 @@ bool netns_leave(int home, struct err *err) {
 }
 
 /* ---- its name ---- */
+
+pid_t netns_split(const char *name, char ret_interface[IF_NAMESIZE]) {
+    const char *at = strrchr(name, '@');
+    char *end = NULL;
+    long pid = at ? strtol(at + 1, &end, 10) : 0;
+    if (pid <= 0 || pid > INT_MAX || *end || at - name >= IF_NAMESIZE)
+        return 0;
+    memcpy(ret_interface, name, (size_t)(at - name));
+    ret_interface[at - name] = '\0';
+    return (pid_t)pid;
+}
 
 ino_t netns_of(int process) {
     struct stat netns;

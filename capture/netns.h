@@ -5,6 +5,7 @@
 #ifndef BUSTAP_CAPTURE_NETNS_H
 #define BUSTAP_CAPTURE_NETNS_H
 
+#include <net/if.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -16,6 +17,9 @@ bool netns_enter(pid_t pid, int *ret_home, struct err *err);
 
 /* Comes back. False and a message: it is lost there, and nothing sensible can be done. */
 bool netns_leave(int home, struct err *err);
+
+/* The process that "eth0@1234" names, and "eth0"; 0: no process is named. */
+pid_t netns_split(const char *name, char ret_interface[IF_NAMESIZE]);
 
 /* The namespace's number, of /proc/PID as an open directory; 0: it is not to be seen (errno). */
 ino_t netns_of(int process);

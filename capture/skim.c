@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bpf/skim.skel.h"
+#include "capture/netns.h"
 
 enum {
     TCX_INGRESS = 46, /* enum bpf_attach_type of linux/bpf.h, since Linux 6.6 */
@@ -81,15 +82,14 @@ static bool refused(struct err *err, const char *what) {
 }
 
 bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err) {
-    *skim = (struct skim){.ring_count = (size_t)libbpf_num_possible_cpus(), .ioctls = -1};
+    *skim = (struct skim){.ring_count = (size_t)libbpf_num_possible_cpus()};
     (void)libbpf_set_print(say_nothing); /* the verifier's log helps nobody at 3 AM */
     skim->bpf = skim_bpf__open();
     if (!skim->bpf || !configure(skim, options))
         return refused(err, "the programs cannot be prepared");
     if (skim_bpf__load(skim->bpf) != 0)
         return refused(err, "this kernel does not take the programs");
-    skim->ioctls = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    return (skim->ioctls >= 0 && want_ports(skim, options) && map_rings(skim)) ||
+    return (want_ports(skim, options) && map_rings(skim)) ||
            refused(err, "the rings cannot be prepared");
 }
 
@@ -125,40 +125,56 @@ static bool hold(struct skim *skim, const struct skim_device *device, bool loops
     return true;
 }
 
-static bool ask(const struct skim *skim, const char *name, unsigned long what,
-                struct ifreq *ret_answer) {
+static bool ask(const struct skim_device *device, unsigned long what, struct ifreq *ret_answer) {
     *ret_answer = (struct ifreq){0};
-    strncpy(ret_answer->ifr_name, name, sizeof ret_answer->ifr_name - 1);
-    return ioctl(skim->ioctls, what, ret_answer) == 0;
+    memcpy(ret_answer->ifr_name, device->name, sizeof device->name);
+    return ioctl(device->ioctls, what, ret_answer) == 0;
 }
 
-static bool is_attached(const struct skim *skim, uint32_t ifindex) {
+/* Two namespaces may have an interface of the same name and number. */
+static bool is_attached(const struct skim *skim, const struct skim_device *device) {
     for (size_t i = 0; i < skim->device_count; i++)
-        if (skim->devices[i].ifindex == ifindex)
+        if (skim->devices[i].ifindex == device->ifindex && skim->devices[i].netns == device->netns)
             return true;
     return false;
 }
 
-static bool attach_one(struct skim *skim, const char *name, struct err *err) {
+static bool attach_device(struct skim *skim, struct skim_device *device, struct err *err) {
     struct ifreq index, flags, hardware;
-    if (strlen(name) >= IFNAMSIZ || !ask(skim, name, SIOCGIFINDEX, &index))
+    const char *name = device->name;
+    if (!ask(device, SIOCGIFINDEX, &index))
         return err_set(err, "%.100s: there is no such interface: `ip link` lists them", name);
-    if (!ask(skim, name, SIOCGIFFLAGS, &flags) || !(flags.ifr_flags & IFF_UP))
+    if (!ask(device, SIOCGIFFLAGS, &flags) || !(flags.ifr_flags & IFF_UP))
         return err_set(err, "%.100s: the interface is down: `ip link set %.100s up`", name, name);
-    if (is_attached(skim, (uint32_t)index.ifr_ifindex)) /* once is enough */
+    device->ifindex = (uint32_t)index.ifr_ifindex;
+    if (is_attached(skim, device)) /* once is enough */
         return true;
-    if (skim->device_count == CAP_TAPS)
-        return err_set(err, "more than %d interfaces: name fewer", CAP_TAPS);
-    struct skim_device *device = &skim->devices[skim->device_count];
-    *device = (struct skim_device){.ifindex = (uint32_t)index.ifr_ifindex};
-    strncpy(device->name, name, sizeof device->name - 1);
-    if (!ask(skim, name, SIOCGIFHWADDR, &hardware) ||
+    if (!ask(device, SIOCGIFHWADDR, &hardware) ||
         !find_link_type(device, hardware.ifr_hwaddr.sa_family))
         return err_set(err, "eBPF: %.100s: neither an Ethernet nor an IP device", name);
     if (!hold(skim, device, flags.ifr_flags & IFF_LOOPBACK))
         return refused(err, name);
     skim->device_count++;
     return true;
+}
+
+/* In the namespace where we are. */
+static bool attach_one(struct skim *skim, const char *name, struct err *err) {
+    if (skim->device_count == CAP_TAPS)
+        return err_set(err, "more than %d interfaces: name fewer", CAP_TAPS);
+    struct skim_device *device = &skim->devices[skim->device_count];
+    *device = (struct skim_device){.netns = netns_ours()};
+    if (strlen(name) >= sizeof device->name)
+        return err_set(err, "%.100s: there is no such interface: `ip link` lists them", name);
+    memcpy(device->name, name, strlen(name));
+    device->ioctls = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (device->ioctls < 0)
+        return refused(err, name);
+    size_t before = skim->device_count;
+    bool attached = attach_device(skim, device, err);
+    if (skim->device_count == before)
+        (void)close(device->ioctls);
+    return attached;
 }
 
 /* Those that are down, or that are not read, are passed over. */
@@ -170,16 +186,28 @@ static bool attach_all(struct skim *skim, struct err *err) {
     return skim->device_count > 0;
 }
 
-bool skim_attach(struct skim *skim, const char *name, struct err *err) {
+static bool attach_here(struct skim *skim, const char *name, struct err *err) {
     return strcmp(name, "any") == 0 ? attach_all(skim, err) : attach_one(skim, name, err);
+}
+
+bool skim_attach(struct skim *skim, const char *name, struct err *err) {
+    char interface[IF_NAMESIZE];
+    struct err lost;
+    int home;
+    pid_t pid = netns_split(name, interface);
+    if (pid == 0)
+        return attach_here(skim, name, err);
+    if (!netns_enter(pid, &home, err))
+        return false;
+    bool attached = attach_here(skim, interface, err);
+    return netns_leave(home, &lost) ? attached : err_set(err, "%s", lost.text);
 }
 
 bool skim_is_attached(const struct skim *skim, struct err *err) {
     for (size_t i = 0; i < skim->device_count; i++) {
         const struct skim_device *device = &skim->devices[i];
         struct ifreq answer;
-        if (!ask(skim, device->name, SIOCGIFINDEX, &answer) ||
-            (uint32_t)answer.ifr_ifindex != device->ifindex)
+        if (!ask(device, SIOCGIFINDEX, &answer) || (uint32_t)answer.ifr_ifindex != device->ifindex)
             return err_set(err, "%.100s: the capture has ended: the interface is gone",
                            device->name);
     }
@@ -197,6 +225,6 @@ void skim_close(struct skim *skim) {
         (void)munmap(skim->memory, skim->stride * skim->ring_count);
     if (skim->bpf)
         skim_bpf__destroy(skim->bpf);
-    if (skim->ioctls >= 0)
-        (void)close(skim->ioctls);
+    for (size_t i = 0; i < skim->device_count; i++)
+        (void)close(skim->devices[i].ioctls);
 }

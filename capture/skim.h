@@ -3,6 +3,9 @@
 #ifndef BUSTAP_CAPTURE_SKIM_H
 #define BUSTAP_CAPTURE_SKIM_H
 
+#include <net/if.h>
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "base/limits.h"
 #include "bpf/record.h"
@@ -15,9 +18,11 @@ struct skim_options {
 };
 
 struct skim_device {
-    char name[16];
+    char name[IF_NAMESIZE];
+    ino_t netns;
     uint32_t ifindex;
     uint16_t link_type; /* LINKTYPE_ value of its frames */
+    int ioctls;         /* a socket to ask about it with, in its namespace */
 };
 
 struct skim {
@@ -30,14 +35,14 @@ struct skim {
     size_t stride; /* from ring to ring */
     int links[2 * CAP_TAPS];
     size_t link_count;
-    int ioctls; /* a socket to ask about interfaces with */
 };
 
 /* Loads the programs. False: the kernel cannot take them; err says why. Whatever happened,
  * skim_close() it. */
 bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err);
 
-/* Attaches to an interface, or to all there are: "any". */
+/* Attaches to an interface, or to all there are: "any". "eth0@1234" is one of the network namespace
+ * in which process 1234 is. */
 bool skim_attach(struct skim *skim, const char *name, struct err *err);
 
 /* False: an interface that was attached to is gone; err names it. */

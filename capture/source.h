@@ -27,6 +27,7 @@ struct source_options {
     /* Of interfaces: */
     nstime (*stopped_at)(void); /* by the wall clock, when it was told to end; TIME_NONE: not yet */
     nstime (*now)(void);        /* the wall clock, by which packets are stamped; or NULL */
+    nstime (*steady)(void);     /* the monotonic one, by which eBPF stamps them */
     const char *filter;         /* as tcpdump's; "" is all */
     const char *own_filter;     /* what of it the user gave; NULL: nothing */
     const uint16_t *ports;      /* borrowed: of which a packet has one; all if there are none */

@@ -1,6 +1,7 @@
 /* source_ebpf.c - packets of this host's interfaces as eBPF programs hand them up (bpf/skim.bpf.c).
  *
  *   ebpf:eth0,lo     these interfaces; "any" is all there are
+ *   ebpf:eth0@1234   of the network namespace in which process 1234 is
  *
  * Each CPU has a ring. Records are handed out in the order of their times, and only once they are
  * SETTLE_NS old: a younger one may still come from another CPU. Nobody is woken for a record: the
@@ -12,7 +13,6 @@
 #include <pcap/pcap.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/limits.h"
 #include "capture/skim.h"
@@ -45,23 +45,17 @@ struct ebpf {
     int sleep_ms;
     struct bpf_program filter; /* the user's own */
     bool filtered;
-    nstime (*stopped_at)(void);
+    nstime (*stopped_at)(void), (*wall)(void), (*steady)(void);
     nstime until; /* told to stop then, by the wall clock; TIME_NONE: not yet */
 };
 
 /* ---- time ---- */
 
-static nstime now(clockid_t clock) {
-    struct timespec time;
-    (void)clock_gettime(clock, &time);
-    return (nstime)time.tv_sec * NS_PER_SEC + time.tv_nsec;
-}
-
 static void look_at_clocks(struct ebpf *ebpf, nstime mono) {
     if (ebpf->looked && mono - ebpf->looked < NS_PER_SEC)
         return;
     ebpf->looked = mono;
-    ebpf->wall_less_mono = now(CLOCK_REALTIME) - mono;
+    ebpf->wall_less_mono = ebpf->wall() - mono;
 }
 
 /* ---- the rings ---- */
@@ -72,7 +66,7 @@ static struct skim_record *record_of(const struct ebpf *ebpf, const struct reade
 }
 
 static void look_at_rings(struct ebpf *ebpf) {
-    nstime mono = now(CLOCK_MONOTONIC);
+    nstime mono = ebpf->steady();
     look_at_clocks(ebpf, mono);
     ebpf->settled = mono - SETTLE_NS;
     for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
@@ -274,8 +268,9 @@ struct source *source_ebpf_open(const char *path, const struct source_options *o
                                    .close = ebpf_close,
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
-    ebpf->skim.ioctls = -1;
     ebpf->stopped_at = options->stopped_at;
+    ebpf->wall = options->now;
+    ebpf->steady = options->steady;
     ebpf->until = TIME_NONE;
     if (open_rings(ebpf, options, err))
         return &ebpf->source;

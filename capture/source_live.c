@@ -10,7 +10,6 @@
  *
  * When it is told to stop, what the rings hold up to that moment is still handed out. */
 #include <errno.h>
-#include <limits.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
 #include <poll.h>
@@ -108,24 +107,12 @@ static bool tap_activate(struct tap *tap, const char *interface,
     return true;
 }
 
-/* The process of "eth0@1234", and eth0; 0: none is named. */
-static pid_t split_name(const char *name, char interface[IF_NAMESIZE]) {
-    const char *at = strrchr(name, '@');
-    char *end = NULL;
-    long pid = at ? strtol(at + 1, &end, 10) : 0;
-    if (pid <= 0 || pid > INT_MAX || *end || at - name >= IF_NAMESIZE)
-        return 0;
-    memcpy(interface, name, (size_t)(at - name));
-    interface[at - name] = '\0';
-    return (pid_t)pid;
-}
-
 static bool tap_activate_there(struct tap *tap, const struct source_options *options, bool several,
                                struct err *err) {
     char interface[IF_NAMESIZE];
     struct err lost;
     int home;
-    pid_t pid = split_name(tap->name, interface);
+    pid_t pid = netns_split(tap->name, interface);
     if (pid == 0)
         return tap_activate(tap, tap->name, options, several, err);
     if (!netns_enter(pid, &home, err))

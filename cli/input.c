@@ -58,8 +58,11 @@ static bool open_interfaces(struct input *input, struct source_options *options,
 }
 
 bool input_open(struct input *input, const struct config *config, bool sha256, struct err *err) {
-    struct source_options options = {
-        .sha256 = sha256, .stop = interrupted, .stopped_at = interrupted_at, .now = clock_wall};
+    struct source_options options = {.sha256 = sha256,
+                                     .stop = interrupted,
+                                     .stopped_at = interrupted_at,
+                                     .now = clock_wall,
+                                     .steady = clock_steady};
     *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
     if (config->files.count)
