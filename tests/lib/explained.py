@@ -16,9 +16,16 @@ def is_broken(truth):
     return any(fault["what"] in BREAKS for fault in truth.get("injected", ()))
 
 
+def has_handshake(truth):
+    """Is somebody still to be introduced? That is given up after a node timeout, and begun anew."""
+    return any("handshake" in row["flags"] for said in truth["snapshots"]["end"].values()
+               for row in said.get("nodes", ()))
+
+
 def closes_links(truth):
-    """CLUSTER FORGET does, with what waits on them."""
-    return is_broken(truth) or any(line["event"] == "forget" for line in truth.get("logged", ()))
+    """CLUSTER FORGET does, with what waits on them, and so does a handshake that comes to nothing."""
+    return is_broken(truth) or has_handshake(truth) or \
+        any(line["event"] == "forget" for line in truth.get("logged", ()))
 
 
 def node_of(take, row):
