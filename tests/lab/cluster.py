@@ -15,6 +15,7 @@ c0, over the bridge, so that all that the servers count was on the wire. A serve
 being told to is an error that shows its log.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -116,6 +117,14 @@ class Node:
         """Ends it, and waits until it has ended."""
         self.is_down, self.is_stopped = True, False
         self.process.send_signal(how)
+        self.process.wait(20)
+        self.disconnect()
+
+    def end(self):
+        """Ends it with a command, to which there is no answer."""
+        self.is_down = True
+        with contextlib.suppress(OSError, EOFError):
+            self.pipeline(("SHUTDOWN", "NOSAVE"), timeout=20)
         self.process.wait(20)
         self.disconnect()
 

@@ -65,6 +65,8 @@ KEPT = {
     "ipv6": ("redis-8.0", ()),
     "slow_commands": ("redis-6.0", ()),
     "out_of_memory": ("redis-7.0", ()),
+    "told_to_sleep": ("redis-8.0", ()),
+    "told_to_end": ("valkey-9.1", ()),
 }
 
 # Of the truth: what tests read. The rest of a node's words is in its log, or there twice.

@@ -138,6 +138,12 @@ EXPECTED = {
     "three_sides": Row((Must("partition", "network"),), (*WHILE_DOWN, "node-failed", "failover",
                                                          "failover-failed")),
     "tls_bus": QUIET,
+    "told_to_end": Row((Must("node-failed", "administrative", ("n1",)),
+                        Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
+    "told_to_sleep": Row((Must("node-failed", "administrative", ("n1",)),
+                          Must("process-stall", "administrative", ("n1",)),
+                          Must("slow-commands", "slow-command", ("n1",)),
+                          Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
     "wrong_address": Row((Must("address-disagreement", "announced-address", ("n6",)),)),
 }
 

@@ -142,6 +142,17 @@ class Faults:
                 node.cont()
         return self._done("frozen", undo, nodes=[node.name for node in nodes])
 
+    def sleep(self, name, seconds):
+        """The process stands still, as it is told to: DEBUG SLEEP. Until it answers that."""
+        with Fault(self.journal, "frozen", lambda: None, nodes=[name], how="DEBUG SLEEP"):
+            self.cluster[name].ask("DEBUG", "SLEEP", seconds, timeout=seconds + 20)
+
+    def end(self, name):
+        """It is told to end: SHUTDOWN; heal() starts it again."""
+        self.cluster[name].end()
+        return Fault(self.journal, "killed", lambda: self._start([name]), nodes=[name],
+                     how="SHUTDOWN")
+
     def kill(self, *names):
         """SIGKILL; heal() starts them again. They stay down at the end of a run."""
         for name in names:
