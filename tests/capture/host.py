@@ -35,6 +35,14 @@ def child_of(pid):
     return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+def is_confined(pid):
+    """Has the process that it has started given up what it does not need?"""
+    try:
+        return "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{child_of(pid)}/status").read_text()
+    except (IndexError, FileNotFoundError):             # it has not started it, or it has ended
+        return False
+
+
 class Host:
     def __init__(self, scratch):
         self.scratch = scratch
@@ -106,11 +114,12 @@ class Host:
         run.wait(20)
 
     def captures(self, run, *namespaces):
-        """Waits until the program captures in all of them; the program's own process id."""
+        """Waits until the program captures: the last thing before that is to forbid itself all else.
+        It has a packet socket in each of the namespaces. The program's own process id."""
         deadline = time.monotonic() + 10
-        while not all(self.rings(inside) for inside in namespaces):
+        while not is_confined(run.pid):
             assert run.poll() is None, run.communicate()[1]
             assert time.monotonic() < deadline, "it does not capture"
             time.sleep(0.02)
-        time.sleep(0.2)                 # between the ring and its filter
+        assert all(self.rings(inside) for inside in namespaces)
         return child_of(run.pid)

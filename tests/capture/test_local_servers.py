@@ -150,6 +150,18 @@ def test_an_interface_of_another_namespace(host):
     assert keys_asked(out) == ["there"] and not host.rings()
 
 
+def test_by_ebpf_here_and_in_a_namespace(host):
+    host.add("blue", BLUE)
+    host.server(7000)
+    host.server(7001, inside="blue")
+    run, pid = start(host, "dump", "--json", "--keys", "full", "--backend", "ebpf", where=())
+    ask(host, 7000, "here")
+    ask(host, 7001, "there", inside="blue")
+    out, _ = end(run, pid)
+    assert keys_asked(out) == ["here", "there"]
+    assert not host.rings() and not host.rings(inside="blue")
+
+
 def test_the_bus_ports_of_its_peers(host, tmp_path):
     """A link that a server opened leads to a port of another host, which is not its own."""
     stranger = tmp_path / "stranger"
