@@ -55,10 +55,15 @@ static void on_bytes(void *context, struct bytes view) {
         proto_sniff(&d->out, d->flow, d->direction, view);
 }
 
+static void release_all(struct decoder *d, struct flow *flow, unsigned direction);
+
 static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     struct decoder *d = context;
-    struct tcp_stats *stats = &d->flow->sides[d->direction].stats;
+    unsigned direction = d->direction;
+    struct tcp_stats *stats = &d->flow->sides[direction].stats;
     if (why == SKIP_LOST) {
+        release_all(d, d->flow, !direction); /* waits for these bytes in vain */
+        d->direction = direction;
         stats->gaps++;
         stats->gap_bytes += len;
     }
@@ -97,6 +102,107 @@ static inline void tell_acked(struct decoder *d, struct flow *flow, unsigned dir
         tell_proto_acked(d, flow, direction);
 }
 
+/* ---- the order of two directions ----
+ *
+ * A capture may have an answer before what it answers. Its ACK tells: what speaks of bytes that did
+ * not come by yet waits for them; it is held, though it is due. It ends in one of two ways:
+ *
+ *   they come      both directions go on in the order of their ACKs, that of the conversation
+ *   they are lost  what waits is handed on before the gap is told: the protocol, which has its own
+ *                  rules for gaps, sees all in the order in which it was captured, as if nothing
+ *                  had waited
+ *
+ * Either way it is told as of the time at which it came. */
+
+/* May the meaning of what one end says depend on what it answers? Then it is held at first. */
+static bool may_wait(const struct flow *flow) {
+    bool begun = flow->sides[0].stream.from_start && flow->sides[1].stream.from_start;
+    return begun && (flow->proto ? flow->proto->answers != NULL : flow->sniffing);
+}
+
+/* Does it, for what the direction says next? */
+static bool is_answer(const struct flow *flow, unsigned direction) {
+    return may_wait(flow) && (!flow->proto || flow->proto->answers(flow, direction));
+}
+
+/* Else it waits for nothing that is missing, but keeps behind what is there and waits. */
+static bool is_patient(const struct flow *flow, unsigned direction) {
+    return is_answer(flow, direction) ||
+           (stream_is_due(&flow->sides[!direction].stream) && is_answer(flow, !direction));
+}
+
+/* Up to where the direction has been handed on; its FIN counts. */
+static uint32_t said_by(const struct flow_side *side) {
+    return side->stream.next + (side->fin && side->fin_seq == side->stream.next);
+}
+
+/* The sender has heard bytes of the peer that did not come by yet: what it says may answer them. */
+static inline bool may_answer(const struct flow *flow, unsigned direction) {
+    const struct flow_side *peer = &flow->sides[!direction];
+    return UNLIKELY(peer->acked_known && seq_after(peer->acked, peer->stream.next)) &&
+           may_wait(flow);
+}
+
+/* Up to where the sender of the segment had the peer's bytes. An ACK that is not believed, or none,
+ * is no reason to wait. */
+static uint32_t heard_by(const struct flow_side *peer, const struct segment *segment) {
+    if (!(segment->flags & TCP_ACK) || !peer->acked_known)
+        return said_by(peer);
+    return seq_after(segment->ack, peer->acked) ? peer->acked : segment->ack;
+}
+
+/* What is held of the packet in hand remembers it. */
+static void mark_held(const struct decoder *d, struct stream *stream) {
+    for (struct held *held = stream->held; held; held = held->next) {
+        if (held->frame)
+            continue;
+        held->frame = d->out.frame;
+        held->time = d->out.time;
+    }
+}
+
+/* Hands on the direction's next segment, if it is there, as of the time at which it came. Patient:
+ * unless it has to wait (still). False: there was nothing to hand on. */
+static bool release_one(struct decoder *d, struct flow *flow, unsigned direction, bool patient) {
+    struct stream *stream = &flow->sides[direction].stream;
+    if (!stream_is_due(stream))
+        return false;
+    struct stream_sink sink = sink_for(d, flow, direction);
+    stream->said = said_by(&flow->sides[!direction]);
+    stream->patient = patient;
+    nstime now = d->out.time;
+    uint64_t frame = d->out.frame;
+    d->out.time = stream->held->time;
+    d->out.frame = stream->held->frame;
+    bool released = stream_release_one(stream, &sink);
+    d->out.time = now;
+    d->out.frame = frame;
+    return released;
+}
+
+/* The direction waits no longer. */
+static void release_all(struct decoder *d, struct flow *flow, unsigned direction) {
+    while (release_one(d, flow, direction, false))
+        ;
+}
+
+/* Each direction waits for the other, and nothing is missing: a request that was sent again, or
+ * made one segment with a later one, has an ACK that speaks of its own reply. What came first goes
+ * first. */
+static bool release_knot(struct decoder *d, struct flow *flow) {
+    const struct stream *a = &flow->sides[0].stream, *b = &flow->sides[1].stream;
+    bool knot = stream_is_due(a) && stream_is_due(b);
+    return knot && release_one(d, flow, a->held->frame > b->held->frame, false);
+}
+
+/* Hands on what need not wait any more: a request brings its reply, which may bring the next
+ * request. */
+static void release(struct decoder *d, struct flow *flow) {
+    while (release_one(d, flow, 0, is_patient(flow, 0)) ||
+           release_one(d, flow, 1, is_patient(flow, 1)) || release_knot(d, flow))
+        ;
+}
+
 /* ---- the end of a connection ---- */
 
 /* Up to where the stream misses bytes that nothing will bring any more; its `next` if it does not:
@@ -127,6 +233,8 @@ static void emit_close(struct decoder *d, struct flow *flow, unsigned direction)
 }
 
 static void flush(struct decoder *d, struct flow *flow) {
+    for (unsigned direction = 0; direction < 2; direction++)
+        release_all(d, flow, direction);
     for (unsigned direction = 0; direction < 2; direction++) {
         struct stream_sink sink = sink_for(d, flow, direction);
         stream_flush(&flow->sides[direction].stream, &sink);
@@ -330,12 +438,26 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
     if (whole && stream_pass(&side->stream, seq, segment->payload_len))
         return;
     side->stream.tag = tag_of(segment);
+    side->stream.patient = may_answer(flow, direction);
+    side->stream.heard = heard_by(&flow->sides[!direction], segment);
+    side->stream.said = said_by(&flow->sides[!direction]);
     struct stream_sink sink = sink_for(d, flow, direction);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
-    flow->holed |= side->stream.held != NULL;
+    if (UNLIKELY(side->stream.held)) {
+        mark_held(d, &side->stream);
+        flow->holed = true;
+    }
     if (UNLIKELY(notes))
         on_notes(d, flow, direction, notes);
     check_early_ack(d, flow, direction, seq);
+}
+
+/* What was handed on now may be acknowledged already, or end its direction. */
+static void catch_up(struct decoder *d, struct flow *flow) {
+    for (unsigned direction = 0; direction < 2; direction++) {
+        tell_acked(d, flow, direction);
+        check_fin(d, flow, direction);
+    }
 }
 
 /* Gives up a hole that is old enough: see HOLE_PACKETS. */
@@ -352,9 +474,10 @@ static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, ui
         return;
     side->hole_since = TIME_NONE;
     struct stream_sink sink = sink_for(d, flow, direction);
+    side->stream.patient = false;
     stream_give_up(&side->stream, side->hole_until, &sink);
-    tell_acked(d, flow, direction);
-    check_fin(d, flow, direction);
+    release(d, flow);
+    catch_up(d, flow);
 }
 
 static void check_holes(struct decoder *d, struct flow *flow) {
@@ -362,7 +485,7 @@ static void check_holes(struct decoder *d, struct flow *flow) {
     for (unsigned direction = 0; direction < 2; direction++) {
         const struct stream *stream = &flow->sides[direction].stream;
         uint32_t until = hole_end(&flow->sides[direction]);
-        if (until == stream->next)
+        if (until == stream->next || stream_is_due(stream)) /* the hole is the peer's */
             continue;
         on_hole(d, flow, direction, until);
         flow->holed |= stream->held || hole_end(&flow->sides[direction]) != stream->next;
@@ -452,6 +575,10 @@ static void on_segment(struct decoder *d, struct flow *flow, unsigned direction,
     if (segment->flags & TCP_FIN) {
         side->fin = true;
         side->fin_seq = first_seq(segment) + segment->payload_len;
+    }
+    if (UNLIKELY(flow->holed)) {
+        release(d, flow);
+        catch_up(d, flow);
     }
     if (side->fin)
         check_fin(d, flow, direction);

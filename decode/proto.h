@@ -40,6 +40,9 @@ struct proto {
     void (*skip)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t len,
                  enum stream_skip why);
 
+    /* Must what the direction says next be read behind what it answers? NULL: never. */
+    bool (*answers)(const struct flow *flow, unsigned direction);
+
     /* All bytes of the direction before stream offset `offset` have arrived at the peer. NULL: does
      * not matter. */
     void (*acked)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t offset);

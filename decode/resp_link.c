@@ -348,6 +348,14 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
         pairing_lost_requests(&walk);
 }
 
+/* Replies are nothing without their requests. Requests speak for themselves, and streams without
+ * replies do; but behind a request that may turn the one into the other its reply decides. */
+static bool resp_answers(const struct flow *flow, unsigned direction) {
+    struct resp_link *link = flow->state;
+    return link->mode == MODE_TALK &&
+           (direction != link->client || pending_may_turn(&link->pending));
+}
+
 /* Once the server's side has ended no reply will come. */
 static void resp_end(struct emitter *out, struct flow *flow, unsigned direction) {
     struct resp_walk walk = walk_of(out, flow, !((struct resp_link *)flow->state)->client);
@@ -365,4 +373,5 @@ const struct proto proto_resp = {.name = "resp",
                                  .end = resp_end,
                                  .close = resp_close,
                                  .state_size = sizeof(struct resp_link),
+                                 .answers = resp_answers,
                                  .wants_bytes = true};

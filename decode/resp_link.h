@@ -48,6 +48,9 @@ struct pending *pending_add(struct pending_queue *queue, struct pool *pool);
 /* The oldest one, to be changed in place; NULL: there is none in the ring. */
 struct pending *pending_head(struct pending_queue *queue);
 
+/* Does the youngest one ask for an end of requests and replies? */
+bool pending_may_turn(struct pending_queue *queue);
+
 /* Takes the oldest one, which stays where it is until the next pending_add. NULL: none waits. One
  * that was only counted has no time: TIME_NONE. */
 const struct pending *pending_take(struct pending_queue *queue);

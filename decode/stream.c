@@ -127,45 +127,53 @@ static struct held *unlink_first(struct stream *stream) {
     return held;
 }
 
-/* Hands on what is held and has become due. */
-static void drain(struct stream *stream, const struct stream_sink *sink) {
-    while (stream->held && !seq_after(stream->held->seq, stream->next)) {
-        struct held *held = unlink_first(stream);
-        uint32_t old = stream->next - held->seq;
-        if (old < held->len) {
-            uint32_t len = held->len - old;
-            hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0),
-                    len, sink);
-        }
-        pool_give(sink->pool, held, held->room);
+static void hand_on_held(struct stream *stream, const struct stream_sink *sink) {
+    struct held *held = unlink_first(stream);
+    uint32_t old = stream->next - held->seq;
+    if (old < held->len) {
+        uint32_t len = held->len - old;
+        hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0), len,
+                sink);
     }
+    pool_give(sink->pool, held, held->room);
 }
 
-/* Hands on a segment that begins at `next`, and all that becomes due. Of what is held of it already
- * the held copy, which came first, stands. */
-static void hand_on_around_held(struct stream *stream, struct bytes view, uint32_t len,
-                                const struct stream_sink *sink) {
-    uint32_t end = stream->next + len;
-    while (seq_after(end, stream->next)) {
-        uint32_t from = stream->next, until = end;
-        if (stream->held && seq_after(end, stream->held->seq))
-            until = stream->held->seq;
-        hand_on(stream, bytes_first(view, until - from), until - from, sink);
-        drain(stream, sink);
-        view = bytes_after(view, stream->next - from);
-    }
+static bool must_wait(const struct stream *stream, uint32_t heard) {
+    return stream->patient && seq_after(heard, stream->said);
+}
+
+bool stream_release_one(struct stream *stream, const struct stream_sink *sink) {
+    if (!stream_is_due(stream) || must_wait(stream, stream->held->heard))
+        return false;
+    hand_on_held(stream, sink);
+    return true;
+}
+
+void stream_release(struct stream *stream, const struct stream_sink *sink) {
+    while (stream_release_one(stream, sink))
+        ;
+}
+
+/* The same, without patience. */
+static void drain(struct stream *stream, const struct stream_sink *sink) {
+    while (stream_is_due(stream))
+        hand_on_held(stream, sink);
 }
 
 void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink) {
     while (stream->started && seq_after(seq, stream->next)) {
         uint32_t until = seq;
+        if (stream_is_due(stream)) { /* waits no longer */
+            hand_on_held(stream, sink);
+            continue;
+        }
         if (stream->held && seq_after(until, stream->held->seq))
             until = stream->held->seq;
         uint32_t len = until - stream->next;
         stream->next = until;
         stream->offset += len;
         sink->skip(sink->context, len, SKIP_LOST);
-        drain(stream, sink);
+        stream_release(stream, sink);
     }
 }
 
@@ -177,6 +185,8 @@ void stream_free(struct stream *stream, struct pool *pool) {
 }
 
 void stream_flush(struct stream *stream, const struct stream_sink *sink) {
+    stream->patient = false;
+    drain(stream, sink);
     while (stream->held)
         stream_give_up(stream, stream->held->seq, sink);
 }
@@ -194,6 +204,8 @@ static bool insert(struct stream *stream, struct held *after, uint32_t seq, stru
     held->room = room;
     held->seq = seq;
     held->len = len;
+    held->heard = stream->heard;
+    held->frame = 0;
     held->has_bytes = copy;
     if (copy)
         memcpy(held->bytes, view.data, len);
@@ -235,14 +247,38 @@ static bool hold(struct stream *stream, uint32_t seq, struct bytes view, uint32_
     return true;
 }
 
+/* Hands on a segment that begins at `next`, and all that becomes due. Of what is held of it already
+ * the held copy, which came first, stands. */
+static void hand_on_around_held(struct stream *stream, struct bytes view, uint32_t len,
+                                const struct stream_sink *sink) {
+    uint32_t end = stream->next + len;
+    while (seq_after(end, stream->next)) {
+        uint32_t from = stream->next, until = end;
+        if (stream_is_due(stream)) { /* and waits: so does what is left */
+            if (hold(stream, from, view, end - from, sink->pool))
+                return;
+            drain(stream, sink);
+        } else {
+            if (stream->held && seq_after(end, stream->held->seq))
+                until = stream->held->seq;
+            hand_on(stream, bytes_first(view, until - from), until - from, sink);
+            stream_release(stream, sink);
+        }
+        view = bytes_after(view, stream->next - from);
+    }
+}
+
+static bool is_full(const struct stream *stream, uint32_t len) {
+    return stream->held_count >= CAP_REORDER_SEGMENTS ||
+           stream->held_bytes + UINT64_C(0) + len > CAP_REORDER_BYTES;
+}
+
 static unsigned feed_early(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
                            const struct stream_sink *sink) {
     unsigned notes = STREAM_EARLY;
     if (differs_from_held(stream, seq, view))
         notes |= STREAM_CONFLICT;
-    bool full = stream->held_count >= CAP_REORDER_SEGMENTS ||
-                stream->held_bytes + UINT64_C(0) + len > CAP_REORDER_BYTES;
-    if (full) { /* give up the first hole; what is held behind it makes room */
+    if (is_full(stream, len)) { /* give up the first hole; what is held behind it makes room */
         stream_give_up(stream, stream->held ? stream->held->seq : seq, sink);
         return notes | STREAM_REORDER_CAP | stream_feed(stream, seq, view, len, sink);
     }
@@ -257,12 +293,20 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
         stream_start(stream, seq, false);
     if (len == 0)
         return 0;
-    if (LIKELY(seq == stream->next && !stream->held)) {
+    bool waits = must_wait(stream, stream->heard) || stream_is_due(stream);
+    if (UNLIKELY(waits && is_full(stream, len))) { /* patience has an end */
+        stream->patient = waits = false;
+        drain(stream, sink);
+    }
+    if (LIKELY(seq == stream->next && !stream->held && !waits)) {
         hand_on(stream, view, len, sink);
         return 0;
     }
-    if (seq_after(seq, stream->next))
-        return feed_early(stream, seq, view, len, sink);
+    if (seq_after(seq, stream->next)) { /* not early, if nothing is missing before it */
+        bool early = !waits || stream->next + stream->held_bytes != seq;
+        unsigned notes = feed_early(stream, seq, view, len, sink);
+        return early ? notes : notes & ~(unsigned)STREAM_EARLY;
+    }
 
     unsigned notes = 0;
     uint32_t old = stream->next - seq;
@@ -275,6 +319,7 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
     }
     if (differs_from_held(stream, stream->next, view))
         notes |= STREAM_CONFLICT;
-    hand_on_around_held(stream, view, len, sink);
+    if (!waits || !hold(stream, stream->next, view, len, sink->pool))
+        hand_on_around_held(stream, view, len, sink);
     return notes;
 }

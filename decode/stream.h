@@ -8,6 +8,10 @@
  *      handed on            hole      held
  *   ...=============|next|...........[====]....[==]      (held: sorted, never overlapping)
  *
+ * A patient stream holds, too, what its sender can only have said after bytes of the peer that were
+ * not handed on yet: the capture has the two directions out of order. Such a segment is due, and
+ * waits.
+ *
  * If `ranges_only` is set, bytes are not copied: early segments are remembered by their extent and
  * handed on as skipped. That is for streams whose contents nobody decodes. */
 #ifndef BUSTAP_DECODE_STREAM_H
@@ -17,8 +21,11 @@
 
 struct held {
     struct held *next;
-    size_t room; /* of this block */
+    size_t room;    /* of this block */
+    uint64_t frame; /* of its packet; 0: the caller has not filled in this one, and time, yet */
+    nstime time;
     uint32_t seq, len;
+    uint32_t heard; /* as in struct stream */
     bool has_bytes; /* else a range only */
     uint8_t bytes[];
 };
@@ -45,6 +52,9 @@ struct stream {
 
     struct held *held_last;
     uint16_t held_count;
+    bool patient;   /* what answers the peer is not handed on before what it answers: */
+    uint32_t heard; /* up to here the sender of the segment in hand had the peer's bytes, */
+    uint32_t said;  /* and up to here the peer's bytes were handed on; set by the caller */
     struct recent
         recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
@@ -95,9 +105,20 @@ static inline bool stream_pass(struct stream *stream, uint32_t seq, uint32_t len
     return true;
 }
 
-/* Gives up everything before `seq` that is missing, and hands on what was held before it and
- * directly after it. Does nothing if `seq` is not after `next`. */
+/* Gives up everything before `seq` that is missing, and hands on what was held before it and,
+ * unless it has to wait, directly after it. Does nothing if `seq` is not after `next`. */
 void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink);
+
+/* Is the first segment that is held the next one of the stream? Only patience holds it. */
+static inline bool stream_is_due(const struct stream *stream) {
+    return stream->held && (int32_t)(stream->held->seq - stream->next) <= 0;
+}
+
+/* The peer's bytes were handed on up to `said`: hands on what is due and need not wait. */
+void stream_release(struct stream *stream, const struct stream_sink *sink);
+
+/* The same, one segment only. False: there is none. */
+bool stream_release_one(struct stream *stream, const struct stream_sink *sink);
 
 /* Gives up all holes and hands on all that is held. */
 void stream_flush(struct stream *stream, const struct stream_sink *sink);

@@ -458,11 +458,19 @@ static const struct recorder everything = {
             "unmatched push redirect replication replicated opaque",
     .quiet = true,
     .without = "receiver latency_us request_frame"};
+/* When the offset of a stream that was joined midway is learnt depends on what comes before ACKs.
+ */
+static const struct recorder all_but_offsets = {
+    .only = "tcp-open tcp-close bus-message request reply silent executed error unanswered "
+            "unmatched push redirect replicated opaque",
+    .quiet = true,
+    .without = "receiver latency_us request_frame offset"};
 static const struct recorder the_bus = {.only = "tcp-open tcp-close bus-message",
                                         .without = "receiver"};
 
-/* A reply stays behind its request: where directions overtake each other only the bus is compared,
- * of which each direction speaks for itself. */
+/* Where both directions are shuffled without regard to each other a reply may come later than a
+ * hole is waited for: of that shape only the bus is compared, whose directions speak for
+ * themselves. */
 static const struct {
     const char *name;
     reshape *shape;
@@ -474,7 +482,7 @@ static const struct {
     {"duplicates", duplicates, SEEDS, &everything},
     {"retransmits", retransmits, SEEDS, &everything},
     {"reordered in the network", reordered_before, SEEDS, &everything},
-    {"reordered in the card", reordered_after, SEEDS, &the_bus},
+    {"reordered in the card", reordered_after, SEEDS, &all_but_offsets},
     {"reordered by direction", reordered, SEEDS, &the_bus},
 };
 
@@ -491,9 +499,10 @@ static void shaped(struct run *run, const struct recorder *wants, reshape *shape
     recorder_by_direction(&run->heard);
 }
 
-static void compare_shape(size_t row, const struct take *take, const char *path) {
+static void compare_shape(size_t row, const struct take *take, const char *path, size_t *lines) {
     struct run plain, other;
     shaped(&plain, shapes[row].compared, as_it_was, take, 0);
+    *lines += plain.heard.count;
     for (int k = 0; k < shapes[row].seeds; k++) {
         shaped(&other, shapes[row].compared, shapes[row].shape, take, seed + (uint64_t)k);
         if (!recorder_same(&plain.heard, &other.heard))
@@ -506,14 +515,8 @@ static void compare_shape(size_t row, const struct take *take, const char *path)
 
 static void compare_shapes(void *context, const char *path) {
     struct take take = take_of(path);
-    struct run plain;
-    size_t *lines = context;
-    shaped(&plain, &everything, as_it_was, &take, 0);
-    print_message("%s: %zu segments, %zu lines\n", path, take.count, plain.heard.count);
-    *lines += plain.heard.count;
-    recorder_free(&plain.heard);
     for (size_t i = 0; i < countof(shapes); i++)
-        compare_shape(i, &take, path);
+        compare_shape(i, &take, path, context);
     take_free(&take);
 }
 
@@ -524,7 +527,7 @@ static void same_events_in_every_shape(void **state) {
     print_message("PROP_SEED=%llu\n", (unsigned long long)seed);
     if (captures_each(compare_shapes, &lines) == 0)
         skip();
-    assert_true(lines > 1000);
+    assert_true(lines > 10000);
 }
 
 /* Every SHOWN event, with frame and time, of the first `count` packets; `whole` ends the capture.

@@ -807,6 +807,45 @@ static void too_many_replies_before_requests(void **state) {
     dialogue_free(&run);
 }
 
+/* A loss is known late: what has waited for the lost bytes keeps its own time, and its request. */
+static void a_reply_that_waited_in_vain(void **state) {
+    (void)state;
+    struct dialogue_run run = {0};
+    with_times(&run);
+    run.heard.placed = true;
+    dialogue_say(&run, "> GET a");
+    dialogue_say(&run, ">- GET b");
+    dialogue_say(&run, "< $1 v");
+    dialogue_say(&run, ".");
+    dialogue_say(&run, "> INCR n");
+    dialogue_say(&run, "< :1");
+    dialogue_end(&run);
+    assert_recorded(&run.heard,
+                    "5 1700000000004000000 reply command=get latency_us=1000 request_frame=4",
+                    "7 1700000002006000000 reply command=incr latency_us=1000 request_frame=6");
+    dialogue_free(&run);
+}
+
+/* The ACK of a replica is captured before the line that makes it one. */
+static void a_request_that_waits_for_a_reply(void **state) {
+    (void)state;
+    struct dialogue_run run = {.heard = {.faceless = true, .only = "reply replication"}};
+    const struct bytes line = bytes_str("+FULLRESYNC 8f097806 100\r\n$0\r\n");
+    run.heard.with = "command what offset";
+    dialogue_begin(&run, false);
+    dialogue_say(&run, "> PSYNC ? -1");
+    uint32_t seq = run.talk.next[SERVER], heard = run.talk.heard[SERVER];
+    talk_lose(&run.talk, SERVER, line.len);
+    dialogue_say(&run, "> REPLCONF ACK 100");
+    run.talk.heard[SERVER] = heard; /* when it sent the line */
+    talk_packet(&run.talk, SERVER, TCP_ACK, seq, line);
+    dialogue_end(&run);
+    assert_recorded(&run.heard, "replication what=psync", "reply command=psync",
+                    "replication what=fullresync offset=100", "replication what=rdb offset=100",
+                    "replication what=stream offset=100", "replication what=ack offset=100");
+    dialogue_free(&run);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(client_reply),
@@ -828,6 +867,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(gaps_in_a_conversation),
         cmocka_unit_test(replies_before_requests),
         cmocka_unit_test(too_many_replies_before_requests),
+        cmocka_unit_test(a_reply_that_waited_in_vain),
+        cmocka_unit_test(a_request_that_waits_for_a_reply),
     };
     return RUN_GROUP(argc, argv, tests);
 }

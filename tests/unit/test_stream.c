@@ -226,6 +226,50 @@ static void giving_up_a_hole(void **state) {
     assert_int_equal(stream.offset, 9);
 }
 
+/* The peer was handed on up to `said`; the next segments were sent by one who had its bytes
+ * up to `had`. */
+static void be_patient(uint32_t said, uint32_t had) {
+    stream.patient = true;
+    stream.said = said;
+    stream.heard = had;
+}
+
+static void what_answers_the_peer_waits_for_it(void **state) {
+    (void)state;
+    be_patient(500, 510);
+    feeds(100, "ab", 0);
+    be_patient(500, 520);
+    feeds(102, "cd", 0);
+    be_patient(500, 500);
+    feeds(104, "ef", 0); /* behind what waits */
+    assert_heard("");
+    stream.said = 510;
+    stream_release(&stream, &sink);
+    assert_heard("[ab]");
+    stream_give_up(&stream, 106, &sink);
+    assert_heard("[cd][ef]");
+    be_patient(510, 520);
+    feeds(106, "gh", 0);
+    stream_flush(&stream, &sink);
+    assert_heard("[gh]");
+}
+
+/* Nothing in order is lost for want of room: then it waits no longer. */
+static void patience_has_an_end(void **state) {
+    (void)state;
+    sink.pool->max = 0;
+    be_patient(500, 510);
+    feeds(100, "ab", 0);
+    assert_heard("[ab]");
+    sink.pool->max = CAP_HELD;
+    for (uint32_t i = 0; i <= CAP_REORDER_SEGMENTS; i++) {
+        be_patient(500, 510);
+        assert_int_equal(stream_feed(&stream, 102 + i, bytes_of("x", 1), 1, &sink), 0);
+    }
+    assert_null(stream.held);
+    assert_int_equal(stream.offset, 3 + CAP_REORDER_SEGMENTS);
+}
+
 static void cut_by_the_snaplen(void **state) {
     (void)state;
     assert_int_equal(stream_feed(&stream, 100, bytes_of("abc", 3), 10, &sink), 0);
@@ -330,6 +374,8 @@ int main(int argc, char **argv) {
         STREAM_TEST(copies_that_differ),
         STREAM_TEST(long_copies_that_differ_at_their_ends),
         STREAM_TEST(giving_up_a_hole),
+        STREAM_TEST(what_answers_the_peer_waits_for_it),
+        STREAM_TEST(patience_has_an_end),
         STREAM_TEST(cut_by_the_snaplen),
         STREAM_TEST(only_ranges_are_kept_of_what_nobody_reads),
         STREAM_TEST(joined_in_the_middle),
