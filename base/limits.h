@@ -18,8 +18,9 @@
     CAP(NET_DEPTH, 8, "nested headers before TCP; anomaly net-too-deep")                          \
     CAP(FRAGMENTS, 64, "datagrams under reassembly; the oldest goes, anomaly fragment-dropped")   \
     CAP(FLOWS, 32768, "connections followed; half-open and closed ones go first, flow-evicted")   \
-    CAP(REORDER_BYTES, 256 << 10, "bytes held out of order in one stream; then a gap")            \
-    CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; then a gap")           \
+    CAP(REORDER_BYTES, 256 << 10,                                                                 \
+        "bytes held out of order in one stream; then a gap, or as captured")                      \
+    CAP(REORDER_SEGMENTS, 1024, "segments held out of order in one stream; likewise")             \
     CAP(HELD, 12 << 20, "bytes held in all streams together; then gaps, and held-cap")            \
     CAP(ACKS, 4 << 20, "bytes of memory for messages that wait for their ACKs, in all streams")   \
     CAP(SNIFF_BYTES, 64 << 10, "bytes of a stream looked at to tell its protocol; then opaque")   \

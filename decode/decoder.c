@@ -83,7 +83,12 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
 static struct stream_sink sink_for(struct decoder *d, struct flow *flow, unsigned direction) {
     d->flow = flow;
     d->direction = direction;
-    return (struct stream_sink){.bytes = on_bytes, .skip = on_skip, .context = d, .pool = &d->pool};
+    return (struct stream_sink){.bytes = on_bytes,
+                                .skip = on_skip,
+                                .context = d,
+                                .pool = &d->pool,
+                                .frame = d->out.frame,
+                                .time = d->out.time};
 }
 
 /* Tells the protocol how far the peer has acknowledged what was handed on. */
@@ -149,16 +154,6 @@ static uint32_t heard_by(const struct flow_side *peer, const struct segment *seg
     if (!(segment->flags & TCP_ACK) || !peer->acked_known)
         return said_by(peer);
     return seq_after(segment->ack, peer->acked) ? peer->acked : segment->ack;
-}
-
-/* What is held of the packet in hand remembers it. */
-static void mark_held(const struct decoder *d, struct stream *stream) {
-    for (struct held *held = stream->held; held; held = held->next) {
-        if (held->frame)
-            continue;
-        held->frame = d->out.frame;
-        held->time = d->out.time;
-    }
 }
 
 /* Hands on the direction's next segment, if it is there, as of the time at which it came. Patient:
@@ -383,6 +378,7 @@ static const struct {
     {STREAM_CONFLICT, AN_tcp_overlap},
     {STREAM_REORDER_CAP, AN_tcp_reorder_cap},
     {STREAM_NOT_HELD, AN_held_cap},
+    {STREAM_WAIT_CAP, AN_tcp_wait_cap},
 };
 
 static void on_notes(struct decoder *d, struct flow *flow, unsigned direction, unsigned notes) {
@@ -443,10 +439,7 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
     side->stream.said = said_by(&flow->sides[!direction]);
     struct stream_sink sink = sink_for(d, flow, direction);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
-    if (UNLIKELY(side->stream.held)) {
-        mark_held(d, &side->stream);
-        flow->holed = true;
-    }
+    flow->holed |= side->stream.held != NULL;
     if (UNLIKELY(notes))
         on_notes(d, flow, direction, notes);
     check_early_ack(d, flow, direction, seq);

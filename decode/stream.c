@@ -195,17 +195,18 @@ void stream_flush(struct stream *stream, const struct stream_sink *sink) {
 
 /* Puts a copy of the segment into the list behind `after` (NULL: in front). */
 static bool insert(struct stream *stream, struct held *after, uint32_t seq, struct bytes view,
-                   uint32_t len, struct pool *pool) {
+                   uint32_t len, const struct stream_sink *sink) {
     bool copy = !stream->ranges_only && view.len == len;
     size_t room;
-    struct held *held = pool_take(pool, sizeof *held + (copy ? len : 0), &room);
+    struct held *held = pool_take(sink->pool, sizeof *held + (copy ? len : 0), &room);
     if (!held)
         return false;
     held->room = room;
     held->seq = seq;
     held->len = len;
     held->heard = stream->heard;
-    held->frame = 0;
+    held->time = sink->time;
+    held->frame = sink->frame;
     held->has_bytes = copy;
     if (copy)
         memcpy(held->bytes, view.data, len);
@@ -220,17 +221,17 @@ static bool insert(struct stream *stream, struct held *after, uint32_t seq, stru
 
 /* Holds the parts of the segment that are not held yet. Mostly it belongs at the end. */
 static bool hold(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
-                 struct pool *pool) {
+                 const struct stream_sink *sink) {
     uint32_t end = seq + len;
     struct held *before = NULL;
     struct held *last = stream->held_last;
     if (last && !seq_after(last->seq + last->len, seq))
-        return insert(stream, last, seq, view, len, pool);
+        return insert(stream, last, seq, view, len, sink);
     for (struct held *at = stream->held; seq != end; at = at->next) {
         uint32_t until = at && seq_after(end, at->seq) ? at->seq : end; /* free before `at` */
         if (seq_after(until, seq)) {
             uint32_t part = until - seq;
-            if (!insert(stream, before, seq, bytes_first(view, part), part, pool))
+            if (!insert(stream, before, seq, bytes_first(view, part), part, sink))
                 return false;
             view = bytes_after(view, part);
             seq = until;
@@ -249,14 +250,16 @@ static bool hold(struct stream *stream, uint32_t seq, struct bytes view, uint32_
 
 /* Hands on a segment that begins at `next`, and all that becomes due. Of what is held of it already
  * the held copy, which came first, stands. */
-static void hand_on_around_held(struct stream *stream, struct bytes view, uint32_t len,
-                                const struct stream_sink *sink) {
+static unsigned hand_on_around_held(struct stream *stream, struct bytes view, uint32_t len,
+                                    const struct stream_sink *sink) {
     uint32_t end = stream->next + len;
+    unsigned notes = 0;
     while (seq_after(end, stream->next)) {
         uint32_t from = stream->next, until = end;
         if (stream_is_due(stream)) { /* and waits: so does what is left */
-            if (hold(stream, from, view, end - from, sink->pool))
-                return;
+            if (hold(stream, from, view, end - from, sink))
+                break;
+            notes = STREAM_NOT_HELD;
             drain(stream, sink);
         } else {
             if (stream->held && seq_after(end, stream->held->seq))
@@ -266,6 +269,25 @@ static void hand_on_around_held(struct stream *stream, struct bytes view, uint32
         }
         view = bytes_after(view, stream->next - from);
     }
+    return notes;
+}
+
+/* A segment that is not early: all before it is there, and waits. */
+static unsigned feed_behind(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                            const struct stream_sink *sink) {
+    if (hold(stream, seq, view, len, sink))
+        return 0;
+    stream->patient = false; /* rather than lose it */
+    drain(stream, sink);
+    return STREAM_NOT_HELD | stream_feed(stream, seq, view, len, sink);
+}
+
+/* Holds a segment that begins at `next`, and has to wait. Without room it waits no longer. */
+static unsigned wait(struct stream *stream, struct bytes view, uint32_t len,
+                     const struct stream_sink *sink) {
+    if (hold(stream, stream->next, view, len, sink))
+        return 0;
+    return STREAM_NOT_HELD | hand_on_around_held(stream, view, len, sink);
 }
 
 static bool is_full(const struct stream *stream, uint32_t len) {
@@ -282,7 +304,7 @@ static unsigned feed_early(struct stream *stream, uint32_t seq, struct bytes vie
         stream_give_up(stream, stream->held ? stream->held->seq : seq, sink);
         return notes | STREAM_REORDER_CAP | stream_feed(stream, seq, view, len, sink);
     }
-    if (!hold(stream, seq, view, len, sink->pool))
+    if (!hold(stream, seq, view, len, sink))
         notes |= STREAM_NOT_HELD;
     return notes;
 }
@@ -295,18 +317,18 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
         return 0;
     bool waits = must_wait(stream, stream->heard) || stream_is_due(stream);
     if (UNLIKELY(waits && is_full(stream, len))) { /* patience has an end */
-        stream->patient = waits = false;
+        stream->patient = false;
         drain(stream, sink);
+        return STREAM_WAIT_CAP | stream_feed(stream, seq, view, len, sink);
     }
     if (LIKELY(seq == stream->next && !stream->held && !waits)) {
         hand_on(stream, view, len, sink);
         return 0;
     }
-    if (seq_after(seq, stream->next)) { /* not early, if nothing is missing before it */
-        bool early = !waits || stream->next + stream->held_bytes != seq;
-        unsigned notes = feed_early(stream, seq, view, len, sink);
-        return early ? notes : notes & ~(unsigned)STREAM_EARLY;
-    }
+    if (waits && seq == stream->next + stream->held_bytes && seq != stream->next)
+        return feed_behind(stream, seq, view, len, sink);
+    if (seq_after(seq, stream->next))
+        return feed_early(stream, seq, view, len, sink);
 
     unsigned notes = 0;
     uint32_t old = stream->next - seq;
@@ -319,7 +341,5 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
     }
     if (differs_from_held(stream, stream->next, view))
         notes |= STREAM_CONFLICT;
-    if (!waits || !hold(stream, stream->next, view, len, sink->pool))
-        hand_on_around_held(stream, view, len, sink);
-    return notes;
+    return notes | (waits ? wait : hand_on_around_held)(stream, view, len, sink);
 }

@@ -22,7 +22,7 @@
 struct held {
     struct held *next;
     size_t room;    /* of this block */
-    uint64_t frame; /* of its packet; 0: the caller has not filled in this one, and time, yet */
+    uint64_t frame; /* of its packet */
     nstime time;
     uint32_t seq, len;
     uint32_t heard; /* as in struct stream */
@@ -70,6 +70,8 @@ struct stream_sink {
     void (*skip)(void *context, uint64_t len, enum stream_skip why);
     void *context;
     struct pool *pool; /* for what is held, of all streams together */
+    uint64_t frame;    /* of the packet in hand */
+    nstime time;
 };
 
 /* What stream_feed found out about a segment; any combination. */
@@ -78,9 +80,10 @@ enum stream_note {
     STREAM_EARLY = 0x02,       /* it came before its predecessors */
     STREAM_CONFLICT = 0x04,    /* a second copy differs; the first one stands */
     STREAM_REORDER_CAP = 0x08, /* held too much: a hole was given up */
-    STREAM_NOT_HELD = 0x10,    /* it could not be held: no room in the pool; now a hole */
+    STREAM_NOT_HELD = 0x10,    /* no room in the pool to hold it: now a hole, or no more waiting */
     STREAM_KEEPALIVE = 0x20,   /* one byte before `next` */
     STREAM_TWICE = 0x40,       /* a recent segment again, with the same tag */
+    STREAM_WAIT_CAP = 0x80,    /* held too much: what waited for the peer's bytes waits no longer */
 };
 
 /* The stream's first byte will be `seq`. */

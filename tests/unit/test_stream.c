@@ -254,20 +254,33 @@ static void what_answers_the_peer_waits_for_it(void **state) {
     assert_heard("[gh]");
 }
 
-/* Nothing in order is lost for want of room: then it waits no longer. */
-static void patience_has_an_end(void **state) {
+/* Nothing in order is lost for want of memory: then it waits no longer, and that is noted. */
+static void without_memory_nothing_waits(void **state) {
     (void)state;
-    sink.pool->max = 0;
+    pool.max = 0;
     be_patient(500, 510);
-    feeds(100, "ab", 0);
+    feeds(100, "ab", STREAM_NOT_HELD);
     assert_heard("[ab]");
-    sink.pool->max = CAP_HELD;
-    for (uint32_t i = 0; i <= CAP_REORDER_SEGMENTS; i++) {
+    pool.max = CAP_HELD;
+    feeds(102, "cd", 0);
+    pool.max = 0;
+    be_patient(500, 510);
+    feeds(104, "ef", STREAM_NOT_HELD); /* behind what waits */
+    assert_heard("[cd][ef]");
+}
+
+/* Likewise beyond the caps on what one stream holds. */
+static void too_much_waits(void **state) {
+    (void)state;
+    for (uint32_t i = 0; i < CAP_REORDER_SEGMENTS; i++) {
         be_patient(500, 510);
-        assert_int_equal(stream_feed(&stream, 102 + i, bytes_of("x", 1), 1, &sink), 0);
+        feeds(100 + i, "x", 0);
     }
+    assert_int_equal(stream.held_count, CAP_REORDER_SEGMENTS);
+    assert_heard("");
+    feeds(100 + CAP_REORDER_SEGMENTS, "y", STREAM_WAIT_CAP);
     assert_null(stream.held);
-    assert_int_equal(stream.offset, 3 + CAP_REORDER_SEGMENTS);
+    assert_int_equal(stream.offset, CAP_REORDER_SEGMENTS + 1);
 }
 
 static void cut_by_the_snaplen(void **state) {
@@ -375,7 +388,8 @@ int main(int argc, char **argv) {
         STREAM_TEST(long_copies_that_differ_at_their_ends),
         STREAM_TEST(giving_up_a_hole),
         STREAM_TEST(what_answers_the_peer_waits_for_it),
-        STREAM_TEST(patience_has_an_end),
+        STREAM_TEST(without_memory_nothing_waits),
+        STREAM_TEST(too_much_waits),
         STREAM_TEST(cut_by_the_snaplen),
         STREAM_TEST(only_ranges_are_kept_of_what_nobody_reads),
         STREAM_TEST(joined_in_the_middle),
