@@ -74,7 +74,8 @@ static inline void naive_on_skip(void *context, uint64_t len, enum stream_skip w
 }
 
 static inline struct stream_sink naive_sink(struct naive *n) {
-    return (struct stream_sink){naive_on_bytes, naive_on_skip, n, &n->pool};
+    return (struct stream_sink){
+        .bytes = naive_on_bytes, .skip = naive_on_skip, .context = n, .pool = &n->pool};
 }
 
 static inline void naive_advance(struct naive *n) {

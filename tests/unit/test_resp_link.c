@@ -760,6 +760,85 @@ static void comes_late(struct dialogue_run *run, struct made *made, uint32_t seq
 
 #define GET_A "*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
 
+/* The line's segments were captured late: they say what their sender had heard when it sent them.
+ */
+static void comes_late_as_sent(struct dialogue_run *run, struct made *made, uint32_t seq,
+                               uint32_t heard) {
+    uint32_t now = run->talk.heard[CLIENT];
+    run->talk.heard[CLIENT] = heard;
+    comes_late(run, made, seq);
+    run->talk.heard[CLIENT] = now;
+}
+
+/* Requests and replies, each captured before the request that it answers: as many as there are find
+ * theirs, at the time and in the packet in which they came. A reply that came before its request
+ * has no latency. */
+static void each_reply_before_its_request(void **state) {
+    (void)state;
+    enum { PAIRS = 100 };
+    struct dialogue_run run = {0};
+    with_times(&run);
+    run.heard.placed = true;
+    for (int i = 0; i < PAIRS; i++) {
+        uint32_t seq, heard = run.talk.heard[CLIENT];
+        struct made request = held_back(&run, GET_A, &seq);
+        dialogue_say(&run, "< $1 v");
+        comes_late_as_sent(&run, &request, seq, heard);
+    }
+    dialogue_say(&run, "> INCR n");
+    dialogue_say(&run, "< :1");
+    dialogue_end(&run);
+    static char expected[PAIRS * 128];
+    size_t len = 0;
+    for (unsigned i = 0; i < PAIRS; i++) {
+        unsigned reply = 4 + 2 * i, ms = reply - 1;
+        len += (size_t)snprintf(expected + len, sizeof expected - len,
+                                "%u 17000000%02u%03u000000 reply command=get request_frame=%u\n",
+                                reply, ms / 1000, ms % 1000, reply + 1);
+    }
+    assert_memory_equal(run.heard.text.data, expected, len);
+    assert_int_equal(run.heard.count, PAIRS + 1);
+    dialogue_free(&run);
+}
+
+/* So does a pipeline's, behind a server that answered all of it: replies in several packets. */
+static void replies_before_a_pipeline(void **state) {
+    (void)state;
+    enum { ALL = 60 };
+    struct dialogue_run run = run_of_many(0);
+    char line[sizeof GET_A * ALL] = "";
+    dialogue_begin(&run, false);
+    for (int i = 0; i < ALL; i++)
+        strcat(line, GET_A);
+    uint32_t seq, heard = run.talk.heard[CLIENT];
+    struct made requests = held_back(&run, line, &seq);
+    for (int i = 0; i < ALL; i++)
+        dialogue_say(&run, "< $1 v");
+    comes_late_as_sent(&run, &requests, seq, heard);
+    dialogue_say(&run, "> INCR n");
+    dialogue_say(&run, "< :1");
+    dialogue_end(&run);
+    ASSERT_COUNTED(&run.heard, {GET, ALL}, {INCR, 1});
+    dialogue_free(&run);
+}
+
+/* CAP_REORDER_BYTES: then it waits no longer, and is told as it came. */
+static void too_much_waits(void **state) {
+    (void)state;
+    enum { EACH = 8000, SEGMENTS = 5 }; /* of seven bytes */
+    struct dialogue_run run = run_of_many(0);
+    dialogue_begin(&run, false);
+    dialogue_say(&run, "> SET k v");
+    dialogue_say(&run, "< +OK");
+    dialogue_say(&run, ">- GET a");
+    for (int i = 0; i < SEGMENTS; i++)
+        dialogue_repeat(&run, "< $1 v", EACH);
+    dialogue_end(&run);
+    ASSERT_COUNTED(&run.heard, {SET, 1}, {"anomaly name=tcp-wait-cap", 1},
+                   {"unmatched type=bulk-string", EACH * SEGMENTS});
+    dialogue_free(&run);
+}
+
 /* Each finds its request, also when it is the connection's first. */
 static void replies_before_requests(void **state) {
     (void)state;
@@ -865,6 +944,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(random_bytes),
         cmocka_unit_test(believed_once_answered),
         cmocka_unit_test(gaps_in_a_conversation),
+        cmocka_unit_test(each_reply_before_its_request),
+        cmocka_unit_test(replies_before_a_pipeline),
+        cmocka_unit_test(too_much_waits),
         cmocka_unit_test(replies_before_requests),
         cmocka_unit_test(too_many_replies_before_requests),
         cmocka_unit_test(a_reply_that_waited_in_vain),

@@ -103,7 +103,7 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     buf_printf(&heard, why == SKIP_LOST ? "(lost %u)" : "(cut %u)", (unsigned)len);
 }
 
-static const struct stream_sink sink = {on_bytes, on_skip, NULL, &pool};
+static const struct stream_sink sink = {.bytes = on_bytes, .skip = on_skip, .pool = &pool};
 
 static int start_stream(void **state) {
     (void)state;
@@ -263,7 +263,7 @@ static void without_memory_nothing_waits(void **state) {
     assert_heard("[ab]");
     pool.max = CAP_HELD;
     feeds(102, "cd", 0);
-    pool.max = 0;
+    pool.max = pool.used;
     be_patient(500, 510);
     feeds(104, "ef", STREAM_NOT_HELD); /* behind what waits */
     assert_heard("[cd][ef]");
