@@ -43,27 +43,47 @@ struct decoder {
     bool skimmed; /* see struct packet */
     struct flow *flow;
     unsigned direction;
+    uint32_t heard; /* as in struct stream_sink */
 };
 
 /* ---- streams to protocols ---- */
 
-static void on_bytes(void *context, struct bytes view) {
-    struct decoder *d = context;
+/* May what one end says answer the other? While the protocol is not told yet, it may. */
+static bool is_talk(const struct flow *flow) {
+    return flow->proto ? flow->proto->is_talk && flow->proto->is_talk(flow) : flow->sniffing;
+}
+
+static void feed(struct decoder *d, struct bytes view) {
     if (LIKELY(d->flow->proto))
         d->flow->proto->feed(&d->out, d->flow, d->direction, view);
     else if (d->flow->sniffing)
         proto_sniff(&d->out, d->flow, d->direction, view);
 }
 
-static void release_all(struct decoder *d, struct flow *flow, unsigned direction);
+/* What was held of a talk is told as of the packet in which it came. */
+static void feed_held(struct decoder *d, struct bytes view, const struct held *held) {
+    nstime now = d->out.time;
+    uint64_t frame = d->out.frame;
+    d->out.time = held->time;
+    d->out.frame = held->frame;
+    feed(d, view);
+    d->out.time = now;
+    d->out.frame = frame;
+}
+
+static void on_bytes(void *context, struct bytes view, const struct held *held) {
+    struct decoder *d = context;
+    d->flow->sides[d->direction].heard = held ? held->heard : d->heard;
+    if (held && is_talk(d->flow))
+        feed_held(d, view, held);
+    else
+        feed(d, view);
+}
 
 static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     struct decoder *d = context;
-    unsigned direction = d->direction;
-    struct tcp_stats *stats = &d->flow->sides[direction].stats;
+    struct tcp_stats *stats = &d->flow->sides[d->direction].stats;
     if (why == SKIP_LOST) {
-        release_all(d, d->flow, !direction); /* waits for these bytes in vain */
-        d->direction = direction;
         stats->gaps++;
         stats->gap_bytes += len;
     }
@@ -113,27 +133,13 @@ static inline void tell_acked(struct decoder *d, struct flow *flow, unsigned dir
  * not come by yet waits for them; it is held, though it is due. It ends in one of two ways:
  *
  *   they come      both directions go on in the order of their ACKs, that of the conversation
- *   they are lost  what waits is handed on before the gap is told: the protocol, which has its own
- *                  rules for gaps, sees all in the order in which it was captured, as if nothing
- *                  had waited
+ *   they are lost  the gap is told, and then likewise
  *
- * Either way it is told as of the time at which it came. */
+ * So the protocol has all in the order of the conversation, as if nothing were missing, and gaps at
+ * their places in it. */
 
-/* May the meaning of what one end says depend on what it answers? Then it is held at first. */
 static bool may_wait(const struct flow *flow) {
-    bool begun = flow->sides[0].stream.from_start && flow->sides[1].stream.from_start;
-    return begun && (flow->proto ? flow->proto->answers != NULL : flow->sniffing);
-}
-
-/* Does it, for what the direction says next? */
-static bool is_answer(const struct flow *flow, unsigned direction) {
-    return may_wait(flow) && (!flow->proto || flow->proto->answers(flow, direction));
-}
-
-/* Else it waits for nothing that is missing, but keeps behind what is there and waits. */
-static bool is_patient(const struct flow *flow, unsigned direction) {
-    return is_answer(flow, direction) ||
-           (stream_is_due(&flow->sides[!direction].stream) && is_answer(flow, !direction));
+    return flow->sides[0].stream.started && flow->sides[1].stream.started && is_talk(flow);
 }
 
 /* Up to where the direction has been handed on; its FIN counts. */
@@ -141,7 +147,12 @@ static uint32_t said_by(const struct flow_side *side) {
     return side->stream.next + (side->fin && side->fin_seq == side->stream.next);
 }
 
-/* The sender has heard bytes of the peer that did not come by yet: what it says may answer them. */
+/* A FIN takes a number, and is no byte. */
+static inline uint32_t before_fin(const struct flow_side *side, uint32_t seq) {
+    return seq - (side->fin && seq == side->fin_seq + 1);
+}
+
+/* The sender has heard bytes of the peer that did not come by yet: it may be answering them. */
 static inline bool may_answer(const struct flow *flow, unsigned direction) {
     const struct flow_side *peer = &flow->sides[!direction];
     return UNLIKELY(peer->acked_known && seq_after(peer->acked, peer->stream.next)) &&
@@ -156,46 +167,68 @@ static uint32_t heard_by(const struct flow_side *peer, const struct segment *seg
     return seq_after(segment->ack, peer->acked) ? peer->acked : segment->ack;
 }
 
-/* Hands on the direction's next segment, if it is there, as of the time at which it came. Patient:
- * unless it has to wait (still). False: there was nothing to hand on. */
+/* Hands on the direction's next segment, if it is there. Patient: unless it has to wait (still).
+ * False: there was nothing to hand on. */
 static bool release_one(struct decoder *d, struct flow *flow, unsigned direction, bool patient) {
-    struct stream *stream = &flow->sides[direction].stream;
-    if (!stream_is_due(stream))
-        return false;
     struct stream_sink sink = sink_for(d, flow, direction);
-    stream->said = said_by(&flow->sides[!direction]);
-    stream->patient = patient;
-    nstime now = d->out.time;
-    uint64_t frame = d->out.frame;
-    d->out.time = stream->held->time;
-    d->out.frame = stream->held->frame;
-    bool released = stream_release_one(stream, &sink);
-    d->out.time = now;
-    d->out.frame = frame;
-    return released;
+    sink.said = said_by(&flow->sides[!direction]);
+    sink.patient = patient;
+    return stream_release_one(&flow->sides[direction].stream, &sink);
 }
 
-/* The direction waits no longer. */
-static void release_all(struct decoder *d, struct flow *flow, unsigned direction) {
-    while (release_one(d, flow, direction, false))
-        ;
+/* The direction whose first held segment was captured first. */
+static unsigned first_held(const struct flow *flow) {
+    const struct held *a = flow->sides[0].stream.held, *b = flow->sides[1].stream.held;
+    return !a || (b && a->frame > b->frame);
 }
 
 /* Each direction waits for the other, and nothing is missing: a request that was sent again, or
- * made one segment with a later one, has an ACK that speaks of its own reply. What came first goes
- * first. */
+ * made one segment with a later one, has an ACK that speaks of its own reply. Who opened the
+ * connection asks, and goes first; else what came first. */
 static bool release_knot(struct decoder *d, struct flow *flow) {
-    const struct stream *a = &flow->sides[0].stream, *b = &flow->sides[1].stream;
-    bool knot = stream_is_due(a) && stream_is_due(b);
-    return knot && release_one(d, flow, a->held->frame > b->held->frame, false);
+    bool knot = stream_is_due(&flow->sides[0].stream) && stream_is_due(&flow->sides[1].stream);
+    bool known = flow->connector != FLOW_CONNECTOR_UNKNOWN;
+    return knot &&
+           release_one(d, flow, known ? (unsigned)flow->connector : first_held(flow), false);
 }
 
 /* Hands on what need not wait any more: a request brings its reply, which may bring the next
- * request. */
+ * request. Where both could go on, what came first does. */
 static void release(struct decoder *d, struct flow *flow) {
-    while (release_one(d, flow, 0, is_patient(flow, 0)) ||
-           release_one(d, flow, 1, is_patient(flow, 1)) || release_knot(d, flow))
-        ;
+    unsigned first;
+    do
+        first = first_held(flow);
+    while (release_one(d, flow, first, may_wait(flow)) ||
+           release_one(d, flow, !first, may_wait(flow)) || release_knot(d, flow));
+}
+
+/* The direction's next hole, before `until`, becomes a gap. */
+static bool skip_hole(struct decoder *d, struct flow *flow, unsigned direction, uint32_t until) {
+    struct stream_sink sink = sink_for(d, flow, direction);
+    return stream_skip_hole(&flow->sides[direction].stream, until, &sink);
+}
+
+/* What is due waits for bytes of the peer: those will not come any more, either. */
+static void skip_awaited(struct decoder *d, struct flow *flow, unsigned direction) {
+    const struct flow_side *peer = &flow->sides[!direction];
+    uint32_t heard = flow->sides[direction].stream.held->heard;
+    if (!skip_hole(d, flow, !direction, before_fin(peer, heard)))
+        release_one(d, flow, direction, false);
+}
+
+/* The direction's bytes before `until` that are missing will not come any more. */
+static void give_up(struct decoder *d, struct flow *flow, unsigned direction, uint32_t until) {
+    struct stream *stream = &flow->sides[direction].stream;
+    struct stream_sink sink = sink_for(d, flow, direction);
+    if (!may_wait(flow)) {
+        stream_give_up(stream, until, &sink);
+        return;
+    }
+    while (seq_after(until, stream->next)) {
+        if (!skip_hole(d, flow, direction, until))
+            skip_awaited(d, flow, direction);
+        release(d, flow);
+    }
 }
 
 /* ---- the end of a connection ---- */
@@ -206,8 +239,8 @@ static inline uint32_t hole_end(const struct flow_side *side) {
     const struct stream *stream = &side->stream;
     if (LIKELY(side->acked_known && !seq_after(side->acked, stream->next)) || !stream->started)
         return stream->next;
-    if (side->acked_known) /* a FIN takes a number, and is no byte */
-        return side->acked - (side->fin && side->acked == side->fin_seq + 1);
+    if (side->acked_known)
+        return before_fin(side, side->acked);
     return stream->held ? stream->held->seq : stream->next;
 }
 
@@ -227,14 +260,20 @@ static void emit_close(struct decoder *d, struct flow *flow, unsigned direction)
     emit_event(&d->out, flow, direction, &event);
 }
 
-static void flush(struct decoder *d, struct flow *flow) {
-    for (unsigned direction = 0; direction < 2; direction++)
-        release_all(d, flow, direction);
-    for (unsigned direction = 0; direction < 2; direction++) {
-        struct stream_sink sink = sink_for(d, flow, direction);
-        stream_flush(&flow->sides[direction].stream, &sink);
-        stream_give_up(&flow->sides[direction].stream, hole_end(&flow->sides[direction]), &sink);
+/* All that is held, as it came. */
+static void flush_held(struct decoder *d, struct flow *flow) {
+    release(d, flow);
+    while (flow->sides[0].stream.held || flow->sides[1].stream.held) {
+        unsigned first = first_held(flow);
+        const struct held *held = flow->sides[first].stream.held;
+        give_up(d, flow, first, held->seq + held->len);
     }
+}
+
+static void flush(struct decoder *d, struct flow *flow) {
+    flush_held(d, flow);
+    for (unsigned direction = 0; direction < 2; direction++)
+        give_up(d, flow, direction, hole_end(&flow->sides[direction]));
     for (unsigned direction = 0; direction < 2; direction++) {
         if (flow->proto)
             flow->proto->end(&d->out, flow, direction);
@@ -347,6 +386,8 @@ static void on_ack(struct decoder *d, struct flow *flow, unsigned acked_directio
                    const struct segment *segment) {
     struct flow_side *side = &flow->sides[acked_direction];
     uint32_t ack = segment->ack;
+    if (UNLIKELY(!side->stream.started) && (!side->acked_known || seq_after(side->first, ack)))
+        side->first = ack;
     if (side->acked_known && !seq_after(ack, side->acked))
         return;
     if (UNLIKELY(seq_after(ack, side->stream.next))) {
@@ -420,6 +461,12 @@ static inline void move_high(struct flow_side *side, uint32_t end, nstime now) {
     }
 }
 
+/* The SYN that would tell where the stream begins was lost; the peer's SYN was not, so that its
+ * least ACK tells. */
+static void start_unseen(struct flow_side *side, uint32_t seq) {
+    stream_start(&side->stream, seq_after(side->first, seq) ? seq : side->first, false);
+}
+
 static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
                        const struct segment *segment) {
     struct flow_side *side = &flow->sides[direction];
@@ -430,14 +477,16 @@ static void on_payload(struct decoder *d, struct flow *flow, unsigned direction,
         side->high_known = true;
         move_high(side, end, segment->time);
     }
+    if (UNLIKELY(!side->stream.started) && side->acked_known && flow->sides[!direction].syn)
+        start_unseen(side, seq);
     bool whole = segment->payload.len == segment->payload_len;
     if (whole && stream_pass(&side->stream, seq, segment->payload_len))
         return;
     side->stream.tag = tag_of(segment);
-    side->stream.patient = may_answer(flow, direction);
-    side->stream.heard = heard_by(&flow->sides[!direction], segment);
-    side->stream.said = said_by(&flow->sides[!direction]);
     struct stream_sink sink = sink_for(d, flow, direction);
+    sink.patient = may_answer(flow, direction);
+    sink.heard = d->heard = heard_by(&flow->sides[!direction], segment);
+    sink.said = said_by(&flow->sides[!direction]);
     unsigned notes = stream_feed(&side->stream, seq, segment->payload, segment->payload_len, &sink);
     flow->holed |= side->stream.held != NULL;
     if (UNLIKELY(notes))
@@ -466,10 +515,7 @@ static void on_hole(struct decoder *d, struct flow *flow, unsigned direction, ui
     if (++side->hole_packets <= HOLE_PACKETS && d->out.time - side->hole_since <= HOLE_WAIT)
         return;
     side->hole_since = TIME_NONE;
-    struct stream_sink sink = sink_for(d, flow, direction);
-    side->stream.patient = false;
-    stream_give_up(&side->stream, side->hole_until, &sink);
-    release(d, flow);
+    give_up(d, flow, direction, side->hole_until);
     catch_up(d, flow);
 }
 
@@ -619,6 +665,7 @@ static inline void take_smooth(struct decoder *d, struct flow *flow, unsigned di
         side->stats.bytes += segment->payload_len;
         move_high(side, segment->seq + segment->payload_len, segment->time);
         side->stream.tag = tag_of(segment);
+        side->heard = segment->ack;
         stream_advance(&side->stream, segment->payload);
         flow->proto->feed(&d->out, flow, direction, segment->payload);
     }

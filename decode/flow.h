@@ -28,6 +28,7 @@ struct flow_side {
     bool high_known, acked_known, syn, fin, window_closed;
     bool not_sniffed; /* nothing was recognised in this direction */
     bool far_known;
+    uint32_t heard;     /* up to here it had the peer's bytes when it sent what was read last */
     uint32_t timed_end; /* sequence number whose ACK is timed */
     uint32_t fin_seq;   /* of its FIN */
     nstime timed_since; /* TIME_NONE: nothing is timed */
@@ -39,6 +40,7 @@ struct flow_side {
     uint32_t hole_until;   /* what it had acknowledged then */
     uint32_t far_ack;      /* of the peer, if far_known: believed once others follow it */
     uint32_t isn;          /* of its SYN */
+    uint32_t first;        /* the least ACK of the peer until the stream started */
     uint32_t syn_tag;      /* to know a SYN captured twice from one sent twice */
     uint32_t sniff_looked; /* bytes of it looked at in vain */
     uint16_t sniffed_len;

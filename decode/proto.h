@@ -40,8 +40,9 @@ struct proto {
     void (*skip)(struct emitter *out, struct flow *flow, unsigned direction, uint64_t len,
                  enum stream_skip why);
 
-    /* Must what the direction says next be read behind what it answers? NULL: never. */
-    bool (*answers)(const struct flow *flow, unsigned direction);
+    /* Does each end answer the other, so that what it says is to be read behind what it had heard?
+     * NULL: never. */
+    bool (*is_talk)(const struct flow *flow);
 
     /* All bytes of the direction before stream offset `offset` have arrived at the peer. NULL: does
      * not matter. */

@@ -22,8 +22,14 @@ void doubt_begin(const struct resp_walk *walk, struct bytes first) {
 
 bool doubt_greeting(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
-    link->refuted = !link->joined && !link->greeted && !begins_reply(view.data[0]);
+    const struct stream *client = &walk->flow->sides[link->client].stream;
+    bool asked =
+        walk->flow->sides[walk->direction].heard != client->next - (uint32_t)client->offset;
+    if (link->greeted)
+        return true;
     link->greeted = true;
+    link->refuted = !link->joined && !begins_reply(view.data[0]);
+    link->deaf |= !asked && view.data[0] == '+'; /* a welcome, as others have */
     return !link->refuted;
 }
 
@@ -60,13 +66,27 @@ void doubt_end(const struct resp_walk *walk) {
     place.time = link->doubtful_time;
     place.frame = link->doubtful_frame;
     link->undecided = !believed; /* then the next segment is the next chance */
-    if (believed && link->doubtful_quiet)
-        link->deaf = false;
+    if (believed && link->doubtful_begins)
+        link->wary = link->deaf = false;
     link->doubtful_len = 0;
+    link->late = true;
     if (believed && kept.len)
         resp_take_requests(&then, kept);
+    link->late = false;
     if (believed)
         drop(walk);
+}
+
+/* Bytes are missing: of the client's, what is kept ends, and the capture as good as joins here; of
+ * the server's, they may be the reply to it. */
+void doubt_skip(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    link->wary = link->deaf = true;
+    link->doubtful_begins = false;
+    if (walk->direction != link->client)
+        return;
+    link->joined = true;
+    drop(walk);
 }
 
 /* A joined connection's segment may begin with a request, or in the midst of anything. */
@@ -76,6 +96,17 @@ static bool may_begin(const struct resp_walk *walk, struct bytes view) {
            (resp_find_request(walk->out->commands, view, &found) == 0 && found);
 }
 
+/* What the server says next answers what is kept, if it has said nothing since that began. */
+static void note_begin(const struct resp_walk *walk) {
+    struct resp_link *link = walk->link;
+    uint32_t heard = walk->flow->sides[walk->direction].heard;
+    if (link->doubtful_len == 0) {
+        link->doubtful_begins = pairing_may_begin(walk);
+        link->doubtful_heard = heard;
+    }
+    link->doubtful_begins &= link->doubtful_heard == heard;
+}
+
 void doubt_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
     if (!may_begin(walk, view))
@@ -83,8 +114,7 @@ void doubt_client(const struct resp_walk *walk, struct bytes view) {
     if (!link->doubtful)
         link->doubtful = pool_take(walk->out->pool, POOL_BLOCK, &link->doubtful_room);
     bool room = link->doubtful && link->doubtful_room - link->doubtful_len >= view.len;
-    if (link->doubtful_len == 0)
-        link->doubtful_quiet = pairing_is_quiet(walk);
+    note_begin(walk);
     if (room) {
         memcpy(link->doubtful + link->doubtful_len, view.data, view.len);
         link->doubtful_len += (uint32_t)view.len;
@@ -107,7 +137,7 @@ static bool is_replica(const struct resp_walk *walk, struct bytes view) {
 static void become_replication(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     link->client = (uint8_t)walk->direction;
-    link->undecided = link->deaf = false;
+    link->undecided = link->deaf = link->wary = false;
     resp_turn(&link->readers[walk->direction], walk->out->resp, true);
     repl_joined(walk);
 }
@@ -122,6 +152,8 @@ bool doubt_server(const struct resp_walk *walk, struct bytes view) {
     }
     if (link->doubtful_len == 0)
         return false;
+    uint32_t begin = walk->flow->sides[walk->direction].stream.next - (uint32_t)view.len;
+    link->doubtful_begins &= link->doubtful_heard == begin;
     if (begins_reply(view.data[0]))
         doubt_end(walk);
     else

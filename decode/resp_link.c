@@ -99,7 +99,7 @@ static void begin_payload(const struct resp_walk *walk) {
 /* A reply, or a part of one; nothing of it has come before. */
 static size_t begin_reply(const struct resp_walk *walk, struct bytes view) {
     struct resp_tools *tools = walk->out->resp;
-    walk->link->answer_began = pairing_time(walk);
+    walk->link->answer_began = walk->out->time;
     size_t whole = resp_whole_reply(view, &tools->scratch);
     if (LIKELY(whole))
         resp_on_reply(walk, &tools->scratch);
@@ -158,13 +158,11 @@ static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
     size_t plain = plain_replies(walk, view);
     if (LIKELY(plain))
         return plain;
-    if (UNLIKELY(link->wary | link->deaf)) {
-        link->spoke = true;
+    if (UNLIKELY(link->wary | link->deaf))
         link->server_last = walk->out->time;
-        size_t passed = pairing_passes(walk, view);
-        count_undecoded(walk, passed);
-        if (passed)
-            return passed;
+    if (UNLIKELY(link->deaf)) {
+        count_undecoded(walk, view.len);
+        return view.len;
     }
     return UNLIKELY(link->info != NULL) ? take_watched(walk, view) : take_reply(walk, view);
 }
@@ -239,18 +237,25 @@ static unsigned client_of(const struct emitter *out, const struct flow *flow, un
     return direction;
 }
 
+/* Has nothing of what this end said gone by unread? */
+static bool is_whole(const struct flow_side *side) {
+    return side->stream.from_start && side->sniff_passed == 0;
+}
+
 static bool resp_open(struct emitter *out, struct flow *flow, unsigned direction) {
     struct resp_link *link = calloc(1, sizeof *link);
     if (!link)
         return false;
     const struct flow_side *side = &flow->sides[direction];
-    link->joined = side->sniff_passed > 0 || !side->stream.from_start;
+    link->joined = !is_whole(side);
     link->client = (uint8_t)client_of(out, flow, direction);
     link->server_first =
         !link->joined && link->client == direction && flow->sides[!direction].stream.offset > 0;
-    link->deaf = link->joined;
+    link->wary = link->joined;
+    link->deaf = link->joined || !is_whole(&flow->sides[!link->client]);
     resp_init(&link->readers[link->client], true);
     resp_init(&link->readers[!link->client], false);
+    link->server_last = out->time;
     flow->state = link;
     return true;
 }
@@ -259,7 +264,6 @@ static void resp_close(struct emitter *out, struct flow *flow) {
     struct resp_link *link = flow->state;
     struct resp_walk walk = walk_of(out, flow, 0);
     doubt_forget(&walk);
-    pool_give(out->pool, link->orphans, link->orphans_room);
     for (unsigned i = 0; i < 2; i++)
         resp_reset(&link->readers[i], out->resp);
     pending_free(&link->pending, out->pool);
@@ -277,6 +281,7 @@ static void resp_refute(struct emitter *out, struct flow *flow) {
     for (unsigned i = 0; i < 2; i++) {
         flow->sides[i].not_sniffed = true;
         flow->sides[i].stream.ranges_only = true;
+        flow->sides[i].undecoded = 0;
     }
 }
 
@@ -289,6 +294,8 @@ static void feed_server(const struct resp_walk *walk, struct bytes view) {
 
 static void feed_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
+    if (resp_is_between(&link->readers[walk->direction]))
+        link->asked_at = walk->flow->sides[walk->direction].stream.next - (uint32_t)view.len;
     if (UNLIKELY(!link->opened))
         doubt_begin(walk, view);
     if (UNLIKELY(link->undecided))
@@ -332,6 +339,8 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
     }
     if (link->info && direction != link->client)
         info_torn(&walk);
+    if (link->undecided)
+        doubt_skip(&walk);
     if (link->undecided || resp_skip(reader, len))
         return;
     resp_reset(reader, out->resp);
@@ -348,12 +357,10 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
         pairing_lost_requests(&walk);
 }
 
-/* Replies are nothing without their requests. Requests speak for themselves, and streams without
- * replies do; but behind a request that may turn the one into the other its reply decides. */
-static bool resp_answers(const struct flow *flow, unsigned direction) {
-    struct resp_link *link = flow->state;
-    return link->mode == MODE_TALK &&
-           (direction != link->client || pending_may_turn(&link->pending));
+/* Streams without replies speak for themselves. */
+static bool resp_is_talk(const struct flow *flow) {
+    const struct resp_link *link = flow->state;
+    return link->mode == MODE_TALK;
 }
 
 /* Once the server's side has ended no reply will come. */
@@ -361,7 +368,6 @@ static void resp_end(struct emitter *out, struct flow *flow, unsigned direction)
     struct resp_walk walk = walk_of(out, flow, !((struct resp_link *)flow->state)->client);
     if (direction != walk.direction)
         return;
-    orphan_forget(&walk);
     resp_give_up_pending(&walk, flow->close == FLOW_OPEN ? "end" : "closed");
 }
 
@@ -373,5 +379,5 @@ const struct proto proto_resp = {.name = "resp",
                                  .end = resp_end,
                                  .close = resp_close,
                                  .state_size = sizeof(struct resp_link),
-                                 .answers = resp_answers,
+                                 .is_talk = resp_is_talk,
                                  .wants_bytes = true};

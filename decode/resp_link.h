@@ -28,8 +28,7 @@ struct pending {
     uint32_t write; /* which write of the connection it is, from 1 on; 0: none */
     uint8_t reply;  /* enum command_reply */
     bool blocking;
-    bool quiet;      /* when it was made the client had all that the server had sent: */
-    uint32_t after;  /* up to this sequence number */
+    uint32_t after;  /* up to this sequence number it was made with the server's bytes known */
     uint32_t sample; /* sampling.h; 0: it was not looked at */
 };
 
@@ -47,9 +46,6 @@ struct pending *pending_add(struct pending_queue *queue, struct pool *pool);
 
 /* The oldest one, to be changed in place; NULL: there is none in the ring. */
 struct pending *pending_head(struct pending_queue *queue);
-
-/* Does the youngest one ask for an end of requests and replies? */
-bool pending_may_turn(struct pending_queue *queue);
 
 /* Takes the oldest one, which stays where it is until the next pending_add. NULL: none waits. One
  * that was only counted has no time: TIME_NONE. */
@@ -119,25 +115,27 @@ struct resp_link {
             bool refuted;   /* it is not RESP */
             bool searching; /* for a request: out of step */
             bool broken;    /* the client sent nonsense, which the server answers and then closes */
-            bool deaf;      /* replies are not paired: see resp_pairing.c */
+            bool deaf;      /* replies are missing: those that come are not read */
             bool wary;      /* requests are missing */
             uint8_t mode;   /* enum resp_mode */
         };
     };
 
-    bool joined;       /* the capture joined in the middle */
-    bool server_first; /* the server said something before the client did */
-    bool greeted;      /* and it was looked at */
-    bool resume_known; /* they will be, from resume_at on */
-    bool spoke;        /* the server has said something since the last request, while wary */
-    bool overlaps;     /* a request was made before the client had all replies, likewise */
-    uint32_t resume_at;
-    nstime server_last; /* when the server last said something, while wary or undecided */
+    bool joined;        /* the capture joined in the middle */
+    bool server_first;  /* the server said something before the client did */
+    bool greeted;       /* and it was looked at */
+    bool late;          /* the request in hand was kept, and the server has spoken since */
+    bool overlaps;      /* the client asks before it has been answered: see resp_pairing.c */
+    uint32_t asked_at;  /* where the request in hand begins, or its segment, while wary or deaf */
+    uint32_t owed;      /* so many replies at least are still to come to requests that are missing
+                         * or were not told to wait, while wary */
+    nstime server_last; /* when the server last said something, while wary or deaf */
 
     uint8_t *doubtful; /* the client's first bytes, while undecided; NULL: none */
     size_t doubtful_room;
     uint32_t doubtful_len;
-    bool doubtful_quiet;
+    uint32_t doubtful_heard; /* of the server, when the first of them was sent */
+    bool doubtful_begins;    /* pairing can begin with that one */
     nstime doubtful_time;
     uint64_t doubtful_frame;
 
@@ -159,8 +157,6 @@ struct resp_link {
     struct queued *queued; /* by MULTI */
     uint32_t queued_count, queued_room;
     size_t queued_size;
-    struct orphans *orphans; /* replies that wait for their requests; NULL: none */
-    size_t orphans_room;
     struct repl *repl; /* NULL until the first PSYNC */
     struct info *info; /* NULL until the first INFO */
 };
@@ -196,14 +192,17 @@ bool doubt_greeting(const struct resp_walk *walk, struct bytes view);
 /* Bytes of the server while undecided. True: it is decided, and they are to be read. */
 bool doubt_server(const struct resp_walk *walk, struct bytes view);
 
+/* Bytes of the direction in hand are missing, while undecided. */
+void doubt_skip(const struct resp_walk *walk);
+
 /* The client is believed. */
 void doubt_end(const struct resp_walk *walk);
 void doubt_forget(const struct resp_walk *walk);
 
 /* ---- resp_pairing.c ---- */
 
-/* Has the client, whose bytes are in hand, all that the server has sent so far? */
-bool pairing_is_quiet(const struct resp_walk *walk);
+/* Is what the server says next the reply to the request in hand? While wary or deaf. */
+bool pairing_may_begin(const struct resp_walk *walk);
 
 /* What a request remembers about the time when it was made. */
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending);
@@ -214,23 +213,6 @@ bool pairing_waits(const struct resp_walk *walk);
 /* Bytes of the server, or of the client, are missing, or make no sense. */
 void pairing_lost_replies(const struct resp_walk *walk);
 void pairing_lost_requests(const struct resp_walk *walk);
-
-/* Bytes at the view's beginning that belong to replies that cannot be paired. */
-size_t pairing_passes(const struct resp_walk *walk, struct bytes view);
-
-/* When the server's bytes in hand were sent; TIME_NONE: not known. */
-nstime pairing_time(const struct resp_walk *walk);
-
-/* ---- resp_orphan.c ---- */
-
-/* A reply to nothing: may its request still come? True: it is kept. */
-bool orphan_keep(const struct resp_walk *walk, const struct resp_value *value);
-
-/* A request has come: its reply may be there. */
-void orphan_match(const struct resp_walk *walk);
-
-/* Nothing will come for them. */
-void orphan_forget(const struct resp_walk *walk);
 
 /* ---- resp_info.c ---- */
 
@@ -279,12 +261,6 @@ void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value)
 /* The reply to this request. */
 void resp_tell_reply(const struct resp_walk *walk, const struct pending *pending,
                      const struct resp_value *value, bool called);
-
-/* A whole reply that is no push, to the oldest request; one waits. */
-void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value);
-
-/* A reply to no request that was seen. */
-void resp_tell_unmatched(const struct resp_walk *walk, const struct resp_value *value);
 
 /* An error inside a reply; the context is the walk. */
 void resp_on_inner_error(void *context, struct bytes text);

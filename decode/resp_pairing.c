@@ -1,114 +1,98 @@
 /* resp_pairing.c - which reply belongs to which request, when some of them were not seen.
  *
- * While nothing is missing the oldest request that waits has the next reply. After a gap, after
- * nonsense, and where the capture joined in the middle, pairing begins anew at a request that was
- * made while the client had everything that the server had sent: what comes after that is the
- * answer to it. Each request remembers up to where that was, for a gap is known only later, when
- * what lies behind it is there already. What cannot be paired for certain is not paired. */
+ * While nothing is missing the oldest request that waits has the next reply. Behind a gap, after
+ * nonsense, and where the capture joined in the middle, pairing begins anew at a request of which
+ * it is certain that all that was asked before it had been answered, and that the client had the
+ * answers when it made it: so what the server says next answers this one. That is certain if
+ *
+ *   the client had heard all that the server had said so far (decoder.c hands on all in the order
+ *   in which it was said and heard), and asks only when it has been answered, as it always did;
+ * and, where requests are missing, the server had heard all of the client when it spoke last, and
+ * as many replies have come as requests are known to have been made;
+ *
+ * of a client that does not wait for answers, and where replies cannot be counted, if the server
+ * has fallen silent after that. What cannot be paired for certain is not paired. */
 #include "decode/resp_link.h"
 
-/* A server that has been silent for so long has answered all that it was asked. */
+/* A server that has been silent for so long has answered all that it has heard. */
 #define SILENCE (NS_PER_SEC / 2)
 
-/* Do the bytes in hand end where the direction ends so far? If not they were held behind a hole,
- * and the packet in hand is not theirs. */
-static bool is_fresh(const struct flow_side *side) {
-    return side->stream.next == side->high;
+static const struct flow_side *client_of(const struct resp_walk *walk) {
+    return &walk->flow->sides[walk->link->client];
 }
 
-static bool is_quiet(const struct flow_side *client, const struct flow_side *server) {
-    return is_fresh(client) && server->acked_known && flow_unacked(server) == 0;
+static const struct flow_side *server_of(const struct resp_walk *walk) {
+    return &walk->flow->sides[!walk->link->client];
 }
 
-bool pairing_is_quiet(const struct resp_walk *walk) {
-    const struct flow *flow = walk->flow;
-    return is_quiet(&flow->sides[walk->direction], &flow->sides[!walk->direction]);
+/* Had the client heard all that the server has said so far, when it made the request in hand? */
+static bool is_quiet(const struct resp_walk *walk) {
+    return client_of(walk)->heard == server_of(walk)->stream.next;
+}
+
+/* Does the client ask without waiting for the answer to what it asked before? Then the server says
+ * something that it had not heard, or an older request has not been answered by what it had heard
+ * meanwhile. */
+static bool is_overlap(const struct resp_walk *walk) {
+    const struct stream *server = &server_of(walk)->stream;
+    uint32_t heard = client_of(walk)->heard;
+    return server->started &&
+           (seq_after(server->next, heard) || pending_head(&walk->link->pending)->after != heard);
 }
 
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending) {
-    const struct flow_side *client = &walk->flow->sides[walk->direction];
-    const struct flow_side *server = &walk->flow->sides[!walk->direction];
-    ret_pending->quiet = is_quiet(client, server);
-    ret_pending->after = server->acked;
+    ret_pending->after = client_of(walk)->heard;
+    if (UNLIKELY(walk->link->pending.count > 1 || !is_quiet(walk)) && !walk->link->late)
+        walk->link->overlaps |= is_overlap(walk);
 }
 
-/* From here on the server's next bytes are the reply to the request in hand. */
-static void begin_anew(const struct resp_walk *walk) {
+bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    resp_give_up_pending(walk, "gap");
-    link->wary = false;
-    link->deaf = link->resume_known = true;
-    link->resume_at = walk->flow->sides[!walk->direction].acked;
-    resp_reset(&link->readers[!link->client], walk->out->resp);
+    if (!server_of(walk)->stream.started) /* the capture begins with it */
+        return client_of(walk)->sniff_passed == 0;
+    if (link->late || !is_quiet(walk))
+        return false;
+    bool all_heard = server_of(walk)->heard == link->asked_at;
+    bool silent = walk->out->time - link->server_last > SILENCE;
+    if (link->overlaps)
+        return all_heard && silent;
+    if (link->deaf)
+        return !link->wary || all_heard || silent;
+    return all_heard && (link->owed == 0 || silent);
 }
 
-/* While requests are missing: a client that asks only when it has been answered has been answered
- * once the server has spoken; one whose requests overlap with replies, only by silence. */
 bool pairing_waits(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    const struct flow_side *client = &walk->flow->sides[walk->direction];
-    const struct flow_side *server = &walk->flow->sides[!walk->direction];
-    if (LIKELY(!link->wary && (!link->deaf || link->resume_known)))
+    if (LIKELY(!link->wary & !link->deaf))
         return true;
-    bool silent = walk->out->time - link->server_last > SILENCE;
-    bool quiet = is_quiet(client, server);
-    link->overlaps |= !quiet;
-    bool answered = silent || (link->spoke && !link->overlaps);
-    link->spoke = false;
-    if (!quiet || (link->wary && !answered))
+    if (!pairing_may_begin(walk)) {
+        link->owed++;
         return false;
-    begin_anew(walk);
+    }
+    resp_give_up_pending(walk, "gap");
+    resp_reset(&link->readers[!link->client], walk->out->resp);
+    link->wary = link->deaf = link->answering = false;
     return true;
 }
 
-/* Takes those that cannot have been answered behind `seq`: their replies are lost. */
-static void give_up_before(const struct resp_walk *walk, uint32_t seq) {
-    struct resp_link *link = walk->link;
-    const struct pending *head;
-    while ((head = pending_head(&link->pending)) && (!head->quiet || seq_after(seq, head->after)))
-        resp_give_up_one(walk, "gap");
-    if (!head)
-        resp_give_up_pending(walk, "gap");
-    link->deaf = true;
-    link->resume_known = head != NULL;
-    link->resume_at = head ? head->after : 0;
+/* From here on it is known when the server last said something. */
+static void note_loss(struct resp_link *link) {
+    if (link->answer_began > link->server_last)
+        link->server_last = link->answer_began;
 }
 
 void pairing_lost_replies(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     resp_reset(&link->readers[walk->direction], walk->out->resp);
+    resp_give_up_pending(walk, "gap");
     link->answering = false;
-    give_up_before(walk, walk->flow->sides[walk->direction].stream.next);
-}
-
-static nstime later(nstime a, nstime b) {
-    return a > b ? a : b;
+    link->deaf = true;
+    note_loss(link);
 }
 
 void pairing_lost_requests(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    bool known = link->answer_began != TIME_NONE && link->answer_began != 0;
-    orphan_forget(walk);
-    link->server_last = known ? later(link->server_last, link->answer_began) : walk->out->time;
+    link->owed = 1 + (link->wary ? link->owed : 0);
     link->wary = true;
-    link->spoke = link->overlaps = false;
-}
-
-size_t pairing_passes(const struct resp_walk *walk, struct bytes view) {
-    struct resp_link *link = walk->link;
-    uint32_t start = walk->flow->sides[walk->direction].stream.next - (uint32_t)view.len;
-    int32_t before = (int32_t)(link->resume_at - start);
-    if (link->wary && !pending_head(&link->pending))
-        return view.len; /* whose replies these are nobody knows */
-    if (!link->deaf)
-        return 0;
-    if (!link->resume_known)
-        return view.len;
-    link->deaf = before > 0;
-    return link->deaf ? min_size(view.len, (size_t)before) : 0;
-}
-
-nstime pairing_time(const struct resp_walk *walk) {
-    bool fresh = is_fresh(&walk->flow->sides[walk->direction]);
-    return fresh ? walk->out->time : TIME_NONE;
+    note_loss(link);
 }

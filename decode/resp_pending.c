@@ -46,11 +46,6 @@ struct pending *pending_head(struct pending_queue *queue) {
     return queue->count ? at(queue, 0) : NULL;
 }
 
-bool pending_may_turn(struct pending_queue *queue) {
-    const struct pending *last = queue->count ? at(queue, queue->count - 1) : NULL;
-    return last && last->reply >= REPLY_PSYNC && last->reply <= REPLY_MIGRATION_LINK;
-}
-
 const struct pending *pending_take(struct pending_queue *queue) {
     static const struct pending counted_only = {.sent = TIME_NONE};
     if (UNLIKELY(queue->count == 0)) {

@@ -95,8 +95,6 @@ static inline void wait_for_reply(const struct resp_walk *walk, const struct res
         resp_tell_write(walk, pending, head->follow + 1u,
                         ends->first.len < KEY_WHOLE ? ends->first : bytes_of(NULL, 0),
                         bytes_first(ends->last, RESP_TEXT));
-    if (UNLIKELY(link->orphans))
-        orphan_match(walk);
 }
 
 static inline size_t take_request(const struct resp_walk *walk, struct bytes view) {
@@ -143,7 +141,7 @@ size_t plain_replies(const struct resp_walk *walk, struct bytes view) {
         return 0;
     while ((head = pending_head(&link->pending)) && head->reply == REPLY_ONE &&
            (one = whole_item(bytes_after(view, used), value)) > 0) {
-        link->answer_began = pairing_time(walk);
+        link->answer_began = walk->out->time;
         resp_tell_reply(walk, pending_take(&link->pending), value, true);
         used += one;
     }

@@ -76,12 +76,10 @@ static const char *type_of(const struct resp_item *item) {
     return item->number < 0 && item->type != ':' ? "null" : resp_type_name(item->type);
 }
 
-/* A request and its reply are never in one packet: there the request was held, and told late. */
+/* A capture may have a reply before its request. */
 static uint64_t latency_of(const struct resp_walk *walk, const struct pending *pending) {
     const struct resp_link *link = walk->link;
-    bool known = pending->sent != TIME_NONE && link->answer_began != TIME_NONE &&
-                 pending->frame != walk->out->frame;
-    nstime latency = known ? link->answer_began - pending->sent : -1;
+    nstime latency = pending->sent != TIME_NONE ? link->answer_began - pending->sent : -1;
     return latency < 0 ? NOT_KNOWN : (uint64_t)(latency / NS_PER_US);
 }
 
@@ -126,13 +124,6 @@ void resp_tell_silent(const struct resp_walk *walk, const struct command *comman
     struct event event = {.type = EV_silent,
                           .silent = {.command = command, .request_bytes = request_bytes}};
     emit_event(walk->out, walk->flow, walk->link->client, &event);
-}
-
-void resp_tell_unmatched(const struct resp_walk *walk, const struct resp_value *value) {
-    struct event event = {.type = EV_unmatched};
-    event.unmatched = (struct ev_unmatched){
-        .type = type_of(&value->items[0]), .error = word_of(value), .bytes = value->bytes};
-    emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 
 static void tell_push(const struct resp_walk *walk, const char *kind, uint64_t bytes) {
@@ -249,7 +240,7 @@ static void tell_moved(const struct resp_walk *walk, const struct pending *pendi
 }
 
 /* The reply to the oldest request. */
-void resp_on_answer(const struct resp_walk *walk, const struct resp_value *value) {
+static void on_answer(const struct resp_walk *walk, const struct resp_value *value) {
     const struct pending *pending = pending_take(&walk->link->pending);
     const struct resp_item *item = &value->items[0];
     struct bytes text = resp_text(item);
@@ -395,23 +386,36 @@ static bool is_nobodys(const struct resp_value *value) {
            bytes_begin(resp_text(&value->items[0]), "ERR Protocol error");
 }
 
+/* Nobody that was seen has asked for it. */
+static void on_unmatched(const struct resp_walk *walk, const struct resp_value *value) {
+    struct event event = {.type = EV_unmatched};
+    event.unmatched = (struct ev_unmatched){
+        .type = type_of(&value->items[0]), .error = word_of(value), .bytes = value->bytes};
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
+/* What it is was not kept. */
+static void on_lost(const struct resp_walk *walk, const struct resp_value *value) {
+    const struct pending *pending = pending_take(&walk->link->pending);
+    if (pending)
+        resp_tell_reply(walk, pending, &(struct resp_value){.bytes = value->bytes, .count = 1},
+                        true);
+}
+
 void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value) {
     struct resp_link *link = walk->link;
-    const struct pending *pending;
-    if (UNLIKELY(value->count == 0 || value->lost)) { /* what it is was not kept */
-        pending = pending_take(&link->pending);
-        if (pending)
-            resp_tell_reply(walk, pending, &(struct resp_value){.bytes = value->bytes, .count = 1},
-                            true);
-        return;
-    }
-    if (take_push(walk, value))
+    bool lost = UNLIKELY(value->count == 0 || value->lost);
+    if (!lost && take_push(walk, value))
         return;
     bool waited_for = pending_head(&link->pending) || link->pending.uncounted;
-    if (LIKELY(waited_for && !is_nobodys(value)))
-        resp_on_answer(walk, value);
-    else if (!orphan_keep(walk, value))
-        resp_tell_unmatched(walk, value);
+    if (UNLIKELY(!waited_for && link->owed > 0))
+        link->owed--;
+    if (lost)
+        on_lost(walk, value);
+    else if (LIKELY(waited_for && !is_nobodys(value)))
+        on_answer(walk, value);
+    else
+        on_unmatched(walk, value);
 }
 
 void resp_tell_unanswered(const struct resp_walk *walk, const struct command *command,

@@ -223,8 +223,6 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
     tell_any_write(walk, pending, request);
     if (UNLIKELY(request->reply == REPLY_MOVES || request->reply == REPLY_MIGRATION_LINK))
         tell_move(walk, pending, request, value);
-    if (UNLIKELY(link->orphans))
-        orphan_match(walk);
 }
 
 /* ---- the rules ---- */

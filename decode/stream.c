@@ -98,13 +98,13 @@ static bool differs_from_held(const struct stream *stream, uint32_t seq, struct 
 
 /* The next `len` bytes of the stream, of which `view` is there. */
 static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
-                    const struct stream_sink *sink) {
+                    const struct stream_sink *sink, const struct held *held) {
     if (is_summed(stream, view, len))
         remember(stream, view);
     stream->next += len;
     stream->offset += view.len;
     if (view.len)
-        sink->bytes(sink->context, view);
+        sink->bytes(sink->context, view, held);
     if (view.len < len) {
         stream->offset += len - view.len;
         sink->skip(sink->context, len - view.len, SKIP_SNAPLEN);
@@ -133,17 +133,17 @@ static void hand_on_held(struct stream *stream, const struct stream_sink *sink) 
     if (old < held->len) {
         uint32_t len = held->len - old;
         hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0), len,
-                sink);
+                sink, held);
     }
     pool_give(sink->pool, held, held->room);
 }
 
-static bool must_wait(const struct stream *stream, uint32_t heard) {
-    return stream->patient && seq_after(heard, stream->said);
+static bool must_wait(const struct stream_sink *sink, uint32_t heard) {
+    return sink->patient && seq_after(heard, sink->said);
 }
 
 bool stream_release_one(struct stream *stream, const struct stream_sink *sink) {
-    if (!stream_is_due(stream) || must_wait(stream, stream->held->heard))
+    if (!stream_is_due(stream) || must_wait(sink, stream->held->heard))
         return false;
     hand_on_held(stream, sink);
     return true;
@@ -160,20 +160,22 @@ static void drain(struct stream *stream, const struct stream_sink *sink) {
         hand_on_held(stream, sink);
 }
 
+bool stream_skip_hole(struct stream *stream, uint32_t seq, const struct stream_sink *sink) {
+    if (stream->held && seq_after(seq, stream->held->seq))
+        seq = stream->held->seq;
+    if (!stream->started || !seq_after(seq, stream->next))
+        return false;
+    uint32_t len = seq - stream->next;
+    stream->next = seq;
+    stream->offset += len;
+    sink->skip(sink->context, len, SKIP_LOST);
+    return true;
+}
+
 void stream_give_up(struct stream *stream, uint32_t seq, const struct stream_sink *sink) {
     while (stream->started && seq_after(seq, stream->next)) {
-        uint32_t until = seq;
-        if (stream_is_due(stream)) { /* waits no longer */
-            hand_on_held(stream, sink);
-            continue;
-        }
-        if (stream->held && seq_after(until, stream->held->seq))
-            until = stream->held->seq;
-        uint32_t len = until - stream->next;
-        stream->next = until;
-        stream->offset += len;
-        sink->skip(sink->context, len, SKIP_LOST);
-        stream_release(stream, sink);
+        stream_skip_hole(stream, seq, sink);
+        drain(stream, sink);
     }
 }
 
@@ -182,13 +184,6 @@ void stream_free(struct stream *stream, struct pool *pool) {
         struct held *held = unlink_first(stream);
         pool_give(pool, held, held->room);
     }
-}
-
-void stream_flush(struct stream *stream, const struct stream_sink *sink) {
-    stream->patient = false;
-    drain(stream, sink);
-    while (stream->held)
-        stream_give_up(stream, stream->held->seq, sink);
 }
 
 /* ---- holding ---- */
@@ -204,7 +199,7 @@ static bool insert(struct stream *stream, struct held *after, uint32_t seq, stru
     held->room = room;
     held->seq = seq;
     held->len = len;
-    held->heard = stream->heard;
+    held->heard = sink->heard;
     held->time = sink->time;
     held->frame = sink->frame;
     held->has_bytes = copy;
@@ -264,7 +259,7 @@ static unsigned hand_on_around_held(struct stream *stream, struct bytes view, ui
         } else {
             if (stream->held && seq_after(end, stream->held->seq))
                 until = stream->held->seq;
-            hand_on(stream, bytes_first(view, until - from), until - from, sink);
+            hand_on(stream, bytes_first(view, until - from), until - from, sink, NULL);
             stream_release(stream, sink);
         }
         view = bytes_after(view, stream->next - from);
@@ -272,14 +267,21 @@ static unsigned hand_on_around_held(struct stream *stream, struct bytes view, ui
     return notes;
 }
 
+/* Nothing waits any longer. */
+static unsigned feed_at_once(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
+                             const struct stream_sink *sink) {
+    struct stream_sink hasty = *sink;
+    hasty.patient = false;
+    drain(stream, sink);
+    return stream_feed(stream, seq, view, len, &hasty);
+}
+
 /* A segment that is not early: all before it is there, and waits. */
 static unsigned feed_behind(struct stream *stream, uint32_t seq, struct bytes view, uint32_t len,
                             const struct stream_sink *sink) {
     if (hold(stream, seq, view, len, sink))
         return 0;
-    stream->patient = false; /* rather than lose it */
-    drain(stream, sink);
-    return STREAM_NOT_HELD | stream_feed(stream, seq, view, len, sink);
+    return STREAM_NOT_HELD | feed_at_once(stream, seq, view, len, sink); /* rather than lose it */
 }
 
 /* Holds a segment that begins at `next`, and has to wait. Without room it waits no longer. */
@@ -315,14 +317,11 @@ unsigned stream_feed(struct stream *stream, uint32_t seq, struct bytes view, uin
         stream_start(stream, seq, false);
     if (len == 0)
         return 0;
-    bool waits = must_wait(stream, stream->heard) || stream_is_due(stream);
-    if (UNLIKELY(waits && is_full(stream, len))) { /* patience has an end */
-        stream->patient = false;
-        drain(stream, sink);
-        return STREAM_WAIT_CAP | stream_feed(stream, seq, view, len, sink);
-    }
+    bool waits = must_wait(sink, sink->heard) || stream_is_due(stream);
+    if (UNLIKELY(waits && is_full(stream, len))) /* patience has an end */
+        return STREAM_WAIT_CAP | feed_at_once(stream, seq, view, len, sink);
     if (LIKELY(seq == stream->next && !stream->held && !waits)) {
-        hand_on(stream, view, len, sink);
+        hand_on(stream, view, len, sink, NULL);
         return 0;
     }
     if (waits && seq == stream->next + stream->held_bytes && seq != stream->next)

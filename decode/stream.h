@@ -25,7 +25,7 @@ struct held {
     uint64_t frame; /* of its packet */
     nstime time;
     uint32_t seq, len;
-    uint32_t heard; /* as in struct stream */
+    uint32_t heard; /* as in struct stream_sink */
     bool has_bytes; /* else a range only */
     uint8_t bytes[];
 };
@@ -52,9 +52,6 @@ struct stream {
 
     struct held *held_last;
     uint16_t held_count;
-    bool patient;   /* what answers the peer is not handed on before what it answers: */
-    uint32_t heard; /* up to here the sender of the segment in hand had the peer's bytes, */
-    uint32_t said;  /* and up to here the peer's bytes were handed on; set by the caller */
     struct recent
         recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
@@ -64,14 +61,18 @@ enum stream_skip {
     SKIP_SNAPLEN, /* cut off by the capture; or not kept, in a stream of ranges_only */
 };
 
-/* Where a stream's bytes go, in order. */
+/* Where a stream's bytes go, in order; and what is known of the packet in hand. */
 struct stream_sink {
-    void (*bytes)(void *context, struct bytes view);
+    /* `held`: what is known of their packet; NULL: it is the one in hand. */
+    void (*bytes)(void *context, struct bytes view, const struct held *held);
     void (*skip)(void *context, uint64_t len, enum stream_skip why);
     void *context;
     struct pool *pool; /* for what is held, of all streams together */
-    uint64_t frame;    /* of the packet in hand */
+    uint64_t frame;
     nstime time;
+    bool patient;   /* what answers the peer is not handed on before what it answers: */
+    uint32_t heard; /* up to here the segment's sender had the peer's bytes, */
+    uint32_t said;  /* and up to here they were handed on */
 };
 
 /* What stream_feed found out about a segment; any combination. */
@@ -117,14 +118,15 @@ static inline bool stream_is_due(const struct stream *stream) {
     return stream->held && (int32_t)(stream->held->seq - stream->next) <= 0;
 }
 
-/* The peer's bytes were handed on up to `said`: hands on what is due and need not wait. */
+/* Passes over the hole before what is held, or all of it that is before `seq`, and hands on
+ * nothing. False: there is none. */
+bool stream_skip_hole(struct stream *stream, uint32_t seq, const struct stream_sink *sink);
+
+/* The peer's bytes were handed on up to sink->said: hands on what is due and need not wait. */
 void stream_release(struct stream *stream, const struct stream_sink *sink);
 
 /* The same, one segment only. False: there is none. */
 bool stream_release_one(struct stream *stream, const struct stream_sink *sink);
-
-/* Gives up all holes and hands on all that is held. */
-void stream_flush(struct stream *stream, const struct stream_sink *sink);
 
 void stream_free(struct stream *stream, struct pool *pool);
 
