@@ -1,0 +1,83 @@
+"""Whatever packets a capture misses, a reply is that of its request, or of none that is known.
+
+Packets of clients' connections are removed at random from captures of real clusters. What is then
+told of a reply (its command, its request, how long it took) is what the whole capture tells of it,
+or is not told. Packets are known by the bytes they carry: where a capture has them twice, one of
+them may be there without the other.
+
+PROP_SEED=… repeats what a failure prints.
+"""
+
+import collections
+import os
+import random
+
+import pytest
+
+from lib import bustap, captures, resegment
+
+SEED = int(os.environ.get("PROP_SEED") or random.SystemRandom().randrange(10 ** 9))
+SEEDS = (1, SEED)
+SHARES = (0.01, 0.1)                                     # of the packets
+FOUND = {0.01: 0.6, 0.1: 0.3}                            # of the replies, at least
+
+Reply = collections.namedtuple("Reply", "event said asked")          # and the segments of both
+
+
+def in_order_of_time(segments):
+    """What is dropped must not change the times of the others: capture() lets no time run back."""
+    now, out = 0, []
+    for s in segments:
+        now = max(now, s.time)
+        out.append(s._replace(time=now))
+    return out
+
+
+def replies_of(segments, store):
+    """The replies that the program finds, those that it names a request of."""
+    events = bustap.dump(store(resegment.capture(segments)), without=("bus-message", "replicated"))
+    return [Reply(e, segments[e["frame"] - 1], segments[e["request_frame"] - 1])
+            for e in bustap.named(events, "reply") if e["request_frame"]]
+
+
+def what(reply):
+    return tuple(reply.event[name] for name in ("src", "dst", "command", "type", "error", "bytes"))
+
+
+def overlap(a, b):
+    return a.seq < b.seq + len(b.data) and b.seq < a.seq + len(a.data)
+
+
+def index(replies):
+    """All of the same kind, and the latencies of those in the same packets."""
+    kinds, latencies = collections.defaultdict(list), collections.defaultdict(set)
+    for r in replies:
+        kinds[what(r)].append(r)
+        latencies[what(r), r.said, r.asked].add(r.event["latency_us"])
+    return kinds, latencies
+
+
+def is_among(reply, kinds, latencies):
+    same = latencies.get((what(reply), reply.said, reply.asked))
+    if same:
+        return reply.event["latency_us"] in same | {None}
+    return any(overlap(reply.said, r.said) and overlap(reply.asked, r.asked)
+               for r in kinds[what(reply)])
+
+
+@pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
+def test_right_or_not_known(take, store):
+    ports = {n["port"] for n in take.truth["topology"]["nodes"]}
+    segments = in_order_of_time(resegment.segments_of(take.raw(), ports))
+    whole = replies_of(segments, store)
+    kinds, latencies = index(whole)
+    assert whole
+    for share in SHARES:
+        for seed in SEEDS:
+            dice = random.Random(f"{seed} {take.name} {share}")
+            found = replies_of([s for s in segments if dice.random() >= share], store)
+            wrong = [r.event for r in found if not is_among(r, kinds, latencies)]
+            again = f"{take.name}, {share:.0%} of the packets missing; PROP_SEED={seed}"
+            assert not wrong, f"{len(wrong)} of {len(found)} are others': {wrong[0]}\n{again}"
+            assert len(found) >= FOUND[share] * len(whole) - 20, \
+                f"only {len(found)} of {len(whole)} are found\n{again}"
