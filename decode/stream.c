@@ -85,9 +85,9 @@ static bool differs_from_held(const struct stream *stream, uint32_t seq, struct 
         size_t in_held = shift < 0 ? (size_t) - (int64_t)shift : 0;
         if (in_view >= view.len)
             return false; /* sorted: all later ones begin behind the view */
-        if (!held->has_bytes || in_held >= held->len)
+        if (in_held >= held->kept)
             continue;
-        size_t both = min_size(view.len - in_view, held->len - in_held);
+        size_t both = min_size(view.len - in_view, held->kept - in_held);
         if (memcmp(view.data + in_view, held->bytes + in_held, both) != 0)
             return true;
     }
@@ -131,9 +131,8 @@ static void hand_on_held(struct stream *stream, const struct stream_sink *sink) 
     struct held *held = unlink_first(stream);
     uint32_t old = stream->next - held->seq;
     if (old < held->len) {
-        uint32_t len = held->len - old;
-        hand_on(stream, held->has_bytes ? bytes_of(held->bytes + old, len) : bytes_of(NULL, 0), len,
-                sink, held);
+        struct bytes kept = bytes_of(held->bytes, held->kept);
+        hand_on(stream, bytes_after(kept, old), held->len - old, sink, held);
     }
     pool_give(sink->pool, held, held->room);
 }
@@ -191,9 +190,9 @@ void stream_free(struct stream *stream, struct pool *pool) {
 /* Puts a copy of the segment into the list behind `after` (NULL: in front). */
 static bool insert(struct stream *stream, struct held *after, uint32_t seq, struct bytes view,
                    uint32_t len, const struct stream_sink *sink) {
-    bool copy = !stream->ranges_only && view.len == len;
+    uint32_t kept = stream->ranges_only ? 0 : (uint32_t)view.len;
     size_t room;
-    struct held *held = pool_take(sink->pool, sizeof *held + (copy ? len : 0), &room);
+    struct held *held = pool_take(sink->pool, sizeof *held + kept, &room);
     if (!held)
         return false;
     held->room = room;
@@ -202,9 +201,9 @@ static bool insert(struct stream *stream, struct held *after, uint32_t seq, stru
     held->heard = sink->heard;
     held->time = sink->time;
     held->frame = sink->frame;
-    held->has_bytes = copy;
-    if (copy)
-        memcpy(held->bytes, view.data, len);
+    held->kept = kept;
+    if (kept)
+        memcpy(held->bytes, view.data, kept);
     held->next = after ? after->next : stream->held;
     *(after ? &after->next : &stream->held) = held;
     if (!held->next)

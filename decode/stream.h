@@ -25,8 +25,8 @@ struct held {
     uint64_t frame; /* of its packet */
     nstime time;
     uint32_t seq, len;
+    uint32_t kept;  /* bytes of it that are here: the first ones of a segment that was cut */
     uint32_t heard; /* as in struct stream_sink */
-    bool has_bytes; /* else a range only */
     uint8_t bytes[];
 };
 

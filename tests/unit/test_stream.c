@@ -297,7 +297,7 @@ static void cut_by_the_snaplen(void **state) {
     assert_heard("[abc](cut 7)");
     assert_int_equal(stream_feed(&stream, 112, bytes_of("mno", 3), 8, &sink), STREAM_EARLY);
     feeds(110, "kl", 0);
-    assert_heard("[kl](cut 8)");
+    assert_heard("[kl][mno](cut 5)");
     assert_int_equal(stream.offset, 20);
 }
 
