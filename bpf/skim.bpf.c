@@ -67,7 +67,7 @@ struct walk {
     __u32 seq, ack;        /* of the payload's first byte */
     __u32 hash, tag;       /* of this direction */
     __u32 back_hash, back_tag;
-    bool is_ip6, is_request;
+    bool is_ip6, is_fragment, is_request;
 
     /* how its stream is followed */
     __u8 at;    /* enum skim_at */
@@ -115,6 +115,8 @@ static __always_inline void hash_flow(struct walk *walk, __u32 src, __u32 dst, _
     walk->back_tag = mix(mix(mix(~secret, src), dst), (__u32)sport << 16 | dport) | 1;
 }
 
+enum { IP_MORE = 0x2000, IP_OFFSET = 0x1fff };
+
 static __always_inline bool read_tcp(struct walk *walk, const struct tcphdr *tcp, void *end,
                                      __u32 src, __u32 dst) {
     if ((void *)(tcp + 1) > end || tcp->doff < 5)
@@ -126,14 +128,22 @@ static __always_inline bool read_tcp(struct walk *walk, const struct tcphdr *tcp
     return all_ports || port_wanted(tcp->source) || port_wanted(tcp->dest);
 }
 
+/* A fragment has no ports, or only the first one has; it is handed up as it is. */
+static __always_inline bool read_fragment(struct walk *walk) {
+    walk->headers = walk->l4;
+    walk->is_fragment = true;
+    return all_ports;
+}
+
 /* An IP length of 0 is that of a packet too large for it. */
 static __always_inline bool read_ip4(struct walk *walk, const struct iphdr *ip, void *end) {
-    if ((void *)(ip + 1) > end || ip->ihl < 5 || ip->protocol != IPPROTO_TCP ||
-        ip->frag_off & bpf_htons(0x3fff))
+    if ((void *)(ip + 1) > end || ip->ihl < 5 || ip->protocol != IPPROTO_TCP)
         return false;
     __u32 total = bpf_ntohs(ip->tot_len);
     walk->l4 = walk->l3 + ip->ihl * 4;
     walk->len = total ? walk->l3 + total : 0;
+    if (ip->frag_off & bpf_htons(IP_MORE | IP_OFFSET))
+        return read_fragment(walk);
     return read_tcp(walk, (void *)ip + ip->ihl * 4, end, ip->saddr, ip->daddr);
 }
 
@@ -152,8 +162,18 @@ static __always_inline bool read_ip6(struct walk *walk, const struct ipv6hdr *ip
     return read_tcp(walk, (void *)(ip + 1), end, fold(&ip->saddr), fold(&ip->daddr));
 }
 
+/* Some cards put everything elsewhere; IP would fetch its headers next anyway. */
+static __always_inline void fetch_headers(struct __sk_buff *skb, __u32 l3) {
+    __u32 least =
+        l3 + sizeof(struct tcphdr) +
+        (skb->protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+    if (skb->data + least > skb->data_end && skb->len >= least)
+        (void)bpf_skb_pull_data(skb, least);
+}
+
 /* Is the packet wanted? Then its headers are known, and `len` is the payload's. */
 static __always_inline bool read_headers(struct walk *walk, struct __sk_buff *skb, __u32 l3) {
+    fetch_headers(skb, l3);
     void *end = (void *)(long)skb->data_end, *ip = (void *)(long)skb->data + l3;
     __u32 whole = skb->len;
     walk->l3 = l3;
@@ -412,10 +432,10 @@ static __always_inline void choose_chunk(struct walk *walk) {
     walk->chunk = rest < walk->chunk ? rest : walk->chunk;
     if (walk->at == IN_BULK && walk->left > BULK_SHOWN)
         walk->chunk = 0;
-    __u32 end = walk->headers + walk->pos + walk->chunk;
-    if (end > snaplen) {
-        __u32 start = walk->headers + walk->pos;
-        walk->chunk = start < snaplen ? snaplen - start : 0;
+    __u32 start = walk->headers + walk->pos, end = start + walk->chunk;
+    if (end > snaplen || (walk->is_fragment && walk->chunk < rest)) {
+        if (end > snaplen)
+            walk->chunk = start < snaplen ? snaplen - start : 0;
         walk->leap = rest - walk->chunk;
         walk->at = AT_ODD;
         walk->cut = true;
@@ -424,7 +444,7 @@ static __always_inline void choose_chunk(struct walk *walk) {
 
 /* A packet that begins with a request puts a stream into step. */
 static __always_inline void join(struct walk *walk, const struct skim_record *record) {
-    if (walk->pos > 0 || !begins_request(walk, record))
+    if (walk->pos > 0 || walk->is_fragment || !begins_request(walk, record))
         return;
     walk->is_request = true;
     if (walk->at == AT_ODD && !walk->cut && !walk->old)
@@ -485,7 +505,7 @@ static __always_inline void join_answers(const struct walk *walk) {
 
 /* Where the stream stands behind the packet. */
 static __always_inline void keep_place(const struct walk *walk) {
-    if (walk->len == 0 || walk->old)
+    if (walk->len == 0 || walk->old || walk->is_fragment)
         return;
     __u8 at = walk->pos < walk->len ? AT_ODD : walk->at;
     if (walk->known || at != AT_ODD)
@@ -497,7 +517,7 @@ static __always_inline void keep_place(const struct walk *walk) {
 static __always_inline void hand_up(struct hands *hands) {
     struct walk *walk = hands->walk;
     struct skim_ring *ring = hands->ring;
-    if (walk->len)
+    if (walk->len && !walk->is_fragment)
         find_place(walk);
     bpf_loop(RECORDS_MAX, put_record, hands, 0);
     ring->packets++;

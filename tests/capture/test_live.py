@@ -96,18 +96,11 @@ def counted(err):
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_same_events_as_from_the_file(cable, name):
     take = captures.take(name)
-    run = start(cable, "dump", "--json", "-i", cable.far)
-    taken = reading(run)
-    cable.send(tcp_frames(take))
-    time.sleep(SETTLE)
-    run.send_signal(signal.SIGINT)
-    out = taken()
-    assert run.wait(timeout=20) == 0, run.stderr.read()
-    same_as_stored(out, take)
+    live, _ = lived(cable, tcp_frames(take))
+    same_as_stored(live, take)
 
 
-def same_as_stored(out, take):
-    live = [without_moment(json.loads(line)) for line in out.splitlines()]
+def same_as_stored(live, take):
     stored = [without_moment(event) for event in bustap.dump(take.path)]
     for number, (a, b) in enumerate(zip(live, stored)):
         assert a == b, f"event {number} is another one live"
@@ -131,7 +124,7 @@ def test_packets_that_come_twice(cable):
     run = start(cable, "dump", "--json", "-i", cable.far, "-i", cable.near)
     cable.send(tcp_frames(HEALTHY))
     out, err = end(run)
-    same_as_stored(out, HEALTHY)
+    same_as_stored(events_in(out), HEALTHY)
     assert counted(err) == (2 * len(tcp_frames(HEALTHY)), 0)
 
 
@@ -140,7 +133,24 @@ def test_packets_of_a_connection_by_two_interfaces(cable):
     cable.lay("near2", "far2")
     run = start(cable, "dump", "--json", "-i", cable.far, "-i", "far2")
     cable.send(tcp_frames(HEALTHY), cable.near, "near2")
-    same_as_stored(end(run)[0], HEALTHY)
+    same_as_stored(events_in(end(run)[0]), HEALTHY)
+
+
+def lived(cable, frames):
+    """The events that these frames make when they come by, and what is counted."""
+    run = start(cable, "dump", "--json", "-i", cable.far)
+    taken = reading(run)
+    cable.send(frames)
+    time.sleep(SETTLE)
+    run.send_signal(signal.SIGINT)
+    events = events_in(taken())
+    err = run.stderr.read()
+    assert run.wait(timeout=20) == 0, err
+    return events, counted(err)
+
+
+def events_in(out):
+    return [without_moment(json.loads(line)) for line in out.splitlines()]
 
 
 def without_moment(event):
@@ -209,6 +219,26 @@ def test_a_burst_fits_the_rings_of_two_interfaces(cable):
     run = start(cable, "watch", "-i", cable.far, "-i", cable.near)
     cable.send([frame_of(number) for number in range(60_000)])
     assert counted(end(run)[1]) == (120_000, 0)
+
+
+def fragments_of(frame):
+    """A long packet in two, as a path with a smaller MTU makes them."""
+    head, body = frame[14:34], frame[34:]
+    if len(body) < 600:
+        return [frame]
+
+    def fragment(data, flags_and_offset):
+        lengths = (20 + len(data)).to_bytes(2, "big") + head[4:6]
+        return frame[:14] + head[:2] + lengths + flags_and_offset.to_bytes(2, "big") + head[8:] + data
+    return [fragment(body[:400], 0x2000), fragment(body[400:], 400 // 8)]
+
+
+def test_fragments(cable):
+    whole = tcp_frames(HEALTHY)[:4000]
+    parts = [part for frame in whole for part in fragments_of(frame)]
+    assert len(parts) > len(whole)
+    events, _ = lived(cable, whole)
+    assert lived(cable, parts) == (events, (len(parts), 0))
 
 
 def test_counters_on_request(cable):
