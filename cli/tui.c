@@ -53,6 +53,7 @@ struct tui {
     const char *title;
     struct list lists[LISTS]; /* findings and changes */
     struct pulse pulse;
+    struct node_lines nodes; /* when it was taken: to make them is work, with many nodes */
     enum focus focus;
     size_t first_node, first_line; /* the first shown: of the nodes, of the finding that is open */
     bool is_new;                   /* something is, since it was drawn */
@@ -115,7 +116,8 @@ static void put_pulse(const struct tui *tui) {
 static const enum screen_tone health_tones[HEALTHS] = {SCREEN_PLAIN, SCREEN_WARNING, SCREEN_BAD,
                                                        SCREEN_PLAIN};
 
-static void put_nodes(struct tui *tui, const struct node_lines *lines, int height) {
+static void put_nodes(struct tui *tui, int height) {
+    const struct node_lines *lines = &tui->nodes;
     const char *text = buf_str(&lines->text);
     size_t shown = (size_t)(height - 1);
     size_t last = lines->count > shown ? lines->count - shown : 0;
@@ -254,30 +256,26 @@ static int height_for(size_t rows, int share) {
     return rows + 1 < (size_t)most ? (int)rows + 1 : most;
 }
 
-static void draw_cluster(struct tui *tui, const struct merge *merge, const struct engine *engine) {
-    struct report report = {.engine = engine, .sources = merge};
+static void draw_cluster(struct tui *tui) {
     struct list *findings = &tui->lists[ON_FINDINGS], *changes = &tui->lists[ON_CHANGES];
-    struct node_lines lines;
-    node_lines_make(&lines, &report);
     int top = TOP, room = LINES - TOP - 1;
-    int nodes = height_for(lines.count, room * 2 / 5);
+    int nodes = height_for(tui->nodes.count, room * 2 / 5);
     int found = height_for(kept(findings), (room - nodes) / 2);
     put_pulse(tui);
-    put_nodes(tui, &lines, nodes);
+    put_nodes(tui, nodes);
     put_list(findings, top + nodes, found, tui->focus == ON_FINDINGS);
     put_list(changes, top + nodes + found, room - nodes - found, tui->focus == ON_CHANGES);
-    node_lines_free(&lines);
 }
 
-static void draw(struct tui *tui, const struct merge *merge, const struct engine *engine) {
+static void draw(struct tui *tui, const struct model *model) {
     if (tui->focus == IN_DETAIL && !open_item(tui))
         tui->focus = ON_FINDINGS; /* it is too old to be kept */
     (void)erase();
-    put_title(tui, engine_model(engine));
+    put_title(tui, model);
     if (tui->focus == IN_DETAIL && LINES > 2)
         put_detail(tui, open_item(tui), LINES - 2);
     else
-        draw_cluster(tui, merge, engine);
+        draw_cluster(tui);
     put_keys(tui);
     (void)refresh();
     tui->drawn = clock_steady();
@@ -427,6 +425,7 @@ void tui_close(struct tui *tui) {
     if (!tui)
         return;
     screen_close();
+    node_lines_free(&tui->nodes);
     for (size_t i = 0; i < LISTS; i++)
         news_free(&tui->lists[i].news);
     free(tui);
@@ -443,9 +442,14 @@ void tui_finding(struct tui *tui, const struct finding *finding) {
 }
 
 void tui_tick(struct tui *tui, const struct merge *merge, const struct engine *engine) {
+    struct report report = {.engine = engine, .sources = merge};
     bool asked = take_keys(tui);
     bool due = pulse_take(&tui->pulse, merge, engine);
+    if (due) {
+        node_lines_free(&tui->nodes);
+        node_lines_make(&tui->nodes, &report);
+    }
     bool news = tui->is_new && clock_steady() - tui->drawn >= DRAW_MS * NS_PER_MS;
     if (asked || due || news)
-        draw(tui, merge, engine);
+        draw(tui, engine_model(engine));
 }
