@@ -12,6 +12,9 @@
 enum {
     TICK = 4096, /* packets between looks at the clock */
     TEXT_MAX = 8192,
+    RING_MIB =
+        32, /* of eBPF, all CPUs' together; of libpcap, each interface's, but not more than: */
+    RINGS_MIB = 128,
 };
 
 /* ---- opening ---- */
@@ -38,6 +41,15 @@ static bool open_by(struct input *input, const char *backend, const struct sourc
     return input->merge;
 }
 
+/* Of each interface's ring, unless it was said. It is memory that the servers cannot have, so that
+ * many interfaces share what four would get. */
+static int preset_ring_mib(const struct buf *interfaces) {
+    int count = 1;
+    for (const char *at = buf_str(interfaces); *at; at++)
+        count += *at == ',';
+    return count > RINGS_MIB / RING_MIB ? RINGS_MIB / count : RING_MIB;
+}
+
 /* What eBPF cannot do here, libpcap perhaps can. */
 static bool open_interfaces(struct input *input, struct source_options *options, struct err *err) {
     const struct config *config = input->config;
@@ -48,12 +60,14 @@ static bool open_interfaces(struct input *input, struct source_options *options,
     options->ports = input->live.ports;
     options->port_count = input->live.port_count;
     options->snaplen = (int)config->snaplen;
-    options->ring_mib = (int)config->ring;
+    options->ring_mib = config->ring ? (int)config->ring : RING_MIB;
     if (config->backend == BACKEND_EBPF) {
         if (open_by(input, "ebpf:", options, err))
             return true;
         (void)say("%s; trying libpcap", err->text);
     }
+    if (!config->ring)
+        options->ring_mib = preset_ring_mib(&input->live.interfaces);
     return open_by(input, "live:", options, err);
 }
 

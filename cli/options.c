@@ -328,10 +328,8 @@ static bool parse_all(struct parser *p) {
 
 bool config_parse(struct config *config, unsigned command, int argc, char *const *argv,
                   struct err *err) {
-    *config = (struct config){.fail_on = SEVERITY_NEVER,
-                              .thresholds = thresholds_preset(),
-                              .snaplen = 262144,
-                              .ring = 32};
+    *config = (struct config){
+        .fail_on = SEVERITY_NEVER, .thresholds = thresholds_preset(), .snaplen = 262144};
     config->files.list = calloc((size_t)argc + 1, sizeof *config->files.list);
     config->interfaces.list = calloc((size_t)argc + 1, sizeof *config->interfaces.list);
     if (!config->files.list || !config->interfaces.list)

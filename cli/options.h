@@ -43,7 +43,7 @@ struct config {
     const char *filter;    /* NULL: none */
     enum backend backend;
     uint64_t snaplen; /* bytes */
-    uint64_t ring;    /* MiB */
+    uint64_t ring;    /* MiB; 0: not said */
     struct when from, to;
     uint64_t count; /* 0: all */
     struct target json;

@@ -221,6 +221,17 @@ def test_more_interfaces_than_can_be_captured_from(host):
     assert end(run, pid)[1] == [f"any: ports 7000, 17000 (redis-server {server})"]
 
 
+@pytest.mark.parametrize("said, mib", [((), 128), (("-B", "16"), 16 * 16)])
+def test_rings_of_many_interfaces(host, said, mib):
+    """They share what four would have, unless it is said: it is memory that servers cannot have."""
+    host.server(7000)
+    run, pid = start(host, "watch", *["-i", "lo"] * 16, *said)
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    mapped = int(re.search(r"RssFile:\s*(\d+) kB", status)[1]) / 1024
+    end(run, pid)
+    assert mib <= mapped < mib + 32     # with the program and its libraries
+
+
 def test_more_namespaces_than_can_be_captured_from(host):
     """CAP_TAPS is 16."""
     for number in range(17):
