@@ -240,6 +240,13 @@ static int run_all(struct run *run) {
     return is_found(run) ? EXIT_FOUND : EXIT_DONE;
 }
 
+/* Who named nothing at all may want to know what there is to name. */
+static int say_why(const struct run *run, const char *why) {
+    const struct config *config = run->config;
+    bool named = config->files.count || config->interfaces.count;
+    return named ? say("%s", why) : usage_error(run->kind->command, why);
+}
+
 int run(const struct config *config, const struct run_kind *kind) {
     struct run run = {.config = config, .kind = kind};
     struct err err;
@@ -253,7 +260,7 @@ int run(const struct config *config, const struct run_kind *kind) {
     bool open = run_open(&run, &err);
     if (!open)
         onlooker_close(&run.onlooker);
-    int status = open ? run_all(&run) : say("%s", err.text);
+    int status = open ? run_all(&run) : say_why(&run, err.text);
     run_close(&run);
     return status;
 }

@@ -182,9 +182,11 @@ def test_the_bus_ports_of_its_peers(host, tmp_path):
     assert {event["dst"].rsplit(":", 1)[1] for event in pings} >= {"17000", "17321"}
 
 
-def test_no_server(host):
-    err = fails(host, "watch")
+@pytest.mark.parametrize("command", ["watch", "dump"])
+def test_no_server(host, command):
+    err = fails(host, command)
     assert "no redis-server or valkey-server listens" in err and "-i eth0 -p 6379" in err
+    assert f"`bustap help {command}` shows how" in err      # who forgot a FILE, perhaps
 
 
 def test_no_such_process(host):

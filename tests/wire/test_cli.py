@@ -406,7 +406,6 @@ def test_directory(tmp_path):
 USAGE = {                                              # arguments: what the error must name
     (): "",
     ("analyze",): "",
-    ("dump",): "",
     ("frobnicate", "x.pcap"): "frobnicate",
     ("analyze", "--frobnicate", "x.pcap"): "--frobnicate",
     ("analyze", "-c", "many", "x.pcap"): "many",
