@@ -35,11 +35,18 @@ def child_of(pid):
     return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
+def program_of(pid):
+    """The program that it runs in the end, whatever starts it: nsenter, strace."""
+    while pathlib.Path(f"/proc/{pid}/comm").read_text() != "bustap\n":
+        pid = child_of(pid)
+    return pid
+
+
 def is_confined(pid):
-    """Has the process that it has started given up what it does not need?"""
+    """Has the program that it runs given up what it does not need?"""
     try:
-        return "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{child_of(pid)}/status").read_text()
-    except (IndexError, FileNotFoundError):             # it has not started it, or it has ended
+        return "\nSeccomp:\t2\n" in pathlib.Path(f"/proc/{program_of(pid)}/status").read_text()
+    except (IndexError, FileNotFoundError, ProcessLookupError):     # not started, or ended
         return False
 
 
@@ -122,4 +129,4 @@ class Host:
             assert time.monotonic() < deadline, "it does not capture"
             time.sleep(0.02)
         assert all(self.rings(inside) for inside in namespaces)
-        return child_of(run.pid)
+        return program_of(run.pid)
