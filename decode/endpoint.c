@@ -12,7 +12,7 @@ bool endpoint_is_ipv4(const struct endpoint *endpoint) {
 
 bool endpoint_parse(struct bytes text, uint16_t port, struct endpoint *ret_endpoint) {
     char literal[INET6_ADDRSTRLEN];
-    size_t len = strnlen((const char *)text.data, text.len);
+    size_t len = text.len ? strnlen((const char *)text.data, text.len) : 0;
     if (len == 0 || len >= sizeof literal)
         return false;
     memcpy(literal, text.data, len);

@@ -765,6 +765,21 @@ static void fragments_that_disagree_on_the_end(void **state) {
 
 #define NET_TEST(name) cmocka_unit_test_setup_teardown(name, start_net, end_net)
 
+/* As gossip and redirects have them; an empty one may be nowhere in memory. */
+static void addresses_as_text(void **state) {
+    (void)state;
+    struct endpoint parsed;
+    char text[ENDPOINT_TEXT];
+    assert_true(endpoint_parse(bytes_str("10.0.0.1"), 6379, &parsed));
+    endpoint_text(&parsed, text);
+    assert_string_equal(text, "10.0.0.1:6379");
+    assert_true(endpoint_parse(bytes_str("fd77::b"), 6379, &parsed));
+    endpoint_text(&parsed, text);
+    assert_string_equal(text, "[fd77::b]:6379");
+    assert_false(endpoint_parse(bytes_str("node.example"), 6379, &parsed));
+    assert_false(endpoint_parse(bytes_of(NULL, 0), 6379, &parsed));
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         NET_TEST(every_carrier),
@@ -787,6 +802,7 @@ int main(int argc, char **argv) {
         NET_TEST(a_fragment_cut_by_the_snaplen),
         NET_TEST(fragments_of_ipv6),
         NET_TEST(fragments_that_disagree_on_the_end),
+        NET_TEST(addresses_as_text),
     };
     return RUN_GROUP(argc, argv, tests);
 }
