@@ -47,6 +47,7 @@ class Rule:
     by_chance: bool = False               # `late` is for every ten nodes
     to_one: bool = False                  # it goes to one node: without a link to it, nowhere
     until: str = ""                       # a later line about the same node: then it is not told
+    takes_back: tuple = ()                # conclusions; it is news only after one of them
 
 
 # What bustap calls null because nobody has said yet at which node a new connection ends.
@@ -75,7 +76,9 @@ RULES = [
          early=SPREAD, why="it is on the wire when it is first sent; across a partition it arrives "
                            "with a retransmission, after the heal"),
     Rule("fail-cleared", {}, ("node-cleared",), {"node": "$node", "about": "$about"}, GOSSIP,
-         "a healthy node is in a gossip section by chance", by_chance=True),
+         "a healthy node is in a gossip section by chance. (A FAIL that comes late, from behind a "
+         "partition, may be cleared before the next gossip: that tells what the last one did.)",
+         by_chance=True, takes_back=("node-suspected", "node-failed", "fail-announced")),
     Rule("election-started", {}, ("vote-requested",), {"node": "$node", "epoch": "$epoch"},
          trail=SPREAD, why="likewise"),
     Rule("vote-granted", {}, ("vote-granted",),
@@ -212,6 +215,15 @@ class Comparison:
             and line["time"] <= other["time"] <= self.deadline(rule, line)
             for other, _, _ in self.lines)
 
+    def is_no_news(self, rule, line, members):
+        """What it takes back it had taken back already, in what it said last about that node."""
+        if not rule.takes_back:
+            return False
+        said = [e["event"] for e in self.told
+                if e["event"] in (*rule.takes_back, *rule.events) and e["at"] <= line["time"]
+                and (e["node"], e["about"]) == (members["node"], line["about"])]
+        return said[-1:] == [*rule.events]
+
     def stands(self, rule, line, members):
         """A state is told already when it is due, or the node has logged another by then."""
         due = self.deadline(rule, line)
@@ -228,7 +240,8 @@ class Comparison:
         for line, rule, members in self.lines:
             if rule.optional or line["time"] < self.begin or self.deadline(rule, line) > self.end:
                 continue
-            if self.unlinked(rule, line) or self.is_overtaken(rule, line):
+            if self.unlinked(rule, line) or self.is_overtaken(rule, line) or \
+                    self.is_no_news(rule, line, members):
                 continue
             if rule.state and self.stands(rule, line, members):
                 continue
