@@ -7,9 +7,10 @@ from . import scenario
 def resync_loop(run):
     cluster = run.start(config={"client-output-buffer-limit": "replica 1mb 1mb 1",
                                 "repl-backlog-size": "16kb", "repl-diskless-sync": "yes"})
-    run.load("big", rate=30, size=200_000, slot=7, keys=10)
+    load = run.load("big", rate=30, size=200_000, slot=7, keys=10)
     with run.faults.limit_link("n4", "8mbit"):
         run.let_pass(15)
+    run.stop_load(load)                 # it could go on like this without the limit, on a slow machine
     cluster.await_ok(timeout=60)
     run.let_pass(2)
 
