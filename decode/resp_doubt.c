@@ -35,46 +35,82 @@ bool doubt_greeting(const struct resp_walk *walk, struct bytes view) {
 
 static void drop(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    pool_give(walk->out->pool, link->doubtful, link->doubtful_room);
-    link->doubtful = NULL;
-    link->doubtful_room = 0;
+    while (link->doubtful) {
+        struct held *first = link->doubtful;
+        link->doubtful = first->next;
+        pool_give(walk->out->pool, first, first->room);
+    }
     link->doubtful_len = 0;
 }
 
+/* False: there is no room for it. */
+static bool keep(const struct resp_walk *walk, struct bytes view) {
+    struct resp_link *link = walk->link;
+    size_t room;
+    bool few = link->doubtful_len + view.len <= POOL_BLOCK;
+    struct held *held = few ? pool_take(walk->out->pool, sizeof *held + view.len, &room) : NULL;
+    if (!held)
+        return false;
+    *held = (struct held){.room = room,
+                          .frame = walk->out->frame,
+                          .time = walk->out->time,
+                          .kept = (uint32_t)view.len};
+    memcpy(held->bytes, view.data, view.len);
+    *(link->doubtful ? &link->doubtful_last->next : &link->doubtful) = held;
+    link->doubtful_last = held;
+    link->doubtful_len += held->kept;
+    return true;
+}
+
 /* Are the bytes nothing but requests, the last one perhaps cut? */
-static bool are_requests(const struct resp_walk *walk, struct bytes bytes) {
-    struct resp_reader probe;
+static bool are_requests(const struct resp_walk *walk, struct resp_reader *probe,
+                         struct bytes bytes) {
     enum resp_got got = RESP_MORE;
-    resp_init(&probe, true);
     while (bytes.len && got != RESP_BAD) {
-        if (bytes.data[0] != '*' && resp_is_between(&probe)) /* a line would be too easy */
+        if (bytes.data[0] != '*' && resp_is_between(probe)) /* a line would be too easy */
             return false;
-        bytes = bytes_after(bytes, resp_feed(&probe, walk->out->resp, bytes, &got));
+        bytes = bytes_after(bytes, resp_feed(probe, walk->out->resp, bytes, &got));
         if (got == RESP_DONE)
-            resp_done(&probe, walk->out->resp);
+            resp_done(probe, walk->out->resp);
     }
-    resp_reset(&probe, walk->out->resp);
     return got != RESP_BAD;
+}
+
+/* Is all that is kept? */
+static bool is_believed(const struct resp_walk *walk) {
+    struct resp_reader probe;
+    bool believed = true;
+    if (!walk->link->joined)
+        return true;
+    resp_init(&probe, true);
+    for (const struct held *at = walk->link->doubtful; at && believed; at = at->next)
+        believed = are_requests(walk, &probe, bytes_of(at->bytes, at->kept));
+    resp_reset(&probe, walk->out->resp);
+    return believed;
+}
+
+/* Each segment as of its time. */
+static void tell_kept(const struct resp_walk *walk) {
+    struct emitter place = *walk->out;
+    struct resp_walk then = {&place, walk->flow, walk->link, walk->link->client};
+    walk->link->late = true;
+    for (const struct held *at = walk->link->doubtful; at; at = at->next) {
+        place.time = at->time;
+        place.frame = at->frame;
+        resp_take_requests(&then, bytes_of(at->bytes, at->kept));
+    }
+    walk->link->late = false;
 }
 
 void doubt_end(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    struct bytes kept = bytes_of(link->doubtful, link->doubtful_len);
-    struct emitter place = *walk->out;
-    struct resp_walk then = {&place, walk->flow, link, link->client};
-    bool believed = !link->joined || are_requests(walk, kept);
-    place.time = link->doubtful_time;
-    place.frame = link->doubtful_frame;
+    bool believed = is_believed(walk);
     link->undecided = !believed; /* then the next segment is the next chance */
     if (believed && link->doubtful_begins)
         link->wary = link->deaf = false;
-    link->doubtful_len = 0;
-    link->late = true;
-    if (believed && kept.len)
-        resp_take_requests(&then, kept);
-    link->late = false;
     if (believed)
-        drop(walk);
+        tell_kept(walk);
+    drop(walk);
 }
 
 /* Bytes are missing: of the client's, what is kept ends, and the capture as good as joins here; of
@@ -111,17 +147,9 @@ void doubt_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
     if (!may_begin(walk, view))
         return;
-    if (!link->doubtful)
-        link->doubtful = pool_take(walk->out->pool, POOL_BLOCK, &link->doubtful_room);
-    bool room = link->doubtful && link->doubtful_room - link->doubtful_len >= view.len;
     note_begin(walk);
-    if (room) {
-        memcpy(link->doubtful + link->doubtful_len, view.data, view.len);
-        link->doubtful_len += (uint32_t)view.len;
-        link->doubtful_time = walk->out->time;
-        link->doubtful_frame = walk->out->frame;
+    if (keep(walk, view))
         return;
-    }
     doubt_end(walk); /* so many requests, and no answer yet: it is a pipeline */
     if (!link->undecided)
         resp_take_requests(walk, view);

@@ -131,13 +131,11 @@ struct resp_link {
                          * or were not told to wait, while wary */
     nstime server_last; /* when the server last said something, while wary or deaf */
 
-    uint8_t *doubtful; /* the client's first bytes, while undecided; NULL: none */
-    size_t doubtful_room;
-    uint32_t doubtful_len;
+    struct held *doubtful; /* the client's first segments, while undecided; NULL: none */
+    struct held *doubtful_last;
+    uint32_t doubtful_len;   /* of all of them */
     uint32_t doubtful_heard; /* of the server, when the first of them was sent */
     bool doubtful_begins;    /* pairing can begin with that one */
-    nstime doubtful_time;
-    uint64_t doubtful_frame;
 
     bool
         astray[2]; /* of a stream without replies, by direction: the next command is searched for */
