@@ -49,8 +49,11 @@ static size_t take_request(const struct resp_walk *walk, struct bytes view) {
             return whole;
         }
     }
+    bool begins = resp_is_between(reader);
     size_t used = resp_feed(reader, tools, view, &got);
     bool bad = got == RESP_BAD;
+    if (begins || got == RESP_DONE)
+        pairing_cut(walk, begins);
     if (got == RESP_DONE) {
         bad = !resp_on_request(walk, reader->value);
         resp_done(reader, tools);

@@ -126,6 +126,7 @@ struct resp_link {
     bool greeted;       /* and it was looked at */
     bool late;          /* the request in hand was kept, and the server has spoken since */
     bool overlaps;      /* the client asks before it has been answered: see resp_pairing.c */
+    uint32_t begun;     /* what the client had heard when it began the request in hand */
     uint32_t asked_at;  /* where the request in hand begins, or its segment, while wary or deaf */
     uint32_t owed;      /* so many replies at least are still to come to requests that are missing
                          * or were not told to wait, while wary */
@@ -204,6 +205,9 @@ bool pairing_may_begin(const struct resp_walk *walk);
 
 /* What a request remembers about the time when it was made. */
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending);
+
+/* A request that is cut begins, or ends, in what is in hand. */
+void pairing_cut(const struct resp_walk *walk, bool begins);
 
 /* A request has come: does it wait for a reply that can be told from others? */
 bool pairing_waits(const struct resp_walk *walk);

@@ -46,6 +46,15 @@ void pairing_note(const struct resp_walk *walk, struct pending *ret_pending) {
         walk->link->overlaps |= is_overlap(walk);
 }
 
+/* One who waits for answers hears nothing between the beginning of what it asks and its end. */
+void pairing_cut(const struct resp_walk *walk, bool begins) {
+    struct resp_link *link = walk->link;
+    uint32_t heard = client_of(walk)->heard;
+    if (begins)
+        link->begun = heard;
+    link->overlaps |= heard != link->begun;
+}
+
 bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     if (!server_of(walk)->stream.started) /* the capture begins with it */
