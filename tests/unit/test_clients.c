@@ -436,6 +436,7 @@ static void too_many_keys(void **state) {
     assert_int_equal(model_numbers(model)->keys.used, CAP_HOT_KEYS);
     assert_int_equal(model_numbers(model)->keys.total, 6 * CAP_HOT_KEYS);
     assert_int_equal(topk_least(&model_numbers(model)->keys), 6);
+    ends(&flow);
 }
 
 /* CAP_BIG_KEYS: commands of servers that moved much. */
