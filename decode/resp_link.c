@@ -71,6 +71,8 @@ static size_t search_request(const struct resp_walk *walk, struct bytes view) {
     walk->link->searching = !found;
     if (!found)
         at = view.len;
+    walk->link->asked_at =
+        walk->flow->sides[walk->direction].stream.next - (uint32_t)(view.len - at);
     count_undecoded(walk, at);
     return at;
 }
