@@ -118,6 +118,7 @@ struct model_writes {
     struct write_chunk *oldest, *newest; /* of all servers */
     uint32_t chunks;
     size_t key_bytes;
+    bool any_died; /* a server that had one has refused a connection (model_reread.c) */
 };
 
 /* A big key that was sent to a server, with the beginning of its name. */

@@ -8,10 +8,11 @@
 enum { SEARCHED = 8192 /* writes, from the youngest back, for the one of a key */ };
 
 /* Its kernel refuses connections: its process is gone. What it has logged is from before. */
-static void note_death(struct server *server, nstime now) {
+static void note_death(struct model *model, struct server *server, nstime now) {
     struct write_log *log = server ? server->writes : NULL;
     if (!log || log->stale)
         return;
+    model->writes.any_died = true;
     log->reread.died = now;
     log->reread.before = log->next;
 }
@@ -19,9 +20,9 @@ static void note_death(struct server *server, nstime now) {
 void model_reread_refused(struct model *model, uint32_t node, const struct event *event) {
     const struct flow *flow = event->flow;
     if (node != NODE_NONE && model_node(model, node)->addr_known)
-        note_death(model_find_server(model, &model_node(model, node)->addr), event->time);
+        note_death(model, model_find_server(model, &model_node(model, node)->addr), event->time);
     else
-        note_death(model_find_server(model, &flow->ends[!flow->connector]), event->time);
+        note_death(model, model_find_server(model, &flow->ends[!flow->connector]), event->time);
 }
 
 void model_reread_survived(struct write_log *log, const struct event *event) {
@@ -47,9 +48,11 @@ static bool find_write(const struct write_log *log, struct bytes key, uint64_t *
 
 void model_reread_asked(struct model *model, const struct event *event) {
     const struct ev_sampled *asked = &event->sampled;
+    if (LIKELY(!model->writes.any_died) || strcmp(asked->command->name, "get") != 0)
+        return;
     struct write_log *log = model_server_of(model, event, !event->direction)->writes;
     if (!log || log->stale || log->reread.died == TIME_NONE ||
-        event->flow->first < log->reread.died || strcmp(asked->command->name, "get") != 0)
+        event->flow->first < log->reread.died)
         return;
     bool again = log->reread.frame == event->frame; /* two of one packet: which has which reply? */
     bool known = !again && find_write(log, asked->key, &log->reread.number);
