@@ -132,7 +132,6 @@ static void take_packet(void *context, const struct packet *packet) {
     enum anomaly anomaly;
     if (net_decode(take->net, packet, &s, &anomaly) != NET_SEGMENT || !is_wanted(take, &s))
         return;
-    assert_true(endpoint_is_ipv4(&s.src));
     assert_true(take->bytes_len + s.payload.len <= take->bytes_room);
     if (take->count == take->room) {
         take->room = 2 * take->room + 1024;
@@ -189,6 +188,16 @@ static void run_end(struct run *run) {
     decoder_free(run->decoder);
 }
 
+static void put_ip(struct wire *wire, const struct part *part, uint16_t id) {
+    struct wire_ip ip = {.protocol = PROTO_TCP, .id = id};
+    bool old = endpoint_is_ipv4(&part->src);
+    size_t len = old ? 4 : 16;
+    (old ? wire_ipv4 : wire_ipv6)(wire, &ip);
+    uint8_t *addresses = wire->room + wire->start + (old ? 12 : 8);
+    memcpy(addresses, part->src.ip + 16 - len, len);
+    memcpy(addresses + len, part->dst.ip + 16 - len, len);
+}
+
 static void send(struct run *run, const struct part *part) {
     static struct wire wire;
     wire_start(&wire, bytes_of(part->data, part->len));
@@ -198,9 +207,7 @@ static void send(struct run *run, const struct part *part) {
                                        .ack = part->ack,
                                        .flags = part->flags,
                                        .window = part->window});
-    wire_ipv4(&wire, &(struct wire_ip){.protocol = PROTO_TCP, .id = ++run->id});
-    memcpy(wire.room + wire.start + 12, part->src.ip + 12, 4);
-    memcpy(wire.room + wire.start + 16, part->dst.ip + 12, 4);
+    put_ip(&wire, part, ++run->id);
     struct packet packet = packet_of(wire_view(&wire), RAW_IP);
     packet.frame = ++run->frame;
     packet.time = 1700000000 * NS_PER_SEC + (nstime)run->frame * NS_PER_US;
