@@ -3,12 +3,14 @@
 Packets of clients' connections are removed at random from captures of real clusters. What is then
 told of a reply (its command, its request, how long it took) is what the whole capture tells of it,
 or is not told. Packets are known by the bytes they carry: where a capture has them twice, one of
-them may be there without the other.
+them may be there without the other. Connections between nodes are left out: where the packet is
+missing that would tell a migration's link from a client, it is taken for one.
 
 PROP_SEED=… repeats what a failure prints.
 """
 
 import collections
+import ipaddress
 import os
 import random
 
@@ -19,7 +21,7 @@ from lib import bustap, captures, resegment
 SEED = int(os.environ.get("PROP_SEED") or random.SystemRandom().randrange(10 ** 9))
 SEEDS = (1, SEED)
 SHARES = (0.01, 0.1)                                     # of the packets
-FOUND = {0.01: 0.5, 0.1: 0.3}                            # of the replies, at least
+FOUND = {0.01: 0.4, 0.1: 0.3}                            # of the replies, at least
 
 Reply = collections.namedtuple("Reply", "event said asked")          # and the segments of both
 
@@ -31,6 +33,14 @@ def in_order_of_time(segments):
         now = max(now, s.time)
         out.append(s._replace(time=now))
     return out
+
+
+def of_clients(take):
+    """The segments of connections of clients."""
+    nodes = take.truth["topology"]["nodes"]
+    ports, addresses = {n["port"] for n in nodes}, {ipaddress.ip_address(n["ip"]).packed for n in nodes}
+    return in_order_of_time(s for s in resegment.segments_of(take.raw(), ports)
+                            if not {s.src, s.dst} <= addresses)
 
 
 def replies_of(segments, store):
@@ -67,8 +77,7 @@ def is_among(reply, kinds, latencies):
 
 @pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
 def test_right_or_not_known(take, store):
-    ports = {n["port"] for n in take.truth["topology"]["nodes"]}
-    segments = in_order_of_time(resegment.segments_of(take.raw(), ports))
+    segments = of_clients(take)
     whole = replies_of(segments, store)
     kinds, latencies = index(whole)
     assert whole
