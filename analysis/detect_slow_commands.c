@@ -80,8 +80,8 @@ static bool stands_out(const struct suspect *suspect) {
 static bool is_to_blame(const struct suspect *suspect, uint64_t least_ms) {
     const struct slow_command *command = suspect->command;
     nstime worst = command->worst.busy;
-    bool slow = worst >= (nstime)least_ms * NS_PER_MS &&
-                worst >= (nstime)suspect->usual_us * TIMES_USUAL * NS_PER_US;
+    bool slow = worst >= 0 && (uint64_t)(worst / NS_PER_MS) >= least_ms &&
+                (uint64_t)(worst / (TIMES_USUAL * NS_PER_US)) >= suspect->usual_us;
     if (!slow || calls_of(suspect) == 0)
         return false;
     bool often = command->count * SHARE_OF_CALLS >= calls_of(suspect);
