@@ -167,7 +167,8 @@ static __always_inline void fetch_headers(struct __sk_buff *skb, __u32 l3) {
     __u32 least =
         l3 + sizeof(struct tcphdr) +
         (skb->protocol == bpf_htons(ETH_P_IPV6) ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
-    if (skb->data + least > skb->data_end && skb->len >= least)
+    void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+    if (data + least > end && skb->len >= least)
         (void)bpf_skb_pull_data(skb, least);
 }
 
