@@ -396,7 +396,7 @@ static __always_inline void edit_headers(const struct walk *walk, struct skim_re
 static __always_inline bool load(struct __sk_buff *skb, const struct walk *walk,
                                  struct skim_record *record) {
     __u32 headers = walk->headers, chunk = walk->chunk;
-    if (headers < 40 || headers > SKIM_HEADERS || chunk > SKIM_CHUNK)
+    if (headers < 20 || headers > SKIM_HEADERS || chunk > SKIM_CHUNK)
         return false;
     if (walk->pos == 0)
         return bpf_skb_load_bytes(skb, 0, record->frame, headers + chunk) == 0;
