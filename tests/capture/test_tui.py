@@ -21,7 +21,7 @@ seen = pytest.mark.skipif(tmuxes.missing() is not None, reason=str(tmuxes.missin
 
 CRASH = captures.take("kill_primary-redis-8.0.2")           # both give a finding before the end
 HALVES = captures.take("half_and_half-redis-8.0.2")
-DOWN = "The cluster was down for"
+ROW = re.compile(r"\d\d:\d\d:\d\d\.\d{3} (critical|warning|notice) ")  # of a finding
 
 
 @pytest.fixture
@@ -45,13 +45,13 @@ def watch(cable, *args):
 
 
 def tell_findings(cable, screen, *takes):
-    """A finding each, told once the time of the packets has moved on."""
+    """Findings of each, told once the time of the packets has moved on."""
     for number, take in enumerate(takes, 1):
         frames = tcp_frames(take)
         cable.send(frames)
         time.sleep(2.5)
         cable.send(frames[-300:])
-        wait_for(lambda: len([line for line in screen.lines() if DOWN in line]) == number)
+        wait_for(lambda: sum(map(bool, map(ROW.search, screen.lines()))) >= number)
 
 
 def findings(lines):
