@@ -6,7 +6,8 @@
 
 /* CAP(name, value, what is counted when it is hit) */
 #define LIMITS(CAP)                                                                               \
-    CAP(READ_BLOCK, 256 << 10, "the file reader's block; a record that is longer grows it")       \
+    CAP(READ_BLOCK, 1 << 20,                                                                      \
+        "a file reader's block, of all files together; a longer record grows it")                 \
     CAP(RECORD, 64 << 20, "longest record of a capture file; a longer one is damage")             \
     CAP(INTERFACES, 1024, "interfaces of one pcapng section; a further one is damage")            \
     CAP(ZSTD_WINDOW_LOG, 27, "largest zstd window (128 MiB); a larger one is refused")            \

@@ -106,13 +106,15 @@ static bool check_paths(const char *const *paths, size_t count, struct err *err)
 
 static bool open_all(struct merge *merge, const char *const *paths, size_t count,
                      const struct source_options *options, struct err *err) {
+    struct source_options shared = *options;
+    shared.together = count;
     merge->heads = calloc(count ? count : 1, sizeof *merge->heads);
     if (!merge->heads)
         return err_no_memory(err);
     for (; merge->count < count; merge->count++) {
         struct head *head = &merge->heads[merge->count];
         head->time = TIME_NONE;
-        head->source = source_open(paths[merge->count], options, err);
+        head->source = source_open(paths[merge->count], &shared, err);
         if (!head->source)
             return false;
     }

@@ -21,6 +21,7 @@ enum source_got {
 };
 
 struct source_options {
+    size_t together;    /* files that share CAP_READ_BLOCK; 0 is 1 */
     bool sha256;        /* hash the input as it is read (costs more than the analysis itself) */
     bool (*stop)(void); /* asked when a signal interrupts a read: true ends the input; or NULL */
 

@@ -96,13 +96,15 @@ static bool open_format(struct source_file *file, struct err *err) {
     return file->state ? format->open(file, err) : err_no_memory(err);
 }
 
-static bool file_init(struct source_file *file, const char *path, struct err *err) {
+static bool file_init(struct source_file *file, const char *path,
+                      const struct source_options *options, struct err *err) {
     file->path = strdup(path);
     if (!file->path)
         return err_no_memory(err);
     file->base.info.path = file->path;
     if (!unpack_init(&file->unpack, &file->stored, path, err) ||
-        !window_init(&file->window, &file->unpack, err) || !open_format(file, err))
+        !window_init(&file->window, &file->unpack, options->together, err) ||
+        !open_format(file, err))
         return false;
     snprintf(file->format_name, sizeof file->format_name, "%s%s", file->format->name,
              unpack_suffix(&file->unpack));
@@ -132,7 +134,7 @@ struct source *source_file_open_fd(int fd, const char *path, const struct source
     file->base.close = file_close;
     file->base.last_link_type = LINK_TYPE_NONE;
     if (stored_init(&file->stored, fd, options, &file->base.info, err) &&
-        file_init(file, path, err))
+        file_init(file, path, options, err))
         return &file->base;
     file_close(&file->base);
     return NULL;

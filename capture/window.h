@@ -15,11 +15,13 @@ struct window {
     uint8_t *at, *end; /* what was read and not used yet */
     uint8_t *store;    /* owned */
     size_t size;       /* of the store */
+    size_t block;      /* read at once, if there is so much */
     uint64_t total;    /* bytes read so far */
     struct unpack *unpack;
 };
 
-bool window_init(struct window *window, struct unpack *unpack, struct err *err);
+/* `together`: so many windows share the memory of one (0 is 1). */
+bool window_init(struct window *window, struct unpack *unpack, size_t together, struct err *err);
 void window_clear(struct window *window);
 const uint8_t *window_fill(struct window *window, size_t need); /* window_need's slow half */
 

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "capture/pcapng_time.h"
 #include "capture/source_kind.h"
+#include "capture/window.h"
 #include "tests/lib/made.h"
 
 #include <stdio.h>
@@ -132,6 +133,21 @@ static void packets_across_blocks(void **state) {
         assert_memory_equal(packet.data.data, body, len);
     }
     at_end(source);
+}
+
+/* However many files are merged, their blocks take the memory of one, or 64 KiB each. */
+static void files_share_a_block(void **state) {
+    (void)state;
+    static const struct {
+        size_t together, block;
+    } cases[] = {{0, CAP_READ_BLOCK}, {1, CAP_READ_BLOCK}, {3, 85 * 4096}, {256, 16 * 4096}};
+    for (size_t i = 0; i < countof(cases); i++) {
+        struct err err;
+        struct window window;
+        assert_true(window_init(&window, NULL, cases[i].together, &err));
+        assert_int_equal(window.block, cases[i].block);
+        window_clear(&window);
+    }
 }
 
 static void a_record_longer_than_the_block(void **state) {
@@ -393,6 +409,7 @@ int main(void) {
         cmocka_unit_test(pcap_of_extreme_times_and_lengths),
         cmocka_unit_test(pcap_of_an_unknown_version),
         cmocka_unit_test(packets_across_blocks),
+        cmocka_unit_test(files_share_a_block),
         cmocka_unit_test(a_record_longer_than_the_block),
         cmocka_unit_test(pcapng_of_two_sections),
         cmocka_unit_test(pcapng_simple_packets),
