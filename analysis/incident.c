@@ -32,6 +32,7 @@ const struct incident_row incident_rows[] = {
     {"partition", "node-failed", 2, SAME},
     {"bus-flood", "node-failed", 2, SAME},
     {"gossip-loss", "node-failed", 2, SAME},
+    {"node-identity-changed", "node-failed", 2, SAME},
 
     {"process-stall", "link-flap", 2, SAME},
     {"bus-unreachable", "link-flap", 2, SAME},
@@ -81,6 +82,7 @@ const struct incident_row incident_rows[] = {
     {"partition", "lost-writes", 30, SAME},
     {"replication-lag", "lost-writes", 30, SAME},
     {"node-failed", "lost-writes", 30, SAME},
+    {"node-suspected", "lost-writes", 30, SAME},
 
     {"migration-saturation", "migration-failed", 2, SAME},
     {"migration-saturation", "process-stall", 2, SAME},

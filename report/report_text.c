@@ -149,15 +149,20 @@ static void verdict_peace(struct page *page, size_t remarks) {
     others(page, remarks, "remark");
 }
 
-/* The worst finding, told by what it goes back to, and what that cost altogether. */
+/* The worst finding, or of those as bad that it goes back to the first; what that goes back to;
+ * what all of it cost. */
 static void verdict_finding(struct page *page, const struct finding *worst) {
     struct buf cost = {.max = VERDICT_MAX};
-    const struct finding *root = worst;
-    while (root->cause)
+    const struct finding *told = worst, *root = worst;
+    while (root->cause) {
         root = root->cause;
+        told = root->severity == worst->severity ? root : told;
+    }
     page_toned(page, page_severity_tone(worst->severity), severity_name(worst->severity));
     buf_text(page->buf, ": ");
-    page_toned(page, page_severity_tone(worst->severity), root->title);
+    page_toned(page, page_severity_tone(worst->severity), told->title);
+    if (told != root)
+        buf_printf(page->buf, ". Cause: %s", root->title);
     if (worst->incident)
         page_cost(&cost, page->report->engine, worst->incident);
     if (cost.len > 0)

@@ -14,16 +14,16 @@ enum measure { SUM, LONGEST_MS };
 
 /* Of the rows of one group the first with something to say is told. */
 static const struct {
-    const char *type, *metric, *what;
+    const char *type, *metric, *noun, *what; /* noun: of a count */
     int group;
     enum measure measure;
 } costs[] = {
-    {"lost-writes", "count", "acknowledged writes lost", 0, SUM},
-    {"split-brain", "writes_acknowledged", "writes acknowledged by two primaries", 1, SUM},
-    {"failover", "unavailable_ms", "without service", 2, LONGEST_MS},
-    {"slot-uncovered", "duration_ms", "of slots without an owner", 2, LONGEST_MS},
-    {"cluster-down", "duration_ms", "of a cluster that says it is down", 2, LONGEST_MS},
-    {"cluster-down", "replies", "requests answered CLUSTERDOWN", 3, SUM},
+    {"lost-writes", "count", "acknowledged write", "lost", 0, SUM},
+    {"split-brain", "writes_acknowledged", "write", "acknowledged by two primaries", 1, SUM},
+    {"failover", "unavailable_ms", NULL, "without service", 2, LONGEST_MS},
+    {"slot-uncovered", "duration_ms", NULL, "of slots without an owner", 2, LONGEST_MS},
+    {"cluster-down", "duration_ms", NULL, "of a cluster that says it is down", 2, LONGEST_MS},
+    {"cluster-down", "replies", "request", "answered CLUSTERDOWN", 3, SUM},
 };
 
 static uint64_t metric_of(const struct finding *finding, const char *name) {
@@ -58,7 +58,7 @@ void page_cost(struct buf *buf, const struct engine *engine, size_t incident) {
         told = costs[row].group;
         buf_text(buf, buf->len > from ? ", " : "");
         if (costs[row].measure == SUM)
-            buf_u64(buf, cost);
+            buf_count(buf, cost, costs[row].noun);
         else
             buf_duration(buf, (nstime)cost * NS_PER_MS);
         buf_printf(buf, " %s", costs[row].what);

@@ -50,6 +50,35 @@ def test_the_first_line_names_the_root_and_the_cost(store):
     assert first.startswith(f"critical: {worst.title}. Cost: ")
 
 
+def kept(name):
+    path = bustap.ROOT / "pcaps" / name
+    return path, findings.of(path)
+
+
+def cause_of(found, type_):
+    effect = next(f for f in found if f.type == type_)
+    return next(f for f in found if f.id == effect.caused_by)
+
+
+def test_a_lesser_root_is_named_behind_the_harm_that_it_did():
+    path, found = kept("told_to_sleep-redis-8.0.2.pcap.zst")
+    root = cause_of(found, "process-stall")
+    first = bustap.run("analyze", path).text.splitlines()[0]
+    assert root.severity != "critical" and found[0].severity == "critical"
+    assert first.startswith(f"critical: {found[0].title}. Cause: {root.title}. Cost: ")
+
+
+def test_a_node_that_came_back_as_another_is_why_the_old_one_failed():
+    _, found = kept("node_reborn-valkey-9.1.2.pcap.zst")
+    assert cause_of(found, "node-failed").type == "node-identity-changed"
+
+
+def test_writes_lost_by_a_node_that_no_quorum_could_fail_belong_to_its_silence():
+    _, found = kept("no_quorum-redis-7.0.15.pcap.zst")
+    cause = cause_of(found, "lost-writes")
+    assert cause.type == "node-suspected" and cause.incident == "i1"
+
+
 def test_without_trouble_there_is_no_incident(store):
     play = scene.Scene()
     play.run(5)

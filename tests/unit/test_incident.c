@@ -66,7 +66,7 @@ static void others_stand_alone(void **state) {
     struct finding *elsewhere = finding("failover", 15, 15, B);
     struct finding *later = finding("failover", 25, 25, A);
     finding("clock-skew", 10, -1, A);
-    finding("node-identity-changed", 12, 12, A);
+    finding("address-disagreement", 12, 12, A);
     incident_link(found, count);
     assert_null(elsewhere->cause);
     assert_null(later->cause);
