@@ -70,6 +70,13 @@ static size_t line_length(const char *text, size_t room) {
     return room;
 }
 
+/* The blank at which it is broken belongs to neither line. */
+static size_t put_line(struct page *page, const char *text, size_t len) {
+    buf_add(page->buf, text, len && text[len - 1] == ' ' ? len - 1 : len);
+    buf_text(page->buf, "\n");
+    return len;
+}
+
 void page_paragraph(struct page *page, const char *label, const char *text) {
     size_t indent = strlen(label) + 4;
     buf_text(page->buf, "    ");
@@ -78,9 +85,7 @@ void page_paragraph(struct page *page, const char *label, const char *text) {
         size_t len = page->endless ? strlen(text) : line_length(text, WIDTH - indent);
         if (!first)
             buf_pad_right(page->buf, page->buf->len, indent);
-        buf_add(page->buf, text, len);
-        buf_text(page->buf, "\n");
-        text += len;
+        text += put_line(page, text, len);
     }
 }
 
