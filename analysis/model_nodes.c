@@ -1,138 +1,7 @@
 /* model_nodes.c - the nodes: what each says of itself in its headers, and of others in gossip. */
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "analysis/model_private.h"
-#include "base/limits.h"
-
-/* ---- the table of nodes ---- */
-
-static uint32_t hash_of(const struct model *model, const char *id) {
-    return (uint32_t)siphash(&model->key, id, BUS_NODE_ID);
-}
-
-static bool has_id(const void *owner, uint32_t index, const void *id) {
-    const struct model *model = owner;
-    return memcmp(model->nodes[index]->node.id, id, BUS_NODE_ID) == 0;
-}
-
-/* Not keyed: an attacker can only make the guess fail, and the keyed index then answers. */
-static uint32_t *recent_of(struct model *model, const char *id) {
-    uint32_t digits;
-    memcpy(&digits, id, sizeof digits);
-    return &model->recent[(digits ^ digits >> 13 ^ digits >> 22) % NODE_RECENT];
-}
-
-uint32_t model_find_node(struct model *model, const char *id) {
-    uint32_t *recent = recent_of(model, id);
-    if (LIKELY(*recent < model->node_count && has_id(model, *recent, id)))
-        return *recent;
-    uint32_t found = table_find(&model->node_index, hash_of(model, id), has_id, model, id);
-    if (found != NODE_NONE)
-        *recent = found;
-    return found;
-}
-
-uint32_t model_index_of(const struct model *model, const char *id) {
-    return table_find(&model->node_index, hash_of(model, id), has_id, model, id);
-}
-
-size_t model_node_count(const struct model *model) {
-    return model->node_count;
-}
-
-const struct node *model_node(const struct model *model, size_t index) {
-    return &model->nodes[index]->node;
-}
-
-void model_node_text(const struct model *model, size_t index, char text[ENDPOINT_TEXT]) {
-    const struct node *node = index == NODE_NONE ? NULL : model_node(model, index);
-    if (!node)
-        (void)snprintf(text, ENDPOINT_TEXT, "a node that is not known");
-    else if (node->addr_known)
-        endpoint_text(&node->addr, text);
-    else
-        (void)snprintf(text, ENDPOINT_TEXT, "%.8s", node->id);
-}
-
-struct node_private *model_node_at(const struct model *model, uint32_t index) {
-    return model->nodes[index];
-}
-
-static bool room_for_node(struct model *model) {
-    if (model->node_count < model->node_room)
-        return true;
-    uint32_t room = model->node_room ? model->node_room * 2 : 16;
-    struct node_private **nodes = realloc(model->nodes, room * sizeof(struct node_private *));
-    if (!nodes)
-        return false;
-    model->nodes = nodes;
-    model->node_room = room;
-    return true;
-}
-
-static uint32_t new_node(struct model *model, const char *id) {
-    struct node_private *node = room_for_node(model) ? calloc(1, sizeof *node) : NULL;
-    if (!node || !table_add(&model->node_index, hash_of(model, id), model->node_count)) {
-        free(node);
-        return NODE_NONE;
-    }
-    memcpy(node->node.id, id, BUS_NODE_ID);
-    node->node.primary = NODE_NONE;
-    node->node.first_seen = node->node.last_seen = model->cause->time;
-    node->node.last_heard = TIME_NONE;
-    node->node.spoke.time = node->node.knocks.first.time = TIME_NONE;
-    node->handover = place_none();
-    node->paused.time = TIME_NONE;
-    node->node.unmentioned_since = model->books.gossip_entries;
-    model->nodes[model->node_count] = node;
-    return model->node_count++;
-}
-
-uint32_t model_add_node(struct model *model, const char *id) {
-    uint32_t index = model_find_node(model, id);
-    if (LIKELY(index != NODE_NONE))
-        return index;
-    if (model->node_count < CAP_NODES)
-        index = new_node(model, id);
-    if (index == NODE_NONE)
-        model->books.nodes_over_cap++;
-    return index;
-}
-
-uint32_t model_node_by_bus_address(const struct model *model, const struct endpoint *bus) {
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node *node = &model->nodes[i]->node;
-        if (node->addr_known && node->bus_port == bus->port &&
-            memcmp(node->addr.ip, bus->ip, sizeof bus->ip) == 0)
-            return i;
-    }
-    return NODE_NONE;
-}
-
-uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr) {
-    uint32_t found = NODE_NONE;
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node *node = &model->nodes[i]->node;
-        bool later = found == NODE_NONE || node->last_heard > model_node(model, found)->last_heard;
-        if (node->addr_known && endpoint_equal(&node->addr, addr) && later)
-            found = i;
-    }
-    return found;
-}
-
-uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip) {
-    uint32_t found = NODE_NONE;
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node *node = &model->nodes[i]->node;
-        if (!node->addr_known || memcmp(node->addr.ip, ip->ip, sizeof ip->ip) != 0)
-            continue;
-        if (found != NODE_NONE)
-            return NODE_NONE;
-        found = i;
-    }
-    return found;
-}
 
 /* ---- addresses ---- */
 
@@ -289,9 +158,6 @@ static void copy_text(char to[NODE_NAME_MAX], struct bytes text) {
     to[len] = '\0';
 }
 
-/* Beside the flags of the wire, in a view: the observer has forgotten the node. */
-enum { FAILURE = NODE_PFAIL | NODE_FAIL, VIEW_FORGOTTEN = 0x8000 };
-
 static uint16_t *view_of(struct node_private *observer, uint32_t subject) {
     if (subject >= observer->view_count) {
         uint32_t count = observer->view_count ? observer->view_count : 16;
@@ -355,20 +221,11 @@ static void conclude_heard(struct model *model, struct node *node,
     model_conclude(model, &event);
 }
 
-static bool any_slot(const uint8_t *slots) {
-    static const uint8_t none[BUS_SLOT_BYTES];
-    return slots && memcmp(slots, none, sizeof none) != 0;
-}
-
-static bool is_voter(const struct node *node) {
-    return node->heard && !node->replica && any_slot(node->slots);
-}
-
 /* Lower than its configuration epoch can be now: that of a primary with slots only grows, and a
  * replica speaks with its primary's, which it takes over only with a greater one. */
 static bool lowers_config_epoch(const struct node *node, const struct ev_bus_message *message) {
-    bool takes_over = node->replica && !message->replica_of && any_slot(message->slots);
-    return message->config_epoch < node->config_epoch && (is_voter(node) || takes_over);
+    bool takes_over = node->replica && !message->replica_of && slots_any(message->slots);
+    return message->config_epoch < node->config_epoch && (node_is_voter(node) || takes_over);
 }
 
 enum { QUEUED_MS = 1000 /* that a message may wait for its sender's event loop, at most */ };
@@ -377,7 +234,7 @@ enum { QUEUED_MS = 1000 /* that a message may wait for its sender's event loop, 
  * so who was not told to twice. */
 static bool takes_role_back(const struct model *model, const struct node *node,
                             const struct ev_bus_message *message) {
-    return node->replica && !message->replica_of && !any_slot(message->slots) &&
+    return node->replica && !message->replica_of && !slots_any(message->slots) &&
            message->current_epoch == node->current_epoch &&
            model->cause->time - node->role_since < QUEUED_MS * NS_PER_MS;
 }
@@ -430,7 +287,7 @@ static void set_view(struct model *model, uint32_t observer, uint32_t subject, u
     uint16_t *view = view_of(model->nodes[observer], subject);
     if (!view)
         return;
-    uint16_t was = *view & FAILURE, is = flags & FAILURE;
+    uint16_t was = *view & VIEW_FAILURE, is = flags & VIEW_FAILURE;
     *view = flags;
     if (LIKELY(was == is))
         return;
@@ -462,10 +319,6 @@ static void learn_from_gossip(struct model *model, uint32_t speaker, struct node
         node->node.last_seen = model->cause->time;
 }
 
-static uint64_t other_entries(const struct model *model, const struct node *node) {
-    return model->books.gossip_entries - node->gossip_seen;
-}
-
 /* The newest PONG that it tells of came a moment ago by its clock: a second or two, mostly. */
 static void learn_clock(struct model *model, struct node *node, uint32_t newest_pong) {
     nstime ahead = (nstime)newest_pong * NS_PER_SEC - model->cause->time;
@@ -491,7 +344,7 @@ static void learn_gossip(struct model *model, struct message_ends ends,
         if (subject == NODE_NONE)
             continue;
         struct node_private *node = model->nodes[subject];
-        node->node.unmentioned_since = other_entries(model, &node->node);
+        node->node.unmentioned_since = node_other_entries(model, &node->node);
         if (UNLIKELY(!node->node.heard))
             learn_from_gossip(model, speaker, node, &entry);
         model_address_gossiped(model, speaker, subject, &entry);
@@ -581,79 +434,4 @@ void model_message(struct model *model, struct message_ends ends,
     if (UNLIKELY(message->type > BUS_MEET))
         model_election_message(model, ends, message);
     conclude_message(model, node, message);
-}
-
-/* ---- the view of the majority ---- */
-
-bool model_is_voter(const struct model *model, size_t index) {
-    return is_voter(&model->nodes[index]->node);
-}
-
-uint16_t model_view(const struct model *model, size_t observer, size_t subject) {
-    const struct node_private *node = model->nodes[observer];
-    return subject < node->view_count ? node->views[subject] & FAILURE : 0;
-}
-
-/* Does the majority of the primaries' views of the node have one of these bits? */
-static bool most_views_have(const struct model *model, size_t index, uint16_t bits) {
-    uint32_t voters = 0, have = 0;
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node_private *observer = model->nodes[i];
-        if (i == index || !is_voter(&observer->node))
-            continue;
-        uint16_t view = index < observer->view_count ? observer->views[index] : 0;
-        voters++;
-        have += (view & bits) != 0;
-    }
-    return have * 2 > voters;
-}
-
-uint16_t model_failure(const struct model *model, size_t index) {
-    if (most_views_have(model, index, NODE_FAIL))
-        return NODE_FAIL;
-    return most_views_have(model, index, FAILURE) ? NODE_PFAIL : 0;
-}
-
-/* Gossip picks nodes at random: that one of n is left out of so many times n entries by chance is
- * as likely as e to the minus that. */
-enum { UNMENTIONED_ROUNDS = 30 };
-
-bool model_is_replaced(const struct model *model, size_t index) {
-    const struct node *node = &model->nodes[index]->node;
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node *other = &model->nodes[i]->node;
-        if (i != index && node->addr_known && other->heard &&
-            other->first_seen > node->last_heard && endpoint_equal(&other->addr, &node->addr))
-            return true;
-    }
-    return false;
-}
-
-bool model_is_member(const struct model *model, size_t index) {
-    const struct node *node = &model->nodes[index]->node;
-    if (model_is_replaced(model, index))
-        return true;
-    if (most_views_have(model, index, VIEW_FORGOTTEN))
-        return false;
-    uint64_t unmentioned = other_entries(model, node) - node->unmentioned_since;
-    return model_failure(model, index) ||
-           unmentioned <= (uint64_t)UNMENTIONED_ROUNDS * model->node_count;
-}
-
-void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]) {
-    for (size_t s = 0; s < BUS_SLOTS; s++)
-        ret_owners[s] = NODE_NONE;
-    for (uint32_t i = 0; i < model->node_count; i++) {
-        const struct node *node = &model->nodes[i]->node;
-        if (!is_voter(node) || !model_is_member(model, i))
-            continue;
-        for (size_t s = 0; s < BUS_SLOTS; s++) {
-            if (!(node->slots[s >> 3] & (1u << (s & 7))))
-                continue;
-            const struct node *owner =
-                ret_owners[s] == NODE_NONE ? NULL : &model->nodes[ret_owners[s]]->node;
-            if (!owner || owner->config_epoch < node->config_epoch)
-                ret_owners[s] = i;
-        }
-    }
 }

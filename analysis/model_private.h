@@ -218,7 +218,7 @@ void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size);
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);
 
-/* model_nodes.c: finds or adds; NODE_NONE if the caps or the memory do not allow it. */
+/* model_node_table.c: finds or adds; NODE_NONE if the caps or the memory do not allow it. */
 uint32_t model_add_node(struct model *model, const char *id);
 struct node_private *model_node_at(const struct model *model, uint32_t index);
 
@@ -228,7 +228,24 @@ uint32_t model_node_by_bus_address(const struct model *model, const struct endpo
 /* The only node with this IP address; NODE_NONE: none, or several. */
 uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip);
 
-/* What a message says of its sender and of the nodes that it gossips about. */
+/* A view has the flags of gossip, and whether the observer has forgotten the node. */
+enum { VIEW_FAILURE = NODE_PFAIL | NODE_FAIL, VIEW_FORGOTTEN = 0x8000 };
+
+static inline bool slots_any(const uint8_t *slots) {
+    static const uint8_t none[BUS_SLOT_BYTES];
+    return slots && memcmp(slots, none, sizeof none) != 0;
+}
+
+static inline bool node_is_voter(const struct node *node) {
+    return node->heard && !node->replica && slots_any(node->slots);
+}
+
+/* Entries of gossip so far that were about others. */
+static inline uint64_t node_other_entries(const struct model *model, const struct node *node) {
+    return model->books.gossip_entries - node->gossip_seen;
+}
+
+/* model_nodes.c: what a message says of its sender and of the nodes that it gossips about. */
 void model_message(struct model *model, struct message_ends ends,
                    const struct ev_bus_message *message);
 
