@@ -91,16 +91,12 @@ endif
 keep = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
        printf '%s\n' '$(subst ','\'',$(1))' > $@
 
-# Runs test programs; quiet about those that pass, whole log of those that fail.
-run = @failed=0; for t in $(1); do \
-          if timeout 900 $$t > $$t.log 2>&1; then \
-              printf '  ok     %-40s %s\n' $$t "$$(sed -n 's/^\[  PASSED  \] \([0-9]*\).*/\1 passed/p' $$t.log)"; \
-          else failed=1; cat $$t.log; echo "  FAILED $$t"; fi; \
-      done; exit $$failed
-
-# $(call pytest,ARGUMENTS): the python tests; none collected (status 5) is no failure.
+# $(call pytest,ARGUMENTS): the python tests; none collected (status 5) is no failure. One worker
+# more than processors: the one that has the live tests mostly waits (see tests/conftest.py).
+WORKERS ?= $(shell expr $$(nproc) + 1)
 pytest = @BUSTAP=$(abspath $(B))/$(NAME) PYTHONDONTWRITEBYTECODE=1 \
-         $(PYTHON) -m pytest -q -o cache_dir=$(abspath $(O))/pytest $(1) tests || [ $$? = 5 ]
+         $(PYTHON) -m pytest -q -o cache_dir=$(abspath $(O))/pytest -n $(WORKERS) --dist loadgroup \
+         $(1) tests || [ $$? = 5 ]
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -170,7 +166,7 @@ $(FUZZERS): %: %.o $(LIBOBJ)
 # ---- tests ------------------------------------------------------------------------------------
 
 .PHONY: check layers unit sanitized prop golden books pytest lab-tools mutate fuzz-replay
-CHECKS := layers unit sanitized prop pytest
+CHECKS := layers unit sanitized pytest
 check:  ## everything a commit must pass (see CONTRIBUTING.md)
 	@+for step in $(CHECKS); do \
 	    echo "== $$step"; \
@@ -180,18 +176,18 @@ check:  ## everything a commit must pass (see CONTRIBUTING.md)
 layers:  ## who includes whom, banned functions, no clock and no I/O where they do not belong
 	@sh tests/layers.sh $(LAYERS)
 
-unit: $(UNIT)  ## tests/unit/*.c (cmocka)
-	$(call run,$(UNIT))
+unit: $(UNIT) $(if $(SAN),,$(PROP))  ## tests/unit/*.c, and tests/prop/*.c (cmocka)
+	@sh tests/run.sh $^
 
 golden: all  ## reports equal to the stored ones
 	$(call pytest,-k golden)
 books: all  ## message counts equal to what the servers themselves counted
 	$(call pytest,-k books)
 prop: all $(PROP)  ## properties, as: any cutting of the same bytes gives the same events
-	$(call run,$(PROP))
+	@sh tests/run.sh $(PROP)
 	$(call pytest,-k prop)
-pytest: all $(ASK) $(LOAD)  ## all python tests but those that prop and mutate run
-	$(call pytest,-k 'not prop and not mutate')
+pytest: all $(ASK) $(LOAD)  ## all python tests
+	$(call pytest,)
 
 lab-tools: $(LOAD)  ## makes load on the clusters of tests/lab
 
@@ -204,8 +200,7 @@ mutate fuzz-replay:
 	@+$(MAKE) SAN=$(SANITIZERS) $@
 else
 mutate: all $(MUTATE)  ## damaged captures, under ASan and UBSan
-	$(call run,$(MUTATE))
-	$(call pytest,-k mutate)
+	@sh tests/run.sh $(MUTATE)
 fuzz-replay: $(REPLAYS)  ## tests/fuzz/corpus/* through every fuzz target, without a fuzzer
 	@for t in $(REPLAYS); do $$t tests/fuzz/corpus/$${t##*/replay_} || exit 1; done
 endif

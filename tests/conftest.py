@@ -1,13 +1,62 @@
 """Shared by all tests below: `from lib import wire` works wherever pytest is started, and the
 fixtures turn a hand-made capture into a file (`store`) and into events (`see`).
+
+`make pytest` has several workers (pytest-xdist). Tests that need the machine for themselves, or that
+wait for it, are one worker's; so are those that share what is dear to make.
 """
 
 import itertools
+import pathlib
 import sys
 
 import pytest
 
 from lib import bustap, clients, wire
+
+
+TESTS = pathlib.Path(__file__).parent
+OF_THE_MACHINE = ("lab", "live", "capture")     # interfaces, namespaces, servers, the clock
+LIVE = {}                                       # by test: outcome, seconds, why
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "xdist_group(name): tests of one worker")
+
+
+def group_of(item):
+    folder = item.path.relative_to(TESTS).parts[0]
+    if folder in OF_THE_MACHINE:
+        return "machine"
+    take = item.callspec.params.get("take") if hasattr(item, "callspec") else None
+    return take.name if folder == "prop" and take else item.path.stem
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """The group that waits most begins first."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=lambda item: group_of(item) != "machine")
+
+
+def pytest_runtest_logreport(report):
+    """For a table at the end: what ran live, how long, and what was left out and why."""
+    place, _, name = report.nodeid.partition("[")
+    if not place.endswith("::test_live") or report.when == "teardown":
+        return
+    name, _, _ = name.rpartition("]")
+    _, seconds, _ = LIVE.get(name, ("", 0, ""))
+    why = report.longrepr[2].removeprefix("Skipped: ") if report.skipped else ""
+    LIVE[name] = (report.outcome, seconds + report.duration, why)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not LIVE:
+        return
+    terminalreporter.section("live")
+    width = max(map(len, LIVE))
+    for name, (outcome, seconds, why) in LIVE.items():
+        terminalreporter.write_line(f"{name:{width}}  {outcome:8} {seconds:4.0f} s  {why}")
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -17,7 +66,7 @@ def pytest_runtest_makereport(item, call):
     if call.when == "call":
         if report.failed:
             place = item.path.relative_to(bustap.ROOT)
-            _, _, name = item.nodeid.partition("::")
+            _, _, name = item.nodeid.removesuffix("@" + group_of(item)).partition("::")
             report.sections.append(("to see it alone", "\n".join([
                 f"{sys.executable} -m pytest '{place}::{name}'", *bustap.COMMANDS[-6:]])))
         bustap.COMMANDS.clear()
