@@ -267,6 +267,8 @@ static const struct reply_row {
     {REPLY_SYNCSLOTS, 2, "sync", REPLY_MIGRATION_LINK},       /* Redis, main channel */
     {REPLY_SYNCSLOTS, 2, "rdbchannel", REPLY_MIGRATION_LINK}, /* Redis, the other one */
     {REPLY_SYNCSLOTS, 2, "establish", REPLY_MIGRATION_LINK},  /* Valkey */
+    {REPLY_SYNCSLOTS, 3, "slot-info", REPLY_NONE}, /* CONF within a snapshot, or a stream */
+    {REPLY_SYNCSLOTS, 3, "asm-task", REPLY_NONE},
     {REPLY_SYNCSLOTS, 2, "conf", REPLY_ONE},
     {REPLY_SYNCSLOTS, 0, "", REPLY_NONE},
 };

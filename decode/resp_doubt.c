@@ -117,7 +117,7 @@ void doubt_end(const struct resp_walk *walk) {
  * the server's, they may be the reply to it. */
 void doubt_skip(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    link->wary = link->deaf = true;
+    link->wary = link->deaf = link->unsure = true;
     link->doubtful_begins = false;
     if (walk->direction != link->client)
         return;
@@ -155,28 +155,11 @@ void doubt_client(const struct resp_walk *walk, struct bytes view) {
         resp_take_requests(walk, view);
 }
 
-/* "REPLCONF ACK", from the end that we took for the server: a replica, and the other end is its
- * primary, whose stream looks like requests. */
-static bool is_replica(const struct resp_walk *walk, struct bytes view) {
-    static const char ack[] = "*3\r\n$8\r\nREPLCONF\r\n$3\r\nACK\r\n";
-    return walk->link->joined && bytes_begin(view, ack);
-}
-
-static void become_replication(const struct resp_walk *walk) {
-    struct resp_link *link = walk->link;
-    link->client = (uint8_t)walk->direction;
-    link->undecided = link->deaf = link->wary = false;
-    resp_turn(&link->readers[walk->direction], walk->out->resp, true);
-    repl_joined(walk);
-}
-
 bool doubt_server(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
-    if (UNLIKELY(is_replica(walk, view))) {
+    if (UNLIKELY(mistaken_by_head(walk, view))) {
         drop(walk);
-        become_replication(walk);
-        resp_take_requests(walk, view);
-        return false;
+        return true;
     }
     if (link->doubtful_len == 0)
         return false;

@@ -22,6 +22,52 @@ static void count_undecoded(const struct resp_walk *walk, uint64_t bytes) {
     walk->flow->sides[walk->direction].undecoded += bytes;
 }
 
+/* ---- streams ---- */
+
+static size_t search_streamed(const struct resp_walk *walk, struct bytes view) {
+    bool found;
+    size_t at = resp_find_request(walk->out->commands, view, &found);
+    walk->link->astray[walk->direction] = !found;
+    if (!found)
+        at = view.len;
+    count_undecoded(walk, at);
+    return at;
+}
+
+/* Streams have no lines, but for the empty ones that keep them alive: what looks like one is the
+ * inside of a value. */
+size_t resp_take_streamed(const struct resp_walk *walk, struct bytes view,
+                          const struct resp_value **ret_value) {
+    struct resp_reader *reader = &walk->link->readers[walk->direction];
+    enum resp_got got = RESP_BAD;
+    size_t used = 0;
+    *ret_value = NULL;
+    if (UNLIKELY(walk->link->astray[walk->direction]))
+        return search_streamed(walk, view);
+    bool begins = view.data[0] == '*' || view.data[0] == '\r' || view.data[0] == '\n';
+    if (LIKELY(begins || !resp_is_between(reader)))
+        used = resp_feed(reader, walk->out->resp, view, &got);
+    if (got == RESP_DONE)
+        *ret_value = reader->value;
+    if (LIKELY(got != RESP_BAD))
+        return used;
+    resp_anomaly(walk, AN_resp_step);
+    resp_reset(reader, walk->out->resp);
+    walk->link->astray[walk->direction] = true;
+    count_undecoded(walk, view.len);
+    return view.len; /* what is left of this segment is not looked at again */
+}
+
+static size_t take_migrated(const struct resp_walk *walk, struct bytes view) {
+    const struct resp_value *value;
+    size_t used = resp_take_streamed(walk, view, &value);
+    if (value) {
+        resp_on_streamed(walk, value, NOT_KNOWN);
+        resp_done(&walk->link->readers[walk->direction], walk->out->resp);
+    }
+    return used;
+}
+
 /* ---- requests ---- */
 
 /* No request begins where one should. The server will say so, and close; but in a connection that
@@ -83,6 +129,8 @@ void resp_take_requests(const struct resp_walk *walk, struct bytes view) {
         bool search = UNLIKELY(link->searching);
         view = bytes_after(view, search ? search_request(walk, view) : take_request(walk, view));
     }
+    while (UNLIKELY(view.len && link->mode == MODE_MIGRATION)) /* it turned out to be one */
+        view = bytes_after(view, take_migrated(walk, view));
     if (UNLIKELY(link->broken))
         count_undecoded(walk, view.len);
 }
@@ -166,56 +214,12 @@ static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
     if (UNLIKELY(link->wary | link->deaf))
         link->server_last = walk->out->time;
     if (UNLIKELY(link->deaf)) {
+        if (mistaken_by_head(walk, view))
+            return 0;
         count_undecoded(walk, view.len);
         return view.len;
     }
     return UNLIKELY(link->info != NULL) ? take_watched(walk, view) : take_reply(walk, view);
-}
-
-/* ---- streams ---- */
-
-static size_t search_streamed(const struct resp_walk *walk, struct bytes view) {
-    bool found;
-    size_t at = resp_find_request(walk->out->commands, view, &found);
-    walk->link->astray[walk->direction] = !found;
-    if (!found)
-        at = view.len;
-    count_undecoded(walk, at);
-    return at;
-}
-
-/* Streams have no lines, but for the empty ones that keep them alive: what looks like one is the
- * inside of a value. */
-size_t resp_take_streamed(const struct resp_walk *walk, struct bytes view,
-                          const struct resp_value **ret_value) {
-    struct resp_reader *reader = &walk->link->readers[walk->direction];
-    enum resp_got got = RESP_BAD;
-    size_t used = 0;
-    *ret_value = NULL;
-    if (UNLIKELY(walk->link->astray[walk->direction]))
-        return search_streamed(walk, view);
-    bool begins = view.data[0] == '*' || view.data[0] == '\r' || view.data[0] == '\n';
-    if (LIKELY(begins || !resp_is_between(reader)))
-        used = resp_feed(reader, walk->out->resp, view, &got);
-    if (got == RESP_DONE)
-        *ret_value = reader->value;
-    if (LIKELY(got != RESP_BAD))
-        return used;
-    resp_anomaly(walk, AN_resp_step);
-    resp_reset(reader, walk->out->resp);
-    walk->link->astray[walk->direction] = true;
-    count_undecoded(walk, view.len);
-    return view.len; /* what is left of this segment is not looked at again */
-}
-
-static size_t take_migrated(const struct resp_walk *walk, struct bytes view) {
-    const struct resp_value *value;
-    size_t used = resp_take_streamed(walk, view, &value);
-    if (value) {
-        resp_on_streamed(walk, value, NOT_KNOWN);
-        resp_done(&walk->link->readers[walk->direction], walk->out->resp);
-    }
-    return used;
 }
 
 /* Bytes of the server, or of either end of a migration. May use none, and change the mode. */
@@ -260,6 +264,7 @@ static bool resp_open(struct emitter *out, struct flow *flow, unsigned direction
     link->deaf = link->joined || !is_whole(&flow->sides[!link->client]);
     resp_init(&link->readers[link->client], true);
     resp_init(&link->readers[!link->client], false);
+    link->unsure = link->deaf;
     link->server_last = out->time;
     flow->state = link;
     return true;
@@ -293,8 +298,11 @@ static void resp_refute(struct emitter *out, struct flow *flow) {
 static void feed_server(const struct resp_walk *walk, struct bytes view) {
     if (UNLIKELY(!walk->link->opened) && !doubt_greeting(walk, view))
         return;
-    while (view.len)
+    while (view.len &&
+           (walk->direction != walk->link->client || walk->link->mode == MODE_MIGRATION))
         view = bytes_after(view, take(walk, view));
+    if (UNLIKELY(view.len)) /* it turned out to be a replica, which asks */
+        resp_take_requests(walk, view);
 }
 
 static void feed_client(const struct resp_walk *walk, struct bytes view) {

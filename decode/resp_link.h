@@ -122,6 +122,7 @@ struct resp_link {
     };
 
     bool joined;        /* the capture joined in the middle */
+    bool unsure;        /* that, or bytes are missing: it may be no client's (resp_mistaken.c) */
     bool server_first;  /* the server said something before the client did */
     bool greeted;       /* and it was looked at */
     bool late;          /* the request in hand was kept, and the server has spoken since */
@@ -216,6 +217,15 @@ bool pairing_waits(const struct resp_walk *walk);
 void pairing_lost_replies(const struct resp_walk *walk);
 void pairing_lost_requests(const struct resp_walk *walk);
 
+/* ---- resp_mistaken.c ---- */
+
+/* The connection turns out to be no client's: by the first bytes of what the server says, in a
+ * segment of which nothing was read; by a whole value of the server; of the client. The latter two
+ * have then been told, as what they are. By a reply only if the link is unsure. */
+bool mistaken_by_head(const struct resp_walk *walk, struct bytes view);
+bool mistaken_by_reply(const struct resp_walk *walk, const struct resp_value *value);
+bool mistaken_by_request(const struct resp_walk *walk, const struct resp_value *value);
+
 /* ---- resp_info.c ---- */
 
 /* INFO was asked for: from here on link->info is there, if there is memory for it. */
@@ -293,8 +303,10 @@ void repl_asked(const struct resp_walk *walk, struct bytes replid, struct bytes 
 void repl_answered(const struct resp_walk *walk, struct bytes line);
 void repl_migration_accepted(const struct resp_walk *walk, struct bytes line);
 
-/* A replica's link that the capture joined in the middle; the walk is the replica's. */
+/* A replica's link that the capture joined in the middle; the walk is the replica's. Likewise one
+ * over which slots are moved; the walk is the source's. */
 void repl_joined(const struct resp_walk *walk);
+void repl_migration_joined(const struct resp_walk *walk);
 
 /* SYNC has no answer but the payload. */
 void repl_begin_payload(const struct resp_walk *walk);

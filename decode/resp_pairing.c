@@ -86,6 +86,7 @@ bool pairing_waits(const struct resp_walk *walk) {
 
 /* From here on it is known when the server last said something. */
 static void note_loss(struct resp_link *link) {
+    link->unsure = true;
     if (link->answer_began > link->server_last)
         link->server_last = link->answer_began;
 }

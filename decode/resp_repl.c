@@ -159,14 +159,18 @@ void repl_answered(const struct resp_walk *walk, struct bytes line) {
     }
 }
 
+void repl_migration_joined(const struct resp_walk *walk) {
+    tell(walk, "migration", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
+    walk->link->mode = MODE_MIGRATION;
+}
+
 /* Valkey's source sends the slots to a server that says OK; Redis' destination asks for them, and
  * the server that is asked says something else. */
 void repl_migration_accepted(const struct resp_walk *walk, struct bytes line) {
     struct resp_walk source = *walk;
     if (bytes_equal(line, bytes_str("OK")))
         source.direction = walk->link->client;
-    tell(&source, "migration", bytes_of(NULL, 0), NOT_KNOWN, NOT_KNOWN);
-    walk->link->mode = MODE_MIGRATION;
+    repl_migration_joined(&source);
     resp_turn(&walk->link->readers[walk->direction], walk->out->resp, true);
 }
 

@@ -405,7 +405,8 @@ static void on_lost(const struct resp_walk *walk, const struct resp_value *value
 void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value) {
     struct resp_link *link = walk->link;
     bool lost = UNLIKELY(value->count == 0 || value->lost);
-    if (!lost && take_push(walk, value))
+    if (!lost &&
+        ((UNLIKELY(link->unsure) && mistaken_by_reply(walk, value)) || take_push(walk, value)))
         return;
     bool waited_for = pending_head(&link->pending) || link->pending.uncounted;
     if (UNLIKELY(!waited_for && link->owed > 0))

@@ -272,6 +272,8 @@ static void on_array(const struct resp_walk *walk, const struct resp_value *valu
         return;
     }
     read_request(walk, value, &request);
+    if (UNLIKELY(request.reply == REPLY_NONE) && mistaken_by_request(walk, value))
+        return;
     if (LIKELY(request.command))
         plain_remember(walk, request.command, request.list[0], request.args.count);
     if (UNLIKELY(emitter_wants(walk->out, EV_request)))

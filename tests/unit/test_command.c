@@ -490,6 +490,8 @@ static const struct {
     {"cluster syncslots RDBCHANNEL id", REPLY_MIGRATION_LINK},
     {"cluster syncslots establish source n name j slotsrange 1 2", REPLY_MIGRATION_LINK},
     {"cluster syncslots conf node-id n", REPLY_ONE},
+    {"cluster syncslots conf slot-info 0:1:0", REPLY_NONE},
+    {"cluster syncslots CONF ASM-TASK t", REPLY_NONE},
     {"cluster setslot 7 stable", REPLY_MOVES},
     {"migrate h 1 k 0 1000", REPLY_MOVES},
     {"restore-asking k 0 v", REPLY_MOVES},

@@ -372,9 +372,65 @@ static const struct dialogue migrations[] = {
      .uncut = true},
 };
 
+#define MOVES          "replication what=migration"
+#define STREAMED(name) "replicated command=" name
+#define NOT_TOLD(name) "unanswered command=" name " count=1 why=gap"
+
+/* Its first packets are missing: it is taken for a client's, until somebody says what it is. */
+static const struct dialogue mistaken[] = {
+    {.name = "joined: the target acknowledges",
+     .said = {"> SET k v; SET k w", "< *3 $7 CLUSTER $9 SYNCSLOTS $3 ACK", "> SET k x",
+              "> CLUSTER SYNCSLOTS SNAPSHOT-EOF", "< *3 $7 CLUSTER $9 SYNCSLOTS $13 REQUEST-PAUSE"},
+     .heard = {MOVES, SYNCSLOTS, STREAMED("set"), SYNCSLOTS, SYNCSLOTS},
+     .joined = true,
+     .uncut = true},
+    {.name = "the source says that the snapshot is complete, and goes on",
+     .said = {"> AUTH u p", "< +OK",
+              ">- CLUSTER SYNCSLOTS ESTABLISH SOURCE s NAME j SLOTSRANGE 0 9",
+              "> SET k v; CLUSTER SYNCSLOTS SNAPSHOT-EOF; SET k w",
+              "< *3 $7 CLUSTER $9 SYNCSLOTS $13 REQUEST-PAUSE"},
+     .heard = {"reply command=auth type=simple-string", NOT_TOLD("set"), MOVES, SYNCSLOTS,
+               STREAMED("set"), SYNCSLOTS},
+     .uncut = true},
+    {.name = "the request that began it is lost",
+     .said = {"> AUTH u p", "< +OK",
+              ">- CLUSTER SYNCSLOTS ESTABLISH SOURCE s NAME j SLOTSRANGE 0 9", "< +OK",
+              "> SELECT 0; SET k v", "< *3 $7 CLUSTER $9 SYNCSLOTS $3 ACK", "> SET k w"},
+     .heard = {"reply command=auth type=simple-string", "unmatched type=simple-string",
+               NOT_TOLD("select"), NOT_TOLD("set"), MOVES, SYNCSLOTS, STREAMED("set")},
+     .uncut = true},
+    {.name = "the answer to it is lost",
+     .said = {"> CLUSTER SYNCSLOTS ESTABLISH SOURCE s NAME j SLOTSRANGE 0 9", "<- +OK",
+              "> SELECT 0; SET k v", "< *3 $7 CLUSTER $9 SYNCSLOTS $3 ACK", "> SET k w"},
+     .heard = {NOT_TOLD("cluster|syncslots"), NOT_TOLD("select"), NOT_TOLD("set"), MOVES, SYNCSLOTS,
+               STREAMED("set")},
+     .uncut = true},
+    {.name = "Redis: the target acknowledges an offset",
+     .said = {"< *3 $3 SET $1 k $1 v", "> CLUSTER SYNCSLOTS ACK streaming-buffer 31",
+              "< *3 $3 SET $1 k $1 v"},
+     .heard = {MOVES, SYNCSLOTS, STREAMED("set")},
+     .joined = true,
+     .uncut = true},
+    {.name = "a replica that was taken for a server, paired before",
+     .said = {"> SET k v", "< +OK", ".", "> SET k w", ".", "> SET k x",
+              "< *3 $8 REPLCONF $3 ACK $2 99", "> SET k y"},
+     .heard = {"reply command=set type=simple-string", NOT_TOLD("set"), NOT_TOLD("set"),
+               "replication what=stream", "replication what=ack offset=99",
+               "silent command=replconf", STREAMED("set")},
+     .joined = true,
+     .uncut = true},
+    {.name = "near miss: nothing is missing, a list holds such words",
+     .said = {"> LRANGE l 0 9; LRANGE l 0 9",
+              "< *3 $7 CLUSTER $9 SYNCSLOTS $3 ACK *3 $8 REPLCONF $3 ACK $1 5", "> PING",
+              "< +PONG"},
+     .heard = {"reply command=lrange type=array", "reply command=lrange type=array",
+               "reply command=ping type=simple-string"}},
+};
+
 static void slots_that_move(void **state) {
     (void)state;
     check_links(migrations, countof(migrations));
+    check_links(mistaken, countof(mistaken));
 }
 
 /* ---- memory ---- */
