@@ -97,11 +97,12 @@ static inline uint32_t before_fin(const struct flow_side *side, uint32_t seq) {
     return seq - (side->fin && seq == side->fin_seq + 1);
 }
 
-/* The sender has heard bytes of the peer that did not come by yet: it may be answering them. */
+/* The sender has heard bytes of the peer that did not come by yet: it may be answering them, also
+ * with the first thing it says. */
 static inline bool may_answer(const struct flow *flow, unsigned direction) {
     const struct flow_side *peer = &flow->sides[!direction];
     return UNLIKELY(peer->acked_known && seq_after(peer->acked, peer->stream.next)) &&
-           may_wait(flow);
+           peer->stream.started && is_talk(flow);
 }
 
 /* Up to where the sender of the segment had the peer's bytes. An ACK that is not believed, or none,

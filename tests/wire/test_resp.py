@@ -835,6 +835,23 @@ def test_joined_between_requests(counted):
     counted(talk, {"get": 5, "incr": 5}, odd=True)
 
 
+def test_joined_at_a_request_with_a_gap(store):
+    """Bytes of the first request are missing, and what the server says to it is the first that is
+    seen of the server: it is its reply, not that of the next one."""
+    talk = Dialogue(joined=True)
+    data = command("SET", "k", "x" * 9000)
+    talk.link.send("client", data[:3000], ack=False)
+    talk.link.skip("client", 3000)
+    talk.link.send("client", data[6000:], ack=False)
+    talk.link.acked["server"] = talk.link.next["client"]
+    exchanges(talk.answer(OK), 5)
+    path = store(talk.capture.pcap())
+    clients.check(path, {"get": 5, "incr": 5, "set": Between(5, 6, JOINED)},
+                  requests=Between(15, 16, JOINED), replies=Between(15, 16, JOINED),
+                  undecoded=Between(0, 9000, JOINED), unmatched=Between(0, 1, JOINED), odd=True)
+    right_pairs(bustap.dump(path))
+
+
 @pytest.mark.parametrize("size", [1, 1000, 100_000])
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_gap_within_a_value(counted, side, size):
