@@ -4,7 +4,7 @@
  * before long, and the next begins with everything anew. Each round says why (resync_cause.h); the
  * commonest reason is the loop's. A series ends when a link holds. */
 #include "analysis/detector.h"
-#include "analysis/model_followers.h"
+#include "analysis/follower_finding.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -107,25 +107,14 @@ static void add(struct series *series, const struct follower *follower,
 
 /* ---- telling it ---- */
 
-static void who(struct value *metrics, const char *name, const struct model *model, uint32_t node,
-                const struct endpoint *addr) {
-    if (node == NODE_NONE)
-        value_addr(metrics, name, addr);
-    else
-        value_node(metrics, name, model_node(model, node)->id);
-}
-
 static void known(struct value *metrics, const char *name, uint64_t value) {
     if (value)
         value_number(metrics, name, value);
 }
 
-static void measure(struct finding *finding, const struct model *model,
-                    const struct follower *follower, const struct series *series,
-                    enum resync_word word) {
+static void measure(struct finding *finding, const struct follower *follower,
+                    const struct series *series, enum resync_word word) {
     struct value *metrics = finding_metrics(finding);
-    who(metrics, "replica", model, model_follower_node(model, follower), &follower->replica);
-    who(metrics, "primary", model, model_source_node(model, follower), &follower->primary->addr);
     value_number(metrics, "count", series->count);
     value_number(metrics, "bytes", follower->rdb_bytes - series->bytes_before);
     value_text(metrics, "cause", resync_word_name(word));
@@ -175,26 +164,17 @@ static void explain(struct finding *finding, const struct series *series, enum r
 
 static void tell(const struct detection *detection, const struct follower *follower,
                  struct series *series, nstime end) {
-    const struct model *model = detection->model;
-    uint32_t node = model_follower_node(model, follower);
-    uint32_t primary = model_source_node(model, follower);
     enum resync_word word = main_word(series);
-    char name[ENDPOINT_TEXT], of[ENDPOINT_TEXT];
-    endpoint_text(&follower->replica, name);
-    endpoint_text(&follower->primary->addr, of);
-    struct finding *finding = finding_new("full-resync-loop", SEVERITY_WARNING, series->start);
-    finding_title(finding, "%s copied all data of its primary %s %" PRIu64 " times in a row", name,
-                  of, series->count);
+    struct follower_finding named =
+        follower_finding(detection, "full-resync-loop", SEVERITY_WARNING, series->start, follower);
+    struct finding *finding = named.finding;
+    finding_title(finding, "%s copied all data of its primary %s %" PRIu64 " times in a row",
+                  named.replica, named.primary, series->count);
     explain(finding, series, word);
     finding_evidence(finding, &series->first, "the first full resync");
     finding_evidence(finding, &series->latest, "the last one");
     finding_advise(finding, "%s", words[word].advice);
-    if (node != NODE_NONE)
-        finding_node(finding, model_node(model, node)->id);
-    if (primary != NODE_NONE)
-        finding_node(finding, model_node(model, primary)->id);
-    finding_addr(finding, &follower->replica);
-    measure(finding, model, follower, series, word);
+    measure(finding, follower, series, word);
     finding_ends(finding, end, resync_word_name(word));
     detection_report(detection, finding);
 }

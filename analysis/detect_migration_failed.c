@@ -5,20 +5,12 @@
  * target still carries out what has arrived; the next try finds these keys there (BUSYKEY). If the
  * target refuses AUTH or SELECT it takes the keys all the same, and the source deletes none. */
 #include "analysis/detector.h"
-#include "analysis/migration_text.h"
-#include "analysis/model_migrations.h"
-#include "base/limits.h"
+#include "analysis/migration_finding.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum { KEYS_LISTED = 1000, TIMES_TEXT = 32 };
-
-static const nstime OVER = 31 * NS_PER_SEC;
-
-struct told {
-    bool migrations[CAP_MIGRATIONS];
-};
 
 /* ---- the keys ---- */
 
@@ -128,32 +120,34 @@ static enum severity severity_of(const struct migration *m, const struct sums *s
     return m->atomic || sums->at_risk == 0 ? SEVERITY_NOTICE : SEVERITY_WARNING;
 }
 
-static void title(struct finding *finding, const struct migration *m, const struct sums *sums,
-                  const struct migration_ends *ends) {
+static void title(const struct migration_finding *named, const struct migration *m,
+                  const struct sums *sums) {
+    struct finding *finding = named->finding;
     char times[TIMES_TEXT] = "once";
     if (m->calls_failed > 1)
         (void)snprintf(times, sizeof times, "%" PRIu64 " times", m->calls_failed);
     if (m->atomic)
         finding_title(finding, "Slots of %s did not move to %s: the migration broke off",
-                      ends->source, ends->target);
+                      named->source, named->target);
     else if (sums->both)
         finding_title(finding, "MIGRATE from %s to %s failed %s; %" PRIu64 " key%s on both",
-                      ends->source, ends->target, times, sums->both,
+                      named->source, named->target, times, sums->both,
                       sums->both == 1 ? " was" : "s were");
     else
         finding_title(finding, "MIGRATE from %s to %s failed %s; %" PRIu64 " key%s may be on both",
-                      ends->source, ends->target, times, sums->at_risk,
+                      named->source, named->target, times, sums->at_risk,
                       sums->at_risk == 1 ? "" : "s");
 }
 
 static void tell(const struct detection *detection, const struct migration *m) {
     const struct place *place = m->failed.time == TIME_NONE ? &m->place : &m->failed;
-    struct finding *finding = finding_new("migration-failed", SEVERITY_NOTICE, place->time);
-    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
+    struct migration_finding named = migration_finding(
+        detection, "migration-failed", SEVERITY_NOTICE, place->time, &m->source, &m->target);
+    struct finding *finding = named.finding;
     struct sums sums = {0};
     list_errors(finding, m);
     measure_keys(detection, finding, m, &sums);
-    title(finding, m, &sums, &ends);
+    title(&named, m, &sums);
     if (m->atomic)
         explain_atomic(finding, m);
     else
@@ -173,18 +167,15 @@ static bool has_failed(const struct detection *detection, const struct migration
                : by_word_sum(&m->errors) > 0;
 }
 
-static void look(const struct detection *detection, struct told *told, nstime before) {
-    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
-        const struct migration *m = model_migration(detection->model, i);
-        if (told->migrations[i] || m->last > before || !has_failed(detection, m))
-            continue;
-        told->migrations[i] = true;
-        tell(detection, m);
-    }
+static void look(const struct detection *detection, struct migrations_told *told, nstime now) {
+    const struct migration *m;
+    while ((m = migration_next_over(detection, told, now)))
+        if (has_failed(detection, m))
+            tell(detection, m);
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
-    look(detection, state, now - OVER);
+    look(detection, state, now);
 }
 
 static void finish(const struct detection *detection, void *state) {
@@ -194,7 +185,7 @@ static void finish(const struct detection *detection, void *state) {
 const struct detector detect_migration_failed = {
     .name = "migration-failed",
     .help = "MIGRATE ended in an error; keys may be on both sides",
-    .state = sizeof(struct told),
+    .state = sizeof(struct migrations_told),
     .tick = on_tick,
     .finish = finish,
 };

@@ -5,14 +5,10 @@
  * Traffic that is even because its sender is slow waits for nothing: that is no full link. Neither
  * is one whose receiver does not read: that closes its window. */
 #include "analysis/detector.h"
-#include "analysis/migration_text.h"
+#include "analysis/migration_finding.h"
 #include "analysis/model_load.h"
-#include "analysis/model_migrations.h"
-#include "base/limits.h"
 
 #include <inttypes.h>
-
-static const nstime OVER = 31 * NS_PER_SEC;
 
 /* A queue: acknowledgements take so much longer than the quickest one, and so long. */
 enum { QUEUE_FACTOR = 3, WAITING_PERCENT = 70 };
@@ -29,7 +25,7 @@ struct alarm_seen {
 };
 
 struct saturation {
-    bool told[CAP_MIGRATIONS];
+    struct migrations_told told;
     struct alarm_seen alarms[ALARMS]; /* a ring */
     size_t alarm_count;
 };
@@ -144,26 +140,26 @@ static void put_metrics(struct finding *finding, const struct filled *f) {
     value_number(metrics, "suspicions", f->suspected);
 }
 
-static void explain_link(struct finding *finding, const struct filled *f,
-                         const struct migration_ends *ends) {
+static void explain_link(const struct migration_finding *named, const struct filled *f) {
     const struct plateau *plateau = &f->plateau;
     char link[BYTES_TEXT], mine[BYTES_TEXT], lasted[DURATION_TEXT];
     finding_explain(
-        finding,
+        named->finding,
         "For %s the traffic %s %s stayed below %s/s and near it, the migration alone "
         "at %s/s (%" PRIu64 " %%), while more waited: that is what the link carries. "
         "Acknowledgements took %" PRIu64 " us on average, %" PRIu64
         " us where nothing was in the way.",
         finding_duration(plateau->lasted, lasted), plateau->at_target ? "into" : "out of",
-        plateau->at_target ? ends->target : ends->source, finding_bytes(plateau->link_per_s, link),
-        finding_bytes(plateau->bytes_per_s, mine), plateau->bytes_per_s * 100 / plateau->link_per_s,
-        (uint64_t)(plateau->ack_mean / NS_PER_US), (uint64_t)(plateau->ack_least / NS_PER_US));
+        plateau->at_target ? named->target : named->source,
+        finding_bytes(plateau->link_per_s, link), finding_bytes(plateau->bytes_per_s, mine),
+        plateau->bytes_per_s * 100 / plateau->link_per_s, (uint64_t)(plateau->ack_mean / NS_PER_US),
+        (uint64_t)(plateau->ack_least / NS_PER_US));
 }
 
-static void explain_harm(struct finding *finding, const struct filled *f,
-                         const struct migration_ends *ends) {
+static void explain_harm(const struct migration_finding *named, const struct filled *f) {
+    struct finding *finding = named->finding;
     const struct felt *bus = f->felt[f->bus_end], *clients = f->felt[f->client_end];
-    const char *const names[LOAD_ENDS] = {ends->source, ends->target};
+    const char *const names[LOAD_ENDS] = {named->source, named->target};
     char before[DURATION_TEXT], during[DURATION_TEXT];
     if (hurts_bus(f))
         finding_explain(finding, "PONGs on the bus links of %s took %s before and %s during it.",
@@ -196,15 +192,16 @@ static void advise(struct finding *finding, const struct migration *m) {
 static void tell(const struct detection *detection, const struct filled *f) {
     const struct migration *m = f->migration;
     char rate[BYTES_TEXT], lasted[DURATION_TEXT];
-    struct finding *finding = finding_new(
-        "migration-saturation", hurts(f) ? SEVERITY_WARNING : SEVERITY_NOTICE, f->plateau.from);
-    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
+    struct migration_finding named = migration_finding(
+        detection, "migration-saturation", hurts(f) ? SEVERITY_WARNING : SEVERITY_NOTICE,
+        f->plateau.from, &m->source, &m->target);
+    struct finding *finding = named.finding;
     finding_title(finding, "Moving slots from %s to %s filled the link at %s/s for %s%s",
-                  ends.source, ends.target, finding_bytes(f->plateau.link_per_s, rate),
+                  named.source, named.target, finding_bytes(f->plateau.link_per_s, rate),
                   finding_duration(f->plateau.lasted, lasted),
                   hurts(f) ? ", and others suffered" : "");
-    explain_link(finding, f, &ends);
-    explain_harm(finding, f, &ends);
+    explain_link(&named, f);
+    explain_harm(&named, f);
     put_metrics(finding, f);
     advise(finding, m);
     finding_caveat(finding, "rates are of TCP payload: what the link carries is some percent more");
@@ -220,16 +217,12 @@ static void tell(const struct detection *detection, const struct filled *f) {
     detection_report(detection, finding);
 }
 
-static void look(const struct detection *detection, struct saturation *state, nstime before) {
+static void look(const struct detection *detection, struct saturation *state, nstime now) {
+    const struct migration *m;
     struct filled filled;
-    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
-        const struct migration *m = model_migration(detection->model, i);
-        if (state->told[i] || m->last > before)
-            continue;
-        state->told[i] = true;
+    while ((m = migration_next_over(detection, &state->told, now)))
         if (measure(detection, state, m, &filled))
             tell(detection, &filled);
-    }
 }
 
 static void on_event(const struct detection *detection, void *context, const struct event *event) {
@@ -241,7 +234,7 @@ static void on_event(const struct detection *detection, void *context, const str
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
-    look(detection, state, now - OVER);
+    look(detection, state, now);
 }
 
 static void finish(const struct detection *detection, void *state) {

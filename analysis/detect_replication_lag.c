@@ -3,7 +3,7 @@
  * Measured when the replica speaks (model_followers.h). An episode begins when it is beyond a
  * threshold and ends when it is within half of it again. */
 #include "analysis/detector.h"
-#include "analysis/model_followers.h"
+#include "analysis/follower_finding.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -77,14 +77,6 @@ static enum why why_of(const struct follower *follower, const struct episode *ep
 
 /* ---- telling it ---- */
 
-static void who(struct value *metrics, const char *name, const struct model *model, uint32_t node,
-                const struct endpoint *addr) {
-    if (node == NODE_NONE)
-        value_addr(metrics, name, addr);
-    else
-        value_node(metrics, name, model_node(model, node)->id);
-}
-
 static void measured(struct value *metrics, const char *name, uint64_t number) {
     if (number != NOT_KNOWN)
         value_number(metrics, name, number);
@@ -100,12 +92,9 @@ static void measure_rates(struct value *metrics, const struct episode *episode) 
     value_number(metrics, "carried_out_bytes_per_s", offset_rate(is - was, span));
 }
 
-static void measure(struct finding *finding, const struct model *model,
-                    const struct follower *follower, const struct episode *episode) {
+static void measure(struct finding *finding, const struct episode *episode) {
     struct value *metrics = finding_metrics(finding);
     const struct lag *worst = &episode->worst, *last = &episode->last;
-    who(metrics, "replica", model, model_follower_node(model, follower), &follower->replica);
-    who(metrics, "primary", model, model_source_node(model, follower), &follower->primary->addr);
     value_number(metrics, "lag_bytes", episode->most);
     value_number(metrics, "lag_ms", (uint64_t)(worst->behind / NS_PER_MS));
     value_number(metrics, "duration_ms", (uint64_t)((last->time - episode->start) / NS_PER_MS));
@@ -145,32 +134,24 @@ static void explain(struct finding *finding, const struct episode *episode, enum
 
 static void tell(const struct detection *detection, const struct follower *follower,
                  struct episode *episode, nstime end) {
-    const struct model *model = detection->model;
-    uint32_t node = model_follower_node(model, follower);
-    uint32_t primary = model_source_node(model, follower);
-    char name[ENDPOINT_TEXT], of[ENDPOINT_TEXT], behind[DURATION_TEXT], most[BYTES_TEXT];
+    char behind[DURATION_TEXT], most[BYTES_TEXT];
     enum why why = why_of(follower, episode);
     bool much = episode->most >= threshold(detection, THRESHOLD_replication_lag_bytes);
     bool late = episode->worst.behind >=
                 (nstime)threshold(detection, THRESHOLD_replication_lag_warning) * NS_PER_SEC;
-    struct finding *finding = finding_new(
-        "replication-lag", much || late ? SEVERITY_WARNING : SEVERITY_NOTICE, episode->start);
-    endpoint_text(&follower->replica, name);
-    endpoint_text(&follower->primary->addr, of);
-    finding_title(finding, "%s was up to %s and %s behind its primary %s", name,
+    struct follower_finding named = follower_finding(
+        detection, "replication-lag", much || late ? SEVERITY_WARNING : SEVERITY_NOTICE,
+        episode->start, follower);
+    struct finding *finding = named.finding;
+    finding_title(finding, "%s was up to %s and %s behind its primary %s", named.replica,
                   finding_duration(episode->worst.behind, behind),
-                  finding_bytes(episode->most, most), of);
+                  finding_bytes(episode->most, most), named.primary);
     explain(finding, episode, why);
     finding_evidence(finding, &episode->first.place, "the replica says how far it is: too late");
     finding_evidence(finding, &episode->worst.place, "when it was worst");
     finding_advise(finding, "%s", whys[why].advice);
     finding_advise(finding, "do not fail over to this replica now, nor restart its primary");
-    if (node != NODE_NONE)
-        finding_node(finding, model_node(model, node)->id);
-    if (primary != NODE_NONE)
-        finding_node(finding, model_node(model, primary)->id);
-    finding_addr(finding, &follower->replica);
-    measure(finding, model, follower, episode);
+    measure(finding, episode);
     finding_ends(finding, end, whys[why].verdict);
     if (finding)
         finding->quiet_if_caused = true;

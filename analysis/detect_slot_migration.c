@@ -1,18 +1,11 @@
 /* detect_slot_migration.c - slots moved from one primary to another, or were to: which, how many
  * keys and bytes, how long that took and held the source up, who asked for it, how it ended. */
 #include "analysis/detector.h"
-#include "analysis/migration_text.h"
-#include "analysis/model_migrations.h"
-#include "base/limits.h"
+#include "analysis/migration_finding.h"
 
 #include <inttypes.h>
 
-/* Longer than the model's own pause: then nothing is added to it any more. */
-static const nstime OVER = 31 * NS_PER_SEC, RUNNING = 2 * NS_PER_SEC;
-
-struct told {
-    bool migrations[CAP_MIGRATIONS];
-};
+static const nstime RUNNING = 2 * NS_PER_SEC;
 
 static size_t count_slots(const uint8_t *slots) {
     size_t count = 0;
@@ -98,17 +91,17 @@ static void measure(struct finding *finding, const struct migration *m, const ch
                        m->uncounted);
 }
 
-static void title(struct finding *finding, const struct migration *m, const char *outcome,
-                  const struct migration_ends *ends) {
+static void title(const struct migration_finding *named, const struct migration *m,
+                  const char *outcome) {
     char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
     size_t slots = count_slots(m->slots);
     bool done = outcome && strcmp(outcome, "completed") == 0;
-    finding_title(finding, "%zu slot%s %s from %s to %s: %" PRIu64 " keys, %s, in %s", slots,
+    finding_title(named->finding, "%zu slot%s %s from %s to %s: %" PRIu64 " keys, %s, in %s", slots,
                   slots == 1 ? "" : "s",
                   done              ? "moved"
                   : outcome == NULL ? "were being moved"
                                     : "did not all move",
-                  ends->source, ends->target, keys_of(m), finding_bytes(m->bytes, bytes),
+                  named->source, named->target, keys_of(m), finding_bytes(m->bytes, bytes),
                   finding_duration(m->last - m->first, lasted));
 }
 
@@ -126,9 +119,10 @@ static void explain(struct finding *finding, const struct migration *m) {
 
 static void tell(const struct detection *detection, const struct migration *m) {
     const char *outcome = outcome_of(detection, m);
-    struct finding *finding = finding_new("slot-migration", SEVERITY_INFO, m->first);
-    struct migration_ends ends = migration_name_ends(detection, finding, &m->source, &m->target);
-    title(finding, m, outcome, &ends);
+    struct migration_finding named = migration_finding(detection, "slot-migration", SEVERITY_INFO,
+                                                       m->first, &m->source, &m->target);
+    struct finding *finding = named.finding;
+    title(&named, m, outcome);
     explain(finding, m);
     measure(finding, m, outcome);
     if (m->atomic)
@@ -147,18 +141,15 @@ static bool is_one(const struct migration *m) {
     return m->atomic || m->restores || m->calls || count_slots(m->given) > 0;
 }
 
-static void look(const struct detection *detection, struct told *told, nstime before) {
-    for (size_t i = 0; i < model_migration_count(detection->model); i++) {
-        const struct migration *m = model_migration(detection->model, i);
-        if (told->migrations[i] || m->last > before || !is_one(m))
-            continue;
-        told->migrations[i] = true;
-        tell(detection, m);
-    }
+static void look(const struct detection *detection, struct migrations_told *told, nstime now) {
+    const struct migration *m;
+    while ((m = migration_next_over(detection, told, now)))
+        if (is_one(m))
+            tell(detection, m);
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
-    look(detection, state, now - OVER);
+    look(detection, state, now);
 }
 
 static void finish(const struct detection *detection, void *state) {
@@ -168,7 +159,7 @@ static void finish(const struct detection *detection, void *state) {
 const struct detector detect_slot_migration = {
     .name = "slot-migration",
     .help = "slots moved from one primary to another, or were to",
-    .state = sizeof(struct told),
+    .state = sizeof(struct migrations_told),
     .tick = on_tick,
     .finish = finish,
 };

@@ -2,9 +2,7 @@
  * its source sends clients on by ASK for what it does not have, two round trips for each request,
  * and nobody ends it. */
 #include "analysis/detector.h"
-#include "analysis/migration_text.h"
-#include "analysis/model_migrations.h"
-#include "base/limits.h"
+#include "analysis/migration_finding.h"
 
 #include <inttypes.h>
 
@@ -68,12 +66,12 @@ static void tell(const struct stuck *stuck, const struct open_slot *slot) {
     char lasted[DURATION_TEXT];
     struct pause idle = idle_of(slot);
     nstime length = idle.to - idle.from, end = end_of(stuck, slot);
-    struct finding *finding = finding_new("slot-stuck", SEVERITY_WARNING, idle.from);
-    struct migration_ends ends =
-        migration_name_ends(detection, finding, &slot->source, &slot->target);
+    struct migration_finding named = migration_finding(detection, "slot-stuck", SEVERITY_WARNING,
+                                                       idle.from, &slot->source, &slot->target);
+    struct finding *finding = named.finding;
     struct value *metrics = finding_metrics(finding);
     finding_title(finding, "Slot %u stood open between %s and %s for %s, and no key moved",
-                  slot->slot, ends.source, ends.target, finding_duration(length, lasted));
+                  slot->slot, named.source, named.target, finding_duration(length, lasted));
     explain(finding, slot, end != TIME_NONE);
     finding_evidence(finding, &slot->place, "it was open by then");
     finding_slot(finding, slot->slot);
