@@ -150,7 +150,10 @@ void doubt_client(const struct resp_walk *walk, struct bytes view) {
     note_begin(walk);
     if (keep(walk, view))
         return;
-    doubt_end(walk); /* so many requests, and no answer yet: it is a pipeline */
+    /* So much, and no answer yet: it is a pipeline, or large. Where the answers begin was perhaps
+     * not captured. */
+    link->doubtful_begins &= walk->flow->sides[!walk->direction].stream.started;
+    doubt_end(walk);
     if (!link->undecided)
         resp_take_requests(walk, view);
 }

@@ -55,10 +55,20 @@ void pairing_cut(const struct resp_walk *walk, bool begins) {
     link->overlaps |= heard != link->begun;
 }
 
+/* Nothing was captured of the server so far. Of a connection that was joined, the request in hand
+ * is the first thing of the client, too, and whether the reply is missing will be seen by where the
+ * server's bytes begin (resp_doubt.c). */
+static bool is_first(const struct resp_walk *walk) {
+    const struct resp_link *link = walk->link;
+    const struct stream *client = &client_of(walk)->stream;
+    bool begins = link->asked_at == client->next - (uint32_t)client->offset;
+    return client_of(walk)->sniff_passed == 0 && (!link->joined || (link->undecided && begins));
+}
+
 bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    if (!server_of(walk)->stream.started) /* the capture begins with it */
-        return client_of(walk)->sniff_passed == 0;
+    if (!server_of(walk)->stream.started)
+        return is_first(walk);
     if (link->late || !is_quiet(walk))
         return false;
     bool all_heard = server_of(walk)->heard == link->asked_at;

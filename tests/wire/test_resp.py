@@ -852,6 +852,21 @@ def test_joined_at_a_request_with_a_gap(store):
     right_pairs(bustap.dump(path))
 
 
+def test_joined_at_a_request_whose_reply_is_missing(store):
+    """What is seen first of the server is the reply to the second request; the first one, which is
+    large, was lost on it."""
+    talk = Dialogue(joined=True)
+    talk.link.send("client", command("SET", "k", "x" * 200_000), ack=False)
+    talk.link.skip("server", len(OK))
+    talk.link.acked = {"client": talk.link.next["server"], "server": talk.link.next["client"]}
+    exchanges(talk, 5)
+    path = store(talk.capture.pcap())
+    clients.check(path, None, odd=True, requests=Between(15, 16, JOINED),
+                  replies=Between(12, 15, JOINED), unanswered=Between(1, 4, JOINED),
+                  undecoded=Between(0, 40, JOINED))
+    right_pairs(bustap.dump(path))
+
+
 @pytest.mark.parametrize("size", [1, 1000, 100_000])
 @pytest.mark.parametrize("side", ["client", "server"])
 def test_gap_within_a_value(counted, side, size):
