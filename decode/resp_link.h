@@ -265,6 +265,11 @@ void resp_on_streamed(const struct resp_walk *walk, const struct resp_value *val
  * else more bytes may prove it to be one. */
 size_t resp_find_request(const struct command_index *commands, struct bytes view, bool *ret_found);
 
+/* Is it answered by messages that confirm subscriptions? */
+static inline bool resp_is_confirmed(enum command_reply reply) {
+    return reply >= REPLY_SUBSCRIBE && reply <= REPLY_SUNSUBSCRIBE;
+}
+
 /* ---- resp_reply.c ---- */
 
 /* A whole reply or push. */

@@ -185,6 +185,7 @@ static void tell_executed(const struct resp_walk *walk, const struct resp_value 
     uint32_t at = 0;
     for (uint32_t i = 0; i < link->queued_count && ran; i++) {
         const struct queued *queued = &link->queued[i];
+        link->confirms |= queued->command && resp_is_confirmed(queued->command->reply);
         const struct resp_item *result = next_result(value, &at);
         event.executed.command = queued->command;
         event.executed.write = result ? answered_write(queued->write, result) : 0;
@@ -298,7 +299,7 @@ static const struct push_row *push_of(const struct resp_value *value) {
  * that confirm a subscription come even when replies are off. */
 static bool expects_pushes(struct resp_link *link) {
     const struct pending *head = pending_head(&link->pending);
-    bool asked = head && head->reply >= REPLY_SUBSCRIBE && head->reply <= REPLY_SUNSUBSCRIBE;
+    bool asked = head && resp_is_confirmed((enum command_reply)head->reply);
     return asked || link->confirms || link->channels || link->patterns || link->shards;
 }
 
@@ -380,10 +381,14 @@ static bool take_push(const struct resp_walk *walk, const struct resp_value *val
 
 /* ---- all ---- */
 
-/* A refusal of the connection itself, or of bytes that are no request: nobody's reply. */
-static bool is_nobodys(const struct resp_value *value) {
+/* A refusal of the connection itself, which is all that the server says, or of bytes that are no
+ * request: nobody's reply. */
+static bool is_nobodys(const struct resp_walk *walk, const struct resp_value *value) {
+    struct bytes text = resp_text(&value->items[0]);
+    bool first = walk->flow->sides[walk->direction].stream.offset == value->bytes;
+    bool refusal = bytes_begin(text, "ERR max number of clients") || bytes_begin(text, "DENIED ");
     return value->items[0].type == '-' &&
-           bytes_begin(resp_text(&value->items[0]), "ERR Protocol error");
+           (bytes_begin(text, "ERR Protocol error") || (first && refusal));
 }
 
 /* Nobody that was seen has asked for it. */
@@ -413,7 +418,7 @@ void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value)
         link->owed--;
     if (lost)
         on_lost(walk, value);
-    else if (LIKELY(waited_for && !is_nobodys(value)))
+    else if (LIKELY(waited_for && !is_nobodys(walk, value)))
         on_answer(walk, value);
     else
         on_unmatched(walk, value);

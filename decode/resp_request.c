@@ -186,13 +186,10 @@ static void tell_move(const struct resp_walk *walk, struct pending *pending,
 
 /* ---- waiting for the reply ---- */
 
-static bool is_confirmed(enum command_reply reply) {
-    return reply >= REPLY_SUBSCRIBE && reply <= REPLY_SUNSUBSCRIBE;
-}
-
 static uint32_t confirmations(const struct request *request) {
-    return is_confirmed(request->reply) ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX)
-                                        : 0;
+    return resp_is_confirmed(request->reply)
+               ? (uint32_t)min_size(request->args.count - 1, UINT32_MAX)
+               : 0;
 }
 
 static void wait_for_reply(const struct resp_walk *walk, const struct request *request,
@@ -285,7 +282,7 @@ static void on_array(const struct resp_walk *walk, const struct resp_value *valu
     bool silent = UNLIKELY(link->muted | link->skip_next | (request.reply != REPLY_ONE)) &&
                   (is_muted(link, request.reply) || request.reply == REPLY_NONE);
     if (silent) {
-        link->confirms |= is_confirmed(request.reply);
+        link->confirms |= resp_is_confirmed(request.reply);
         resp_tell_silent(walk, request.command, request.bytes);
     } else
         wait_for_reply(walk, &request, value, weight);
