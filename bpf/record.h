@@ -31,22 +31,23 @@ struct skim_record {
     __u32 len;      /* bytes of `frame` */
     __u32 wire_len; /* of which they are the beginning */
     __u32 ifindex;
-    __u8 continues; /* the packet of the record before */
-    __u8 cut;       /* the snaplen left bytes out, not we who know what they are */
+    __u8 more; /* the packet goes on in the next record */
+    __u8 cut;  /* the snaplen left bytes out, not we who know what they are */
     __u8 pad[6];
     __u8 frame[];
 };
 
 enum {
     SKIM_RECORD_MAX = sizeof(struct skim_record) + SKIM_HEADERS + SKIM_CHUNK + 8,
-    SKIM_SLACK = 8192, /* behind the data; the verifier wants more than a record's length */
+    SKIM_SLACK = 8192,         /* behind the data; the verifier wants more than a record's length */
+    SKIM_RING_MIN = 256 << 10, /* a smaller ring does not even bridge the time between two looks */
 };
 
 struct skim_ring {
     /* Written by the kernel. */
     __u64 head __attribute__((aligned(SKIM_LINE)));
     __u64 packets;    /* that were wanted */
-    __u64 full;       /* of these, not or not all handed up: no room in the ring */
+    __u64 full;       /* of these, not handed up: no room in the ring for all of it */
     __u64 unreadable; /* of these, not handed up: the headers could not be read */
     /* Written by the reader. */
     __u64 tail __attribute__((aligned(SKIM_LINE)));

@@ -28,7 +28,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* ---- what the reader sets before the programs are loaded ---- */
 
-const volatile __u64 ring_bytes = 1 << 16; /* a power of two */
+const volatile __u64 ring_bytes = SKIM_RING_MIN; /* a power of two */
 const volatile __u32 snaplen = 262144;
 const volatile __u32 secret = 0;      /* of the table of flows */
 const volatile bool all_ports = true; /* else those in `ports` */
@@ -36,8 +36,8 @@ const volatile bool all_ports = true; /* else those in `ports` */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(map_flags, BPF_F_MMAPABLE);
-    __uint(max_entries, 1);                                                /* set: CPUs */
-    __uint(value_size, sizeof(struct skim_ring) + (1 << 16) + SKIM_SLACK); /* set */
+    __uint(max_entries, 1);                                                    /* set: CPUs */
+    __uint(value_size, sizeof(struct skim_ring) + SKIM_RING_MIN + SKIM_SLACK); /* set */
     __type(key, __u32);
 } rings SEC(".maps");
 
@@ -72,7 +72,9 @@ struct walk {
     /* how its stream is followed */
     __u8 at;    /* enum skim_at */
     __u32 left; /* see there */
-    bool known, old, full, unreadable, cut;
+    bool known, old, cut;
+    bool whole, unreadable; /* all its records are written; or cannot be */
+    __u64 head;             /* the ring's, behind its records so far */
 
     /* the record in hand */
     __u32 offset; /* in the ring */
@@ -152,14 +154,21 @@ static __always_inline __u32 fold(const struct in6_addr *address) {
     return mix(mix(mix(words[0], words[1]), words[2]), words[3]);
 }
 
+enum { JUMBO = 8 }; /* bytes of the option for the length of a packet over 64 KiB (RFC 2675) */
+
+/* A length of 0: likewise. */
 static __always_inline bool read_ip6(struct walk *walk, const struct ipv6hdr *ip, void *end) {
-    if ((void *)(ip + 1) > end || ip->nexthdr != IPPROTO_TCP)
+    const __u8 *next = (void *)(ip + 1);
+    if ((void *)(next + JUMBO) > end)
+        return false;
+    __u32 skip = ip->nexthdr == IPPROTO_HOPOPTS && next[1] == 0 ? JUMBO : 0;
+    if ((skip ? next[0] : ip->nexthdr) != IPPROTO_TCP)
         return false;
     __u32 payload = bpf_ntohs(ip->payload_len);
     walk->is_ip6 = true;
-    walk->l4 = walk->l3 + sizeof *ip;
-    walk->len = payload ? walk->l4 + payload : 0;
-    return read_tcp(walk, (void *)(ip + 1), end, fold(&ip->saddr), fold(&ip->daddr));
+    walk->l4 = walk->l3 + sizeof *ip + skip;
+    walk->len = payload ? walk->l3 + sizeof *ip + payload : 0;
+    return read_tcp(walk, (void *)(next + skip), end, fold(&ip->saddr), fold(&ip->daddr));
 }
 
 /* Some cards put everything elsewhere; IP would fetch its headers next anyway. */
@@ -380,13 +389,14 @@ static __always_inline void put32(struct skim_record *record, __u32 index, __u32
     put16(record, index + 2, value);
 }
 
-enum { TCP_FLAGS_AT = 13, FLAG_FIN = 1 };
+enum { TCP_FLAGS_AT = 13, FLAG_FIN = 1, LEN_MAX = 0xffff };
 
 /* Makes the headers those of a segment from `pos` with `extent` bytes. */
 static __always_inline void edit_headers(const struct walk *walk, struct skim_record *record,
                                          __u32 extent) {
-    __u32 from = walk->is_ip6 ? walk->l4 : walk->l3;
-    put16(record, walk->l3 + (walk->is_ip6 ? 4 : 2), walk->headers - from + extent);
+    __u32 from = walk->l3 + (walk->is_ip6 ? sizeof(struct ipv6hdr) : 0);
+    __u32 len = walk->headers - from + extent;
+    put16(record, walk->l3 + (walk->is_ip6 ? 4 : 2), len <= LEN_MAX ? len : 0);
     put32(record, walk->l4 + 4, walk->seq + walk->pos);
     if (walk->pos + extent < walk->len)
         record->frame[(walk->l4 + TCP_FLAGS_AT) & 0xff] &= ~FLAG_FIN;
@@ -406,21 +416,22 @@ static __always_inline bool load(struct __sk_buff *skb, const struct walk *walk,
            bpf_skb_load_bytes(skb, headers + walk->pos, record->frame + headers, chunk) == 0;
 }
 
-static __always_inline bool has_room(const struct skim_ring *ring) {
-    return ring->head - ring->tail <= ring_bytes - SKIM_RECORD_MAX;
+static __always_inline bool has_room(const struct hands *hands) {
+    return hands->walk->head - hands->ring->tail <= ring_bytes - SKIM_RECORD_MAX;
 }
 
-static __always_inline void publish(const struct hands *hands, struct skim_record *record,
-                                    __u32 shown, __u32 extent) {
-    const struct walk *walk = hands->walk;
+static __always_inline void complete(const struct hands *hands, struct skim_record *record,
+                                     __u32 shown, __u32 extent) {
+    struct walk *walk = hands->walk;
     record->time = walk->time;
     record->len = walk->headers + shown;
     record->size = (sizeof *record + record->len + 7) & ~7u;
     record->wire_len = walk->headers + extent;
     record->ifindex = hands->skb->ifindex;
-    record->continues = walk->pos > 0;
+    record->more = walk->pos + extent < walk->len;
     record->cut = walk->cut;
-    __sync_fetch_and_add(&hands->ring->head, record->size);
+    walk->head += record->size;
+    walk->pos += extent;
 }
 
 enum { CHUNK_FIRST = 256 }; /* of what may prove to be the head of a large value */
@@ -443,9 +454,10 @@ static __always_inline void choose_chunk(struct walk *walk) {
     }
 }
 
-/* A packet that begins with a request puts a stream into step. */
+/* A packet that begins with a request puts a stream into step; not where it is known to go on with
+ * a string or a line, which may hold anything. */
 static __always_inline void join(struct walk *walk, const struct skim_record *record) {
-    if (walk->pos > 0 || walk->is_fragment || !begins_request(walk, record))
+    if (walk->pos > 0 || walk->is_fragment || walk->at > AT_LINE || !begins_request(walk, record))
         return;
     walk->is_request = true;
     if (walk->at == AT_ODD && !walk->cut && !walk->old)
@@ -456,10 +468,9 @@ static __always_inline void join(struct walk *walk, const struct skim_record *re
 static long put_record(__u32 number, void *context) {
     struct hands *hands = context;
     struct walk *walk = hands->walk;
-    walk->full = !has_room(hands->ring);
-    if (walk->full)
+    if (!has_room(hands))
         return 1;
-    walk->offset = hands->ring->head;
+    walk->offset = walk->head;
     struct skim_record *record = record_at(hands->ring, walk->offset);
     choose_chunk(walk);
     walk->unreadable = !load(hands->skb, walk, record);
@@ -474,14 +485,24 @@ static long put_record(__u32 number, void *context) {
     __u32 extent = shown + walk->leap;
     if (walk->pos > 0 || extent < walk->len)
         edit_headers(walk, record, extent);
-    publish(hands, record, shown, extent);
-    walk->pos += extent;
-    return walk->pos >= walk->len;
+    complete(hands, record, shown, extent);
+    walk->whole = walk->pos >= walk->len;
+    return walk->whole;
 }
 
 /* ---- a packet ---- */
 
-enum { RECORDS_MAX = 96 }; /* of a packet: 64 KiB with a string of middle size after the other */
+enum { RECORDS_MAX = 1024 }; /* of a packet: 512 KiB with a string of middle size after the other */
+
+/* Bytes that did not come by, or not yet, but lie within a string, put nothing out of step. */
+static __always_inline bool steps_over(struct walk *walk, const struct skim_flow *flow) {
+    __s32 missing = walk->seq - flow->next;
+    if (flow->at < AT_BULK || missing < 0 || (__u32)missing > flow->left)
+        return false;
+    walk->left = flow->left - missing;
+    walk->at = walk->left == 0 ? AT_LINE : flow->at == AT_BULK ? IN_SHOWN : flow->at;
+    return true;
+}
 
 static __always_inline void find_place(struct walk *walk) {
     struct skim_bundle *bundle = bundle_of(walk->hash);
@@ -492,7 +513,7 @@ static __always_inline void find_place(struct walk *walk) {
     if (flow->next == walk->seq) {
         walk->at = flow->at;
         walk->left = flow->left;
-    } else {
+    } else if (!steps_over(walk, flow)) {
         walk->old = (__s32)(walk->seq + walk->len - flow->next) <= 0;
     }
 }
@@ -508,22 +529,28 @@ static __always_inline void join_answers(const struct walk *walk) {
 static __always_inline void keep_place(const struct walk *walk) {
     if (walk->len == 0 || walk->old || walk->is_fragment)
         return;
-    __u8 at = walk->pos < walk->len ? AT_ODD : walk->at;
+    __u8 at = walk->whole ? walk->at : AT_ODD;
     if (walk->known || at != AT_ODD)
         put_flow(walk->hash, walk->tag, walk->seq + walk->len, at, walk->left);
     if (walk->is_request && at != AT_ODD)
         join_answers(walk);
 }
 
+/* All records of a packet are handed up in one step, or none is and it is counted. */
 static __always_inline void hand_up(struct hands *hands) {
     struct walk *walk = hands->walk;
     struct skim_ring *ring = hands->ring;
     if (walk->len && !walk->is_fragment)
         find_place(walk);
+    walk->head = ring->head;
     bpf_loop(RECORDS_MAX, put_record, hands, 0);
     ring->packets++;
-    ring->full += walk->full;
-    ring->unreadable += walk->unreadable;
+    if (walk->whole)
+        (void)__sync_lock_test_and_set(&ring->head, walk->head);
+    else if (walk->unreadable)
+        ring->unreadable++;
+    else
+        ring->full++;
     keep_place(walk);
 }
 

@@ -14,7 +14,7 @@ struct packet {
     uint32_t interface; /* index within the source, counted over all sections */
     uint16_t link_type; /* LINKTYPE_ value of the file (tcpdump.org/linktypes.html) */
     uint16_t source;    /* which of the run's sources, from 0 */
-    bool continues;     /* the packet before: the source cut it where bytes are left out */
+    bool more;          /* comes of it next: the source cut it where bytes are left out */
     bool skimmed;       /* what is left out is known to be the inside of values */
 
     /* PACKET_AHEAD bytes where the next packet of the source probably begins, if they are at hand;

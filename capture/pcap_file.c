@@ -84,7 +84,7 @@ static inline enum source_got hand_out(struct source_file *file, const struct pc
     ret_packet->interface = 0;
     ret_packet->link_type = pcap->link_type;
     ret_packet->source = 0;
-    ret_packet->continues = ret_packet->skimmed = false;
+    ret_packet->more = ret_packet->skimmed = false;
     file->window.at += head_len + len;
     ret_packet->ahead = window_ahead(&file->window, head_len);
     source_count(&file->base, ret_packet);

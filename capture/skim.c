@@ -24,7 +24,6 @@ enum {
     TCX_EGRESS = 47,
     LINKTYPE_ETHERNET = 1,
     LINKTYPE_RAW = 101,
-    RING_MIN = 1 << 16,
 };
 
 /* ---- loading ---- */
@@ -36,7 +35,7 @@ static int say_nothing(enum libbpf_print_level level, const char *format, va_lis
 
 /* The largest power of two that gives each CPU its share. */
 static uint64_t ring_bytes(size_t mib, size_t rings) {
-    uint64_t share = ((uint64_t)mib << 20) / rings, bytes = RING_MIN;
+    uint64_t share = ((uint64_t)mib << 20) / rings, bytes = SKIM_RING_MIN;
     while (bytes * 2 <= share)
         bytes *= 2;
     return bytes;
@@ -152,38 +151,39 @@ static bool attach_device(struct skim *skim, struct skim_device *device, struct 
     if (!ask(device, SIOCGIFHWADDR, &hardware) ||
         !find_link_type(device, hardware.ifr_hwaddr.sa_family))
         return err_set(err, "eBPF: %.100s: neither an Ethernet nor an IP device", name);
+    skim->full = skim->device_count == CAP_TAPS;
+    if (skim->full)
+        return err_set(err, "eBPF: more than %d interfaces: name fewer", CAP_TAPS);
     if (!hold(skim, device, flags.ifr_flags & IFF_LOOPBACK))
         return refused(err, name);
-    skim->device_count++;
+    skim->devices[skim->device_count++] = *device;
     return true;
 }
 
 /* In the namespace where we are. */
 static bool attach_one(struct skim *skim, const char *name, struct err *err) {
-    if (skim->device_count == CAP_TAPS)
-        return err_set(err, "more than %d interfaces: name fewer", CAP_TAPS);
-    struct skim_device *device = &skim->devices[skim->device_count];
-    *device = (struct skim_device){.netns = netns_ours()};
-    if (strlen(name) >= sizeof device->name)
+    struct skim_device device = {.netns = netns_ours()};
+    if (strlen(name) >= sizeof device.name)
         return err_set(err, "%.100s: there is no such interface: `ip link` lists them", name);
-    memcpy(device->name, name, strlen(name));
-    device->ioctls = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (device->ioctls < 0)
+    memcpy(device.name, name, strlen(name));
+    device.ioctls = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (device.ioctls < 0)
         return refused(err, name);
     size_t before = skim->device_count;
-    bool attached = attach_device(skim, device, err);
+    bool attached = attach_device(skim, &device, err);
     if (skim->device_count == before)
-        (void)close(device->ioctls);
+        (void)close(device.ioctls);
     return attached;
 }
 
-/* Those that are down, or that are not read, are passed over. */
+/* Those that are down, or that are not read, are passed over; but nothing is left out in silence
+ * because of the cap. */
 static bool attach_all(struct skim *skim, struct err *err) {
     struct if_nameindex *all = if_nameindex();
-    for (size_t i = 0; all && all[i].if_index; i++)
+    for (size_t i = 0; all && all[i].if_index && !skim->full; i++)
         (void)attach_one(skim, all[i].if_name, err);
     if_freenameindex(all);
-    return skim->device_count > 0;
+    return skim->device_count > 0 && !skim->full;
 }
 
 static bool attach_here(struct skim *skim, const char *name, struct err *err) {

@@ -28,6 +28,7 @@ struct skim_device {
 struct skim {
     struct skim_device devices[CAP_TAPS];
     size_t device_count;
+    bool full;         /* there was one more than CAP_TAPS */
     size_t ring_count; /* one for each CPU that there may be */
     uint64_t ring_bytes;
     struct skim_bpf *bpf; /* libbpf's skeleton */

@@ -34,7 +34,7 @@ struct source_options {
     const uint16_t *ports;      /* borrowed: of which a packet has one; all if there are none */
     size_t port_count;
     int snaplen;  /* bytes of each packet */
-    int ring_mib; /* the kernel's buffer, for each interface */
+    int ring_mib; /* the kernel's buffer: of libpcap for each interface, of eBPF for all CPUs */
 };
 
 enum { SOURCE_LINK_TYPES = 8 };

@@ -8,7 +8,7 @@
  * rings are looked at every few milliseconds, seldom while nothing happens.
  *
  * The kernel stamps packets by the monotonic clock, which never jumps. What that is by the wall
- * clock is looked up every second. */
+ * clock is looked up every second, in pairs of readings of which the tightest counts. */
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <poll.h>
@@ -20,6 +20,7 @@
 
 enum {
     PREFIX = sizeof "ebpf:" - 1,
+    PAIRS = 8, /* of readings of the clocks, of which the tightest counts */
     SETTLE_NS = 100 * 1000,
     LOOK_MS = 2,   /* between looks at the rings, while there is something */
     LAZY_MS = 20,  /* while there is nothing */
@@ -45,17 +46,43 @@ struct ebpf {
     int sleep_ms;
     struct bpf_program filter; /* the user's own */
     bool filtered;
+    bool inside, passing; /* a packet of which records are to come; it passes the filter */
     nstime (*stopped_at)(void), (*wall)(void), (*steady)(void);
-    nstime until; /* told to stop then, by the wall clock; TIME_NONE: not yet */
+    nstime until; /* monotonic: told to stop then; TIME_NONE: not yet */
 };
 
 /* ---- time ---- */
+
+/* What comes between two readings makes the pair wrong, by half of what it takes at most. */
+static void pair_clocks(struct ebpf *ebpf) {
+    nstime tightest = INT64_MAX;
+    for (int i = 0; i < PAIRS; i++) {
+        nstime before = ebpf->steady(), wall = ebpf->wall(), took = ebpf->steady() - before;
+        if (took >= tightest)
+            continue;
+        tightest = took;
+        ebpf->wall_less_mono = wall - (before + took / 2);
+    }
+}
 
 static void look_at_clocks(struct ebpf *ebpf, nstime mono) {
     if (ebpf->looked && mono - ebpf->looked < NS_PER_SEC)
         return;
     ebpf->looked = mono;
-    ebpf->wall_less_mono = ebpf->wall() - mono;
+    pair_clocks(ebpf);
+}
+
+/* The end is kept by the clock that is not set. */
+static void note_stop(struct ebpf *ebpf) {
+    nstime wall = ebpf->until == TIME_NONE && ebpf->stopped_at ? ebpf->stopped_at() : TIME_NONE;
+    if (wall == TIME_NONE)
+        return;
+    pair_clocks(ebpf);
+    ebpf->until = wall - ebpf->wall_less_mono;
+}
+
+static bool is_over(const struct ebpf *ebpf, nstime mono) {
+    return ebpf->until != TIME_NONE && mono > ebpf->until;
 }
 
 /* ---- the rings ---- */
@@ -128,14 +155,19 @@ static void fill(struct ebpf *ebpf, const struct skim_record *record, struct pac
         .wire_len = record->wire_len,
         .interface = device,
         .link_type = ebpf->skim.devices[device].link_type,
-        .continues = record->continues,
+        .more = record->more,
         .skimmed = !record->cut,
     };
 }
 
-static bool passes(const struct ebpf *ebpf, const struct packet *packet) {
+/* A packet passes with all its records, by what is in the first. */
+static bool passes(struct ebpf *ebpf, const struct packet *packet) {
     struct pcap_pkthdr head = {.caplen = (bpf_u_int32)packet->data.len, .len = packet->wire_len};
-    return !ebpf->filtered || pcap_offline_filter(&ebpf->filter, &head, packet->data.data) != 0;
+    if (!ebpf->inside)
+        ebpf->passing =
+            !ebpf->filtered || pcap_offline_filter(&ebpf->filter, &head, packet->data.data) != 0;
+    ebpf->inside = packet->more;
+    return ebpf->passing;
 }
 
 /* The next record that is settled and passes. False: there is none. */
@@ -149,10 +181,6 @@ static bool take(struct ebpf *ebpf, struct packet *packet) {
         if (passes(ebpf, packet))
             return true;
     }
-}
-
-static bool is_over(const struct ebpf *ebpf, nstime time) {
-    return ebpf->until != TIME_NONE && time > ebpf->until;
 }
 
 /* Also while packets come, every moment is said to pass. */
@@ -170,7 +198,7 @@ static enum source_got say(struct ebpf *ebpf, enum source_got what) {
 
 /* Nothing is at hand. What that means; SOURCE_PACKET: look again. */
 static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *err) {
-    if (is_over(ebpf, ebpf->settled + ebpf->wall_less_mono))
+    if (is_over(ebpf, ebpf->settled))
         return say(ebpf, SOURCE_END);
     if (moment_passed(ebpf))
         return say(ebpf, skim_is_attached(&ebpf->skim, err) ? SOURCE_IDLE : SOURCE_FAILED);
@@ -187,13 +215,12 @@ static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *
 static enum source_got ebpf_next(struct source *source, struct packet *packet, struct err *err) {
     struct ebpf *ebpf = (struct ebpf *)source;
     for (bool looked = false; !take(ebpf, packet); looked = true) {
-        if (ebpf->until == TIME_NONE && ebpf->stopped_at)
-            ebpf->until = ebpf->stopped_at();
+        note_stop(ebpf);
         enum source_got got = wait(ebpf, looked, err);
         if (got != SOURCE_PACKET)
             return got;
     }
-    if (is_over(ebpf, packet->time))
+    if (is_over(ebpf, packet->time - ebpf->wall_less_mono))
         return say(ebpf, SOURCE_END);
     source_count_skimmed(source, packet);
     return SOURCE_PACKET;

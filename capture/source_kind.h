@@ -48,8 +48,8 @@ static inline void source_count(struct source *source, struct packet *packet) {
  * in parts is one. */
 static inline void source_count_skimmed(struct source *source, struct packet *packet) {
     struct source_info *info = &source->info;
-    info->packets += !packet->continues;
-    packet->frame = info->packets;
+    packet->frame = info->packets + 1;
+    info->packets += !packet->more;
     info->bytes += packet->data.len;
     info->truncated_packets += !packet->skimmed;
     if (UNLIKELY(packet->link_type != source->last_link_type))

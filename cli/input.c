@@ -107,7 +107,7 @@ static bool is_outside(struct input *input, nstime time) {
 }
 
 static inline void count(struct tally *tally, const struct packet *packet) {
-    tally->packets += !packet->continues;
+    tally->packets += !packet->more;
     tally->bytes += packet->data.len;
     if (UNLIKELY(packet->time < tally->first && packet->time != TIME_NONE))
         tally->first = packet->time;
@@ -121,7 +121,7 @@ static enum source_got run_some(struct input *input, struct engine *engine, uint
     struct packet packet;
     enum source_got got = SOURCE_PACKET;
     uint64_t end = *left > TICK ? *left - TICK : 0;
-    for (; *left > end; --*left) {
+    for (; *left > end; *left -= !packet.more) {
         got = merge_next(input->merge, &packet, err);
         if (UNLIKELY(got != SOURCE_PACKET))
             break;
