@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <pcap/pcap.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
@@ -48,16 +49,32 @@ struct ebpf {
     bool filtered;
     bool inside, passing; /* a packet of which records are to come; it passes the filter */
     nstime (*stopped_at)(void), (*wall)(void), (*steady)(void);
+    nstime ahead; /* of the kernel's monotonic clock is this process's, in a time namespace */
     nstime until; /* monotonic: told to stop then; TIME_NONE: not yet */
 };
 
 /* ---- time ---- */
 
+/* time_namespaces(7) */
+static nstime ahead_of_kernel(void) {
+    FILE *offsets = fopen("/proc/self/timens_offsets", "re");
+    long long seconds = 0, rest = 0;
+    if (!offsets || fscanf(offsets, "monotonic %lld %lld", &seconds, &rest) != 2)
+        seconds = rest = 0;
+    if (offsets)
+        (void)fclose(offsets);
+    return seconds * NS_PER_SEC + rest;
+}
+
+static nstime monotonic(const struct ebpf *ebpf) {
+    return ebpf->steady() - ebpf->ahead;
+}
+
 /* What comes between two readings makes the pair wrong, by half of what it takes at most. */
 static void pair_clocks(struct ebpf *ebpf) {
     nstime tightest = INT64_MAX;
     for (int i = 0; i < PAIRS; i++) {
-        nstime before = ebpf->steady(), wall = ebpf->wall(), took = ebpf->steady() - before;
+        nstime before = monotonic(ebpf), wall = ebpf->wall(), took = monotonic(ebpf) - before;
         if (took >= tightest)
             continue;
         tightest = took;
@@ -93,7 +110,7 @@ static struct skim_record *record_of(const struct ebpf *ebpf, const struct reade
 }
 
 static void look_at_rings(struct ebpf *ebpf) {
-    nstime mono = ebpf->steady();
+    nstime mono = monotonic(ebpf);
     look_at_clocks(ebpf, mono);
     ebpf->settled = mono - SETTLE_NS;
     for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
@@ -298,6 +315,7 @@ struct source *source_ebpf_open(const char *path, const struct source_options *o
     ebpf->stopped_at = options->stopped_at;
     ebpf->wall = options->now;
     ebpf->steady = options->steady;
+    ebpf->ahead = ahead_of_kernel();
     ebpf->until = TIME_NONE;
     if (open_rings(ebpf, options, err))
         return &ebpf->source;

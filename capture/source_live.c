@@ -244,9 +244,20 @@ static enum source_got hand_out(struct live *live, struct tap *tap, struct packe
     return SOURCE_PACKET;
 }
 
+/* That is past. If it is not, the clock was set back since. */
 static void note_stop(struct live *live) {
     if (live->until == TIME_NONE && live->stopped_at)
         live->until = live->stopped_at();
+    nstime now = live->until != TIME_NONE && live->now ? live->now() : INT64_MAX;
+    if (live->until > now)
+        live->until = now;
+}
+
+/* Did the packet come after it was told to stop? Not if it comes from the future: the clock was set
+ * back since, perhaps before that. */
+static bool is_over(const struct live *live, const struct tap *tap) {
+    nstime time = time_of(tap->head);
+    return live->until != TIME_NONE && time > live->until && (!live->now || time <= live->now());
 }
 
 /* Also while packets come, every moment is said to pass: whoever reads has other things to do. */
@@ -288,7 +299,7 @@ static enum source_got live_next(struct source *source, struct packet *packet, s
             hold_back(live, ms);
             continue;
         }
-        if (tap && live->until != TIME_NONE && time_of(tap->head) > live->until)
+        if (tap && is_over(live, tap))
             return ended(live);
         if (tap)
             return is_time_to_idle(live, tap) ? idle(live) : hand_out(live, tap, packet);
