@@ -24,6 +24,7 @@ enum {
     TCX_EGRESS = 47,
     LINKTYPE_ETHERNET = 1,
     LINKTYPE_RAW = 101,
+    SNAPLEN_WHOLE = 262144, /* as tools say "whole packets"; some are longer */
 };
 
 /* ---- loading ---- */
@@ -49,7 +50,7 @@ static bool configure(struct skim *skim, const struct skim_options *options) {
     skim->ring_bytes = ring_bytes(options->ring_mib, skim->ring_count);
     skim->stride = sizeof(struct skim_ring) + skim->ring_bytes + SKIM_SLACK;
     bpf->rodata->ring_bytes = skim->ring_bytes;
-    bpf->rodata->snaplen = options->snaplen;
+    bpf->rodata->snaplen = options->snaplen < SNAPLEN_WHOLE ? options->snaplen : UINT32_MAX;
     bpf->rodata->secret = secret;
     bpf->rodata->all_ports = options->port_count == 0;
     return bpf_map__set_max_entries(bpf->maps.rings, (uint32_t)skim->ring_count) == 0 &&

@@ -45,6 +45,7 @@ struct ebpf {
     nstime looked; /* monotonic: when that was looked up */
     nstime idled;  /* monotonic: when a moment was last said to have passed */
     int sleep_ms;
+    bool gone;                 /* an interface is, and the rings were looked at since */
     struct bpf_program filter; /* the user's own */
     bool filtered;
     bool inside, passing; /* a packet of which records are to come; it passes the filter */
@@ -213,12 +214,25 @@ static enum source_got say(struct ebpf *ebpf, enum source_got what) {
     return what;
 }
 
+/* An interface that is gone brings nothing more; but what it brought may not have been looked at.
+ */
+static enum source_got check(struct ebpf *ebpf, struct err *err) {
+    if (skim_is_attached(&ebpf->skim, err))
+        return SOURCE_IDLE;
+    if (ebpf->gone)
+        return SOURCE_FAILED;
+    ebpf->gone = true;
+    (void)poll(NULL, 0, LOOK_MS);
+    look_at_rings(ebpf);
+    return SOURCE_PACKET;
+}
+
 /* Nothing is at hand. What that means; SOURCE_PACKET: look again. */
 static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *err) {
     if (is_over(ebpf, ebpf->settled))
         return say(ebpf, SOURCE_END);
-    if (moment_passed(ebpf))
-        return say(ebpf, skim_is_attached(&ebpf->skim, err) ? SOURCE_IDLE : SOURCE_FAILED);
+    if (ebpf->gone || moment_passed(ebpf))
+        return say(ebpf, check(ebpf, err));
     if (looked_in_vain) {
         (void)poll(NULL, 0, ebpf->sleep_ms);
         ebpf->sleep_ms = ebpf->sleep_ms < LAZY_MS ? ebpf->sleep_ms + LOOK_MS : LAZY_MS;

@@ -1,4 +1,4 @@
-"""Requests over the loopback device in packets of more than 64 KiB (BIG TCP), answered at once.
+"""Requests over the loopback device in packets of more than 64 KiB (BIG TCP), and their answers.
 
 usage: long_packets.py ADDRESS PORT COUNT BYTES
 
@@ -10,6 +10,7 @@ import struct
 import sys
 import threading
 
+TOGETHER = 4                            # requests, so that packets go on from one to the next
 LONGEST = 500_000                       # of a packet; the kernel's own bound is 512 KiB
 ETH_P_ALL = 3
 RTM_NEWLINK, REQUEST_ACK = 16, 5
@@ -59,9 +60,9 @@ def main(address, port, count, size):
     server.start()
     with socket.create_connection((address, port)) as end:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8 << 20)
-        for _ in range(count):
-            end.sendall(request)
-            read(end, len(b"+OK\r\n"))
+        for _ in range(count // TOGETHER):
+            end.sendall(request * TOGETHER)
+            read(end, TOGETHER * len(b"+OK\r\n"))
     server.join()
     print(max(lengths))
 

@@ -2,13 +2,16 @@
 
 import collections
 import json
+import os
+import pathlib
 import signal
+import subprocess
 import time
 
 import pytest
 
-from lib import bustap, captures
-from . import cable as cables
+from lib import bustap, captures, findings
+from . import cable as cables, host as hosts
 from .running import (SETTLE, counted, end, events_in, frame_of, lived, loaded, popen, programs,
                       reading, same_as_stored, sockets, start, status_of, tcp_frames,
                       without_moment)
@@ -162,13 +165,76 @@ def test_down_and_up_again(cable):
 def test_the_interface_goes_away(cable):
     """What came before is told; then the name of the interface, and status 2."""
     run = start(cable, "dump", "-i", cable.far)
-    cable.send(tcp_frames(HEALTHY)[:2000])
+    mine, frames = programs(run), tcp_frames(HEALTHY)[:2000]
+    cable.send(frames)
     time.sleep(SETTLE)
     cable.ip("link", "del", cable.near)
     out, err = run.communicate(timeout=20)
     assert run.returncode == 2
     assert "far: the capture has ended" in err
+    assert counted(err) == (len(frames), 0)
     assert out.count("\n") > 100
+    assert sockets(cable) == [] and not mine & loaded()
+
+
+def test_the_interface_goes_away_behind_its_back(cable):
+    """While the program stands still: what the rings hold is still read."""
+    frames = tcp_frames(HEALTHY)[:2000]
+    run = start(cable, "watch", "-i", cable.far)
+    run.send_signal(signal.SIGSTOP)
+    cable.send(frames)
+    cable.ip("link", "del", cable.near)
+    run.send_signal(signal.SIGCONT)
+    _, err = run.communicate(timeout=20)
+    assert run.returncode == 2 and "far: the capture has ended" in err
+    assert counted(err) == (len(frames), 0)
+
+
+def test_the_namespace_goes_away(cable):
+    """Its last process ends and so does its name, as when a container is removed: the kernel keeps it
+    for as long as it is captured from. Then it goes, and takes the other end of its cable along."""
+    other = f"{cable.name}-other"
+    subprocess.run(["ip", "netns", "add", other], check=True)
+    cable.ip("link", "add", "door", "type", "veth", "peer", "name", "eth0", "netns", other)
+    cable.ip("link", "set", "door", "up")
+    subprocess.run(["ip", "-n", other, "link", "set", "eth0", "up"], check=True)
+    inside = subprocess.Popen(["nsenter", f"--net=/run/netns/{other}", "sleep", "60"])
+    try:
+        run = start_once_there(cable, inside)
+        mine = programs(run)
+        cable.send([frame_of(1)], "door")
+    finally:
+        inside.kill()
+        inside.wait()
+        subprocess.run(["ip", "netns", "del", other], check=True)
+    cable.send([frame_of(2), frame_of(3)], "door")
+    assert counted(end(run)[1]) == (3, 0)
+    time.sleep(SETTLE)
+    assert "door" not in cable.ip("link") and not mine & loaded()
+
+
+def start_once_there(cable, inside):
+    here = pathlib.Path("/proc/self/ns/net").readlink()
+    while pathlib.Path(f"/proc/{inside.pid}/ns/net").readlink() == here:
+        time.sleep(0.01)
+    return start(cable, "watch", "-i", f"eth0@{inside.pid}")
+
+
+def test_in_a_time_namespace(cable):
+    """The kernel stamps by its own monotonic clock, which that of the program is not there."""
+    run = cable.popen(["unshare", "--time", "--monotonic", "100000", "--fork", bustap.PROGRAM, "dump",
+                       "--json", "-i", cable.far, "--backend", cable.backend])
+    while not hosts.is_confined(run.pid):
+        assert run.poll() is None, run.communicate()[1]
+        time.sleep(0.02)
+    before = time.time()
+    cable.send(tcp_frames(HEALTHY)[:100])
+    time.sleep(SETTLE)
+    os.kill(hosts.program_of(run.pid), signal.SIGINT)
+    out, err = run.communicate(timeout=20)
+    times = [findings.seconds(json.loads(line)["time"]) for line in out.splitlines()]
+    assert times and before - 1 < min(times) and max(times) < time.time() + 1
+    assert counted(err) == (100, 0)
 
 
 def test_nothing_is_sent(cable):
