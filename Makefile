@@ -165,7 +165,7 @@ $(FUZZERS): %: %.o $(LIBOBJ)
 
 # ---- tests ------------------------------------------------------------------------------------
 
-.PHONY: check layers unit sanitized prop golden books pytest lab-tools mutate fuzz-replay
+.PHONY: check layers unit sanitized prop golden books pytest lab-tools live pcaps mutate fuzz-replay
 CHECKS := layers unit sanitized pytest
 check:  ## everything a commit must pass (see CONTRIBUTING.md)
 	@+for step in $(CHECKS); do \
@@ -190,6 +190,10 @@ pytest: all $(ASK) $(LOAD)  ## all python tests
 	$(call pytest,)
 
 lab-tools: $(LOAD)  ## makes load on the clusters of tests/lab
+live: all $(LOAD)  ## every scenario of tests/lab on every server (root, hours); LIVE=scenario:server, by substrings
+	@BUSTAP=$(abspath $(B))/$(NAME) LIVE=$(or $(LIVE),all) $(PYTHON) -m pytest -q tests/live
+pcaps: $(LOAD)  ## captures and truth in pcaps/ made anew (root, an hour)
+	@$(PYTHON) -m tests.lab corpus
 
 sanitized:  ## unit tests, mutated captures and fuzz corpora under ASan and UBSan
 	@+$(MAKE) SAN=$(SANITIZERS) unit mutate fuzz-replay

@@ -3,13 +3,15 @@
     make live                                    every scenario on every server
     LIVE=short pytest tests/live                 the few that `make check` runs
     LIVE=partition_primary:valkey pytest …       scenario:server, by substrings
+    RUNS=DIR pytest tests/live                   runs that were kept, DIR/SCENARIO-SERVER: judged again
 
-Each run's folder (captures, logs, truth.json) is kept under build/lab/out if the test fails.
+Each run's folder (captures, logs, truth.json) is kept under build/lab/out if its test fails.
 Without root, or without a server, a test is skipped and says why.
 """
 
 import collections
 import os
+import pathlib
 import shutil
 
 import pytest
@@ -25,8 +27,13 @@ SHORT = (("kill_primary", "redis-7.0"), ("partition_primary", "valkey-8.1"),
 LONG = {"healthy_long"}
 
 
+KEPT = pathlib.Path(os.environ["RUNS"]) if os.environ.get("RUNS") else None
+
+
 def wanted():
-    """(scenario, server) of this run."""
+    """(scenario, server) of this run; of runs that were kept, their folders' names."""
+    if KEPT:
+        return [(path.parent.name,) for path in sorted(KEPT.glob("*/truth.json"))]
     mode = os.environ.get("LIVE", "short")
     everything = [(s, server) for s in sorted(scenarios.load_all()) for server in servers.KNOWN]
     if mode == "short":
@@ -38,28 +45,29 @@ def wanted():
     return [(s, v) for s, v in everything if scenario in s and server in v]
 
 
-@pytest.fixture(scope="session")
-def needs():
-    """What the lab needs of the machine."""
+@pytest.fixture
+def played(request):
+    """The captures of a run as takes. The folder of one that passes goes, unless it was kept before."""
+    if KEPT:
+        yield list(captures.in_folder(KEPT.joinpath(*request.param)))
+        return
+    failed = request.session.testsfailed
+    folder = play(*request.param)
+    yield list(captures.in_folder(folder))
+    if request.session.testsfailed == failed:
+        shutil.rmtree(folder)
+
+
+def play(scenario, name):
+    """One run; its folder."""
     try:
         net.need_tools()
-    except Unavailable as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture
-def played(request, needs):
-    """One run, its captures as takes. Its folder goes if the test passes."""
-    scenario, name = request.param
-    try:
         server = servers.find(name)
         folder = BUILD / "out" / f"{scenario}-{server.name}"
         Run(scenario, server, folder)(scenarios.load_all()[scenario][0])
     except Unavailable as error:
         pytest.skip(str(error))
-    yield list(captures.in_folder(folder))
-    if not request.session.testsfailed:
-        shutil.rmtree(folder)
+    return folder
 
 
 PLAYED = pytest.mark.parametrize("played", wanted(), indirect=True,
