@@ -351,7 +351,15 @@ static uint32_t next_to_tell(const struct downs *downs, nstime after, uint32_t l
     return next;
 }
 
-/* Names all of them, in order of time; gives back the one for which it was over last. */
+/* For whom it lasted longest: one that says so still, or else the last to take it back. */
+static uint32_t longest_down(const struct downs *downs, uint32_t last_told) {
+    for (uint32_t i = 0; i < downs->room; i++)
+        if (downs->witnesses[i].told && downs->witnesses[i].down)
+            return i;
+    return downs->outage.last_node == NODE_NONE ? last_told : downs->outage.last_node;
+}
+
+/* Names all of them, in order of time; gives back the one for which it lasted longest. */
 static uint32_t tell_nodes(const struct detection *detection, struct finding *finding,
                            const struct downs *downs) {
     struct value *nodes = value_list(finding_metrics(finding), "nodes");
@@ -371,7 +379,7 @@ static uint32_t tell_nodes(const struct detection *detection, struct finding *fi
         at = witness->said.time;
         last = i;
     }
-    return downs->outage.last_node == NODE_NONE ? last : downs->outage.last_node;
+    return longest_down(downs, last);
 }
 
 static void tell(const struct detection *detection, struct downs *downs, nstime end) {

@@ -55,6 +55,21 @@ def test_fires_critically_if_it_lasts(store):
     assert findings.only(quiet, "cluster-down").severity == "notice"
 
 
+def test_names_the_node_for_which_it_goes_on(store):
+    """All but p2 take it back; p2, which still knows no owner of a slot, does not."""
+    play = scene.Scene()
+    play.run(3)
+    failed(play)
+    play.run(1)
+    for name in ("p3", "r1", "r2", "r3"):
+        play.set(name, state=0)
+    play.elect("r1")
+    play.run(8)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert found.end is None and found.severity == "notice"
+    assert "to 10.0.0.2:6379 for" in found.title
+
+
 def test_fires_for_a_minority_without_blaming_the_others(store):
     play = scene.Scene()
     play.run(3)
