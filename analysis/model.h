@@ -29,7 +29,7 @@ struct pause {
     nstime from, to; /* both 0: there was none */
 };
 
-enum { PAUSE_MIN_MS = 500 };
+enum { PAUSE_MIN_MS = 500, HUSH_MIN_MS = 1500 };
 
 struct node {
     char id[BUS_NODE_ID];
@@ -54,6 +54,7 @@ struct node {
     struct stamp spoke;           /* its last message; TIME_NONE: never */
     struct pause pause;           /* the last long one between two of its messages */
     struct stamp before_pause;    /* its message before that */
+    struct pause lull;            /* the last one longer than HUSH_MIN_MS */
     struct knocks knocks;         /* of anybody at its bus port */
     message_counts sent, received;
     uint64_t bytes_sent;
@@ -78,7 +79,9 @@ struct link {
     nstime silent_from;        /* when that began */
     nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
                                   whatever connection; TIME_NONE: all are */
-    nstime got_at; /* what `from` sent was first acknowledged since it waits; see below */
+    nstime got_at;     /* what `from` sent was first acknowledged since it waits; see below */
+    nstime seen;       /* the last time that anything of it was seen; TIME_NONE: never */
+    struct pause hush; /* the last time in which nothing was, not even an attempt to connect */
     struct knocks knocks;
     nstime late[2];         /* the last two times that an acknowledgement took as long as a
                                retransmission does; 0: none */
@@ -97,6 +100,12 @@ struct link {
 static inline bool link_has_got(const struct link *link) {
     return link->waiting_since != TIME_NONE && link->got_at >= link->waiting_since;
 }
+
+/* Nothing passes between the two, on either connection, and nothing waits there for an answer. */
+struct hush {
+    struct pause time; /* `to`: it is over, or now */
+    bool goes_on;
+};
 
 /* Connections of one kind. */
 struct traffic {
@@ -128,6 +137,13 @@ const struct link *model_link(const struct model *model, size_t index); /* by fi
 
 /* The ordered pair; NULL: no connection of it was seen. */
 const struct link *model_link_between(const struct model *model, uint32_t from, uint32_t to);
+/* Has nothing been seen between the two for long, or had not until a moment ago? Nodes ping each
+ * other and try to connect all the time: if one of them misses the other meanwhile, what it tried
+ * was lost before it came to where the capture was taken. */
+bool model_hush(const struct model *model, uint32_t one, uint32_t other, nstime now,
+                struct hush *ret_hush);
+/* Did the node say or answer anything for most of that time, to anybody? */
+bool model_lived(const struct model *model, uint32_t node, const struct pause *time);
 /* The node on whose host the capture was taken, as far as the bus tells: an end of all its
  * connections, of three nodes or more. NODE_NONE: the traffic of others is there, too. */
 uint32_t model_vantage(const struct model *model);

@@ -226,6 +226,8 @@ static void note_silence(struct server *server, const struct event *event) {
         return;
     nstime latency = reply->latency_us == NOT_KNOWN ? 0 : (nstime)reply->latency_us * NS_PER_US;
     server->pause = (struct pause){server->last_reply, event->time};
+    if (event->time - server->last_reply > HUSH_MIN_MS * NS_PER_MS)
+        server->lull = server->pause;
     server->pause_command = reply->command;
     server->pause_asked = event->time - latency;
 }

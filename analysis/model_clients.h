@@ -35,6 +35,7 @@ struct server {
     const struct command
         *last_command;  /* that it answered; NULL: none, or one that we do not know */
     struct pause pause; /* the last long one between two of its replies */
+    struct pause lull;  /* the last one longer than HUSH_MIN_MS */
     const struct command *pause_command; /* the one that it answered when that was over */
     nstime pause_asked;                  /* when that had been asked */
     struct pause wait;                   /* the last long one of a client, from request to reply */

@@ -50,6 +50,7 @@ static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {
         .delivered = {{.time = TIME_NONE}, {.time = TIME_NONE}},
         .unacked_since = {TIME_NONE, TIME_NONE},
         .got_at = TIME_NONE,
+        .seen = TIME_NONE,
         .knocks = {.first = {.time = TIME_NONE}},
         .closed = {{.time = TIME_NONE}, {.time = TIME_NONE}},
         .full = {{.time = TIME_NONE}, {.time = TIME_NONE}},

@@ -266,7 +266,9 @@ static void fail(const struct detection *detection, const struct suspicions *sus
         return;
     suspicion->failed = place_of(event);
     suspicion->agreed = count_agreed(suspicion);
-    suspicion->verdict = judge(detection, suspicions, suspicion, NODE_NONE, event->time);
+    struct verdict verdict = judge(detection, suspicions, suspicion, NODE_NONE, event->time);
+    if (verdict.kind != VERDICT_UNKNOWN || !suspicion->verdict.unseen)
+        suspicion->verdict = verdict;
 }
 
 static void hold(const struct detection *detection, struct suspicions *suspicions,
@@ -290,6 +292,8 @@ static void hold(const struct detection *detection, struct suspicions *suspicion
     }
     if (event->type != EV_node_suspected)
         fail(detection, suspicions, suspicion, event);
+    if (!held)
+        verdict_hear(detection->model, suspicion->subject, node, event->time, &suspicion->verdict);
 }
 
 static void let_go(struct suspicion *suspicion, uint32_t node, const struct event *event) {

@@ -232,6 +232,19 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
     return verdict;
 }
 
+void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness, nstime now,
+                  struct verdict *verdict) {
+    struct hush hush;
+    if (verdict->kind != VERDICT_UNKNOWN || !model_hush(model, witness, subject, now, &hush))
+        return;
+    bool lived = model_lived(model, subject, &hush.time);
+    if (!lived && !model_lived(model, witness, &hush.time))
+        return; /* then nothing of anybody may have been captured */
+    verdict->kind = lived ? VERDICT_PATH_CUT : VERDICT_HOST_UNREACHABLE;
+    verdict->unseen = true;
+    verdict->since = hush.time.from;
+}
+
 /* What somebody may have told it to do that looks like this. */
 static const struct {
     enum verdict_kind looks_like;
@@ -328,6 +341,13 @@ static const struct {
     [VERDICT_ADMINISTRATIVE] = {"administrative", NULL, NULL}, /* by the order */
 };
 
+static const char unseen_how[] =
+    "Nothing was seen to pass between it and those who miss it, in either direction, not even "
+    "attempts to connect, which nodes make all the time: packets are lost on the hosts themselves "
+    "(a firewall there), or before they come to where the capture was taken.";
+static const char unseen_against[] =
+    "a process that stopped or ended: what others tried to send it would have been seen";
+
 const char *verdict_word(enum verdict_kind kind) {
     return rows[kind].word;
 }
@@ -350,6 +370,11 @@ void verdict_tell(const struct verdict *verdict, struct finding *finding) {
         return;
     finding->verdict = rows[verdict->kind].word;
     const char *how = rows[verdict->kind].how, *against = rows[verdict->kind].against;
+    if (verdict->unseen) {
+        how = unseen_how;
+        against = unseen_against;
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+    }
     for (size_t i = 0; verdict->order && i < countof(orders); i++) {
         if (orders[i].order != verdict->order->kind)
             continue;

@@ -42,6 +42,7 @@ struct verdict {
     uint32_t unanswered, refused; /* attempts to reach its bus port */
     uint64_t retransmits;         /* on connections that have ended, all their life */
     bool missed;                  /* somebody waits for it */
+    bool unseen;                  /* somebody does, but none of what it tried was seen */
     bool spoke, served, called;   /* it sent messages, answered clients, tried to connect */
     const struct order *order;    /* that it follows from; NULL: none. Set by verdict_settle */
     struct stamp acked;           /* an acknowledgement of its kernel; TIME_NONE: none */
@@ -52,6 +53,11 @@ struct verdict {
  * of them was seen, with the first of its own that nobody answers, else with `last_sign`. */
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now);
+
+/* `witness` says that it misses the subject. Where nothing at all was seen between the two, while
+ * one of them went on elsewhere, that is the verdict, if there is no other. */
+void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness, nstime now,
+                  struct verdict *verdict);
 
 /* At the end: did somebody tell it to end, or to stand still? That is known by its answer, or when
  * the connection is gone on which it was told. */

@@ -66,6 +66,32 @@ def test_fires_with_the_cause_if_it_only_tries_to_connect(store):
     assert any("went on sending" in reason for reason in found.ruled_out)
 
 
+@pytest.mark.parametrize("host", (None, "p2"))
+def test_fires_where_nothing_was_seen_of_it_at_all(store, host):
+    """Packets are dropped on the hosts: none of them shows what the others tried, and lost."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2 p3 r1 r2 r3")
+    play.run(7)
+    found = findings.only(findings.of(store(play.pcap(host, lost=False))), "node-failed")
+    assert found.verdict == "host-unreachable" and found.confidence == "likely"
+    assert "not even attempts" in found.explanation and found.ruled_out
+
+
+def test_near_miss_a_capture_that_saw_nothing_of_anybody(store):
+    """Nor of those who say so when it sees them again: then no cause is given."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2 p3 r1 r2 r3")
+    begin = play.capture.now
+    play.run(7)
+    end = play.capture.now
+    play.run(1)
+    frames = [f for i, f in enumerate(play.capture.frames()) if i not in play.capture.lost]
+    some = scene.wire.pcap([f for f in frames if not begin <= f[0] < end])
+    assert findings.only(findings.of(store(some)), "node-failed").verdict == "unknown"
+
+
 def test_fires_from_one_hosts_view(store):
     """Only p2's traffic: what it cannot have seen is said."""
     play = scene.Scene()

@@ -343,9 +343,11 @@ class Scene:
         if self.views[a][b] == wire.PFAIL and len(said) > len(voters) // 2:
             self.fail(a, b)
 
-    def pcap(self, hosts=None):
-        """All that was on the wire, or what was seen on some hosts: names of nodes, or addresses."""
-        frames = list(enumerate(self.capture.frames()))
+    def pcap(self, hosts=None, lost=True):
+        """All that was on the wire, or what was seen on some hosts: names of nodes, or addresses.
+        Without what was `lost`, as if that had been dropped on the hosts, before the wire."""
+        frames = [(i, f) for i, f in enumerate(self.capture.frames())
+                  if lost or i not in self.capture.lost]
         if hosts:
             ips = {wire.ipaddress.ip_address(self.nodes[h].ip if h in self.nodes else h).packed
                    for h in hosts.split()}
