@@ -1,5 +1,7 @@
 """partition: sides that live and do not hear each other."""
 
+import pytest
+
 from lib import captures, findings, scene
 
 LEFT, RIGHT = "p1 r1", "p2 p3 r2 r3"
@@ -72,6 +74,52 @@ def test_fires_from_one_host_when_the_others_are_heard_again(store):
     assert any("heard again" in caveat for caveat in found.caveats)
     first = scene.wire.START / 1e9 + 4
     assert first <= found.span[0] <= first + 3 and first + 8 <= found.span[1] <= first + 10
+
+
+THREE = ("p1 r1", "p2 r2", "p3 r3")
+
+
+def in_three(seconds):
+    play = scene.Scene()
+    play.run(4)
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        play.split(THREE[a], THREE[b])
+    play.run(seconds)
+    return play
+
+
+def test_fires_from_one_host_with_all_sides_once_the_others_tell(store):
+    """While it lasts all others look like one side; when they are heard again, they say whom they
+    missed."""
+    play = in_three(8)
+    lasting = findings.only(findings.of(store(play.pcap("p1"))), "partition")
+    assert len(sides(lasting)) == 2
+    assert any("one side" in c and "cannot be seen" in c for c in lasting.caveats)
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "partition")
+    assert {frozenset(side) for side in sides(found)} == {frozenset(ids(play, s)) for s in THREE}
+    assert found.confidence == "likely" and any("what they said" in c for c in found.caveats)
+
+
+@pytest.mark.parametrize("host", (None, "p1", "p3"))
+def test_fires_where_nothing_across_was_seen(store, host):
+    """Packets are dropped on the hosts: nothing but the nodes' own words tells of it."""
+    play = split(8, "p1 p2 r1", "p3 r2 r3")
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap(host, lost=False))), "partition")
+    assert {frozenset(s) for s in sides(found)} == \
+        {frozenset(ids(play, s)) for s in ("p1 p2 r1", "p3 r2 r3")}
+    assert found.confidence == "likely" and "not even attempts" in found.explanation
+    first = scene.wire.START / 1e9 + 4
+    assert first - 1.1 <= found.span[0] <= first + 0.1 and first + 8 <= found.span[1] <= first + 10
+
+
+def test_near_miss_a_host_that_is_gone_and_nothing_of_it_was_seen(store):
+    """It said nothing, then or later."""
+    play = split(8, "p1", "p2 p3 r1 r2 r3")
+    findings.none(findings.of(store(play.pcap("p2", lost=False))), "partition")
 
 
 def test_says_what_one_host_cannot_tell(store):
