@@ -223,11 +223,12 @@ CHECKS = {"node-failed": node_failed, "failover": failover, "failover-failed": f
           "migration-saturation": migration_saturation}
 
 
-# ---- what was logged, and must be found
+# ---- what was logged, or found by the lab, and must be found
 
 
 def unfound(found, truth):
-    """Failures and takeovers that servers logged, of which a capture of the bridge has no finding."""
+    """Failures and takeovers that servers logged, and keys that the lab found on both sides, of which
+    a capture of the bridge has no finding."""
     failed = {f.metrics["node"] for f in findings.all_of(found, "node-failed")}
     for about in {line["about"] for line in truth.lines("fail", how="quorum")} - failed:
         yield f"{truth.names.get(about)} was marked failed, and there is no node-failed of it"
@@ -237,6 +238,9 @@ def unfound(found, truth):
         if not any(truth.names.get(node) == line["node"] and epoch == line["epoch"]
                    for node, epoch in won):
             yield f"{line['node']} won epoch {line['epoch']}, and there is no failover of it"
+    left = _left_on_both(truth)
+    if left and not findings.all_of(found, "migration-failed"):
+        yield f"{len(left)} keys are on both sides, and there is no migration-failed"
 
 
 def lost_writes(found, truth):
