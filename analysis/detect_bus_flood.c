@@ -160,11 +160,11 @@ static void tell(const struct detection *detection, size_t index, const struct p
     model_node_text(model, index, name);
     struct finding *finding = finding_new("bus-flood", kind->severity, pace->first);
     finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
-    finding_explain(finding,
-                    "Over ten seconds, %" PRIu64 " %% of them PUBLISH. %s; the longest wait for a "
-                    "PONG of this node was %.1f ms.",
-                    published * 100 / total(pace->peak_counts), kind->means,
-                    (double)worst_pong(model, index) / (double)NS_PER_MS);
+    if (published)
+        finding_explain(finding, "Over ten seconds, %" PRIu64 " %% of them PUBLISH.",
+                        published * 100 / total(pace->peak_counts));
+    finding_explain(finding, "%s; the longest wait for a PONG of this node was %.1f ms.",
+                    kind->means, (double)worst_pong(model, index) / (double)NS_PER_MS);
     finding_advise(finding, "%s", kind->advice);
     finding_node(finding, model_node(model, index)->id);
     measure(finding, model, index, pace);

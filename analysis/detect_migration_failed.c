@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { KEYS_LISTED = 1000, TIMES_TEXT = 32 };
+enum { KEYS_LISTED = 1000, TIMES_TEXT = 32, LEFT_TEXT = 48 };
 
 /* ---- the keys ---- */
 
@@ -76,8 +76,16 @@ static const char *verdict_of(const struct migration *m) {
                                             : "refused";
 }
 
+static const char *left_text(const struct sums *sums, char text[LEFT_TEXT]) {
+    if (sums->left == sums->both)
+        return "they still were";
+    (void)snprintf(text, LEFT_TEXT, "%" PRIu64 " of them still %s", sums->left,
+                   sums->left == 1 ? "was" : "were");
+    return sums->left ? text : "none of them was any more";
+}
+
 static void explain(struct finding *finding, const struct migration *m, const struct sums *sums) {
-    char bytes[BYTES_TEXT];
+    char bytes[BYTES_TEXT], left[LEFT_TEXT];
     if (errors_named(m, "IOERR"))
         finding_explain(finding,
                         "The source gave up waiting (IOERR: %" PRIu64
@@ -89,10 +97,9 @@ static void explain(struct finding *finding, const struct migration *m, const st
                         "source then deletes none of them.");
     if (sums->both)
         finding_explain(finding,
-                        "%" PRIu64 " key%s on both sides, %s twice; %" PRIu64
-                        " of them when that was last seen.",
+                        "%" PRIu64 " key%s on both sides, %s twice; when that was last seen, %s.",
                         sums->both, sums->both == 1 ? " was" : "s were",
-                        finding_bytes(sums->both_bytes, bytes), sums->left);
+                        finding_bytes(sums->both_bytes, bytes), left_text(sums, left));
     else if (sums->at_risk && !m->keys_unseen)
         finding_explain(finding, "Whether the target has these keys was not seen.");
     if (errors_named(m, "BUSYKEY"))
@@ -100,7 +107,10 @@ static void explain(struct finding *finding, const struct migration *m, const st
                         "Later tries ended because the target had keys already (BUSYKEY: %" PRIu64
                         ").",
                         errors_named(m, "BUSYKEY"));
-    if (sums->at_risk)
+    if (sums->both > 0 && sums->both == sums->at_risk && sums->left == 0)
+        finding_advise(finding, "nothing is left to do for these keys; the next time fewer keys "
+                                "for each MIGRATE, or a longer timeout");
+    else if (sums->at_risk)
         finding_advise(finding,
                        "repeat MIGRATE with REPLACE for the keys of these slots, with a longer "
                        "timeout; do not close the slots with SETSLOT NODE before, or what is left "

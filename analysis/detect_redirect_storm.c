@@ -228,13 +228,16 @@ static void explain_change(const struct detection *detection, struct finding *fi
     nstime ago = now->last - change->at.time;
     finding_duration(ago, before);
     if (change->owner == NODE_NONE) {
-        finding_explain(finding, "The answers changed last %s before the end of it.", before);
+        finding_explain(finding,
+                        "The answers changed last %s before the last of "
+                        "these redirects.",
+                        before);
         return;
     }
     model_node_text(detection->model, change->owner, owner);
     finding_explain(finding,
-                    "The bus showed the last of these slots going to %s %s before the end of it, "
-                    "and their owner unchanged since.",
+                    "The last of these slots went to %s %s before the last of these redirects, as "
+                    "the bus shows; no owner has changed since.",
                     owner, before);
 }
 

@@ -91,18 +91,25 @@ static void measure(struct finding *finding, const struct migration *m, const ch
                        m->uncounted);
 }
 
+static bool is_outcome(const char *outcome, const char *word) {
+    return outcome && strcmp(outcome, word) == 0;
+}
+
 static void title(const struct migration_finding *named, const struct migration *m,
                   const char *outcome) {
     char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
     size_t slots = count_slots(m->slots);
-    bool done = outcome && strcmp(outcome, "completed") == 0;
-    finding_title(named->finding, "%zu slot%s %s from %s to %s: %" PRIu64 " keys, %s, in %s", slots,
-                  slots == 1 ? "" : "s",
-                  done              ? "moved"
-                  : outcome == NULL ? "were being moved"
-                                    : "did not all move",
-                  named->source, named->target, keys_of(m), finding_bytes(m->bytes, bytes),
-                  finding_duration(m->last - m->first, lasted));
+    bool one = slots == 1, open = !outcome || is_outcome(outcome, "running");
+    bool ended = !open && !is_outcome(outcome, "completed");
+    finding_title(named->finding, "%s%zu slot%s%s from %s to %s%s: %" PRIu64 " keys, %s, in %s",
+                  ended ? "Moving " : "", slots, one ? "" : "s",
+                  ended     ? ""
+                  : !open   ? " moved"
+                  : outcome ? (one ? " is being moved" : " are being moved")
+                  : one     ? " was being moved"
+                            : " were being moved",
+                  named->source, named->target, ended ? " was not finished" : "", keys_of(m),
+                  finding_bytes(m->bytes, bytes), finding_duration(m->last - m->first, lasted));
 }
 
 static void explain(struct finding *finding, const struct migration *m) {
@@ -131,8 +138,7 @@ static void tell(const struct detection *detection, const struct migration *m) {
     if (m->handed.time != TIME_NONE)
         finding_evidence(finding, &m->handed, "the first slot has changed hands, says the bus");
     finding_slots(finding, m->slots);
-    bool running = outcome && strcmp(outcome, "running") == 0;
-    finding_ends(finding, running ? TIME_NONE : m->last, "administrative");
+    finding_ends(finding, is_outcome(outcome, "running") ? TIME_NONE : m->last, "administrative");
     detection_report(detection, finding);
 }
 

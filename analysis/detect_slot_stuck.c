@@ -40,10 +40,16 @@ static void explain(struct finding *finding, const struct open_slot *slot, bool 
                         "by ASK, each a round trip more.",
                         slot->asks);
     finding_explain(finding, "Meanwhile no key was migrated between the two.");
-    if (over)
-        finding_explain(finding, "It was closed again.");
     if (!slot->set)
         finding_caveat(finding, "who opened it was not seen: it is known from ASK alone");
+    if (over) {
+        finding_explain(finding, "It was closed again.");
+        finding_advise(finding,
+                       "see that no key was left where nobody looks for it: CLUSTER "
+                       "COUNTKEYSINSLOT %u must be 0 at the one of the two that does not own it",
+                       slot->slot);
+        return;
+    }
     finding_advise(finding,
                    "end the migration: redis-cli --cluster fix, or MIGRATE what is left and "
                    "CLUSTER SETSLOT %u NODE on both; SETSLOT %u STABLE leaves keys behind on the "

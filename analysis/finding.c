@@ -186,7 +186,9 @@ void finding_doubt(struct finding *finding, enum confidence confidence) {
 
 const char *finding_duration(nstime duration, char text[DURATION_TEXT]) {
     double s = (double)duration / (double)NS_PER_SEC;
-    if (s < 1)
+    if (duration > 0 && duration < NS_PER_MS)
+        (void)snprintf(text, DURATION_TEXT, "%.0f us", s * 1e6);
+    else if (s < 1)
         (void)snprintf(text, DURATION_TEXT, "%.0f ms", s * 1000);
     else if (s < 120)
         (void)snprintf(text, DURATION_TEXT, "%.1f s", s);

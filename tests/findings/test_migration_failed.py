@@ -26,6 +26,8 @@ def test_fires_for_a_timeout_and_the_keys_that_were_copied_and_not_deleted():
     assert found.metrics["errors"] == {"IOERR": 1, "BUSYKEY": refusals}
     assert found.metrics["keys_on_both"] == refusals == 10 == len(found.metrics["keys"])
     assert found.metrics["keys_on_both_at_end"] == 0, "the lab has deleted them at the target"
+    assert "none of them was any more" in found.explanation
+    assert "nothing is left to do" in found.advice[0]
     assert found.metrics["keys_at_risk"] >= found.metrics["keys_on_both"]
     assert nodes[found.metrics["source"]] == "n1" and nodes[found.metrics["target"]] == "n2"
     assert found.subjects["slots"] == "7"

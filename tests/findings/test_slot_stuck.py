@@ -19,6 +19,7 @@ def test_fires_for_the_slot_that_was_left_open():
     assert found.severity == "warning" and found.metrics["slot"] == 7
     assert nodes[found.metrics["source"]] == "n1" and nodes[found.metrics["target"]] == "n2"
     assert found.metrics["asks"] > 500 and 7000 < found.metrics["duration_ms"] < 10_000
+    assert "COUNTKEYSINSLOT 7" in found.advice[0], "it was closed again: what is left to be done"
 
 
 def stuck(path, *args):
@@ -36,6 +37,7 @@ def test_fires_for_a_slot_that_nobody_asks_for(store):
     assert found.metrics["slot"] == SLOT and 19_900 < found.metrics["duration_ms"] < 20_200
     assert (found.metrics["source"], found.metrics["target"]) == (SOURCE_TEXT, TARGET_TEXT)
     assert found.severity == "notice" and found.end is None and found.metrics["asks"] == 0
+    assert "end the migration" in found.advice[0]
 
 
 @pytest.mark.parametrize("end", [lambda play: play.give(SLOT), lambda play: play.close_slot(SLOT),
