@@ -22,6 +22,7 @@ KINDS = {
     "mixed": [(100, 1, 40000), (4096, 16, 20000), (1024, 1, 20000), (512, 16, 60000),
               (4096, 1, 10000), (100, 16, 120000)],
     "small": [(16, 1, 60000), (64, 1, 60000), (128, 1, 60000)],
+    "pipelined": [(16, 50, 400000), (64, 50, 400000), (128, 50, 400000)],
 }
 
 
@@ -34,7 +35,7 @@ def missing():
 
 
 def make(kind, target, size):
-    """Of "mixed" traffic about `size` bytes, of "small" at least `size` packets."""
+    """Of "small" at least `size` packets, of the others about `size` bytes."""
     subprocess.run(["unshare", "--net", "--pid", "--fork", "--kill-child", sys.executable,
                     __file__, kind, target, str(size)], check=True, timeout=LONGEST + 30)
 
@@ -87,7 +88,7 @@ def run(kind, target, size):
                             "-n", str(requests), "-t", "set,get", "-q"],
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
             turn += 1
-            if kind == "mixed" and os.path.getsize(target) >= size:
+            if kind != "small" and os.path.getsize(target) >= size:
                 tcpdump.terminate()
         tcpdump.terminate()
         tcpdump.wait()
