@@ -2,6 +2,7 @@
  * operators let pass, over ten seconds. Says what they are (mostly PUBLISH, which goes to every
  * node), what that did to PONGs, and what twice the nodes would make of it. */
 #include "analysis/detector.h"
+#include "base/list.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -63,15 +64,9 @@ static void look(struct pace *pace, const struct node *node, nstime now, uint64_
 }
 
 static bool room_for(struct flood *flood, size_t count) {
-    if (count <= flood->count)
-        return true;
-    struct pace **paces = realloc(flood->paces, count * sizeof(struct pace *));
-    if (!paces)
-        return false;
-    memset(paces + flood->count, 0, (count - flood->count) * sizeof(struct pace *));
-    flood->paces = paces;
-    flood->count = count;
-    return true;
+    struct pace **paces = list_up_to(flood->paces, &flood->count, count, sizeof(struct pace *));
+    flood->paces = paces ? paces : flood->paces;
+    return paces;
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {

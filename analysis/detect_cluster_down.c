@@ -7,6 +7,7 @@
 #include "analysis/detector.h"
 #include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
+#include "base/list.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -53,16 +54,12 @@ struct downs {
 };
 
 static struct witness *witness_at(struct downs *downs, uint32_t index) {
-    if (index >= downs->room) {
-        size_t room = index + 64;
-        struct witness *witnesses = realloc(downs->witnesses, room * sizeof *witnesses);
-        if (!witnesses)
-            return NULL;
-        memset(witnesses + downs->room, 0, (room - downs->room) * sizeof *witnesses);
-        downs->witnesses = witnesses;
-        downs->room = room;
-    }
-    return &downs->witnesses[index];
+    size_t wanted = index < downs->room ? downs->room : index + 64;
+    struct witness *list = list_up_to(downs->witnesses, &downs->room, wanted, sizeof *list);
+    if (!list)
+        return NULL;
+    downs->witnesses = list;
+    return &list[index];
 }
 
 /* ---- an outage begins and goes on ---- */

@@ -5,6 +5,7 @@
  * commonest reason is the loop's. A series ends when a link holds. */
 #include "analysis/detector.h"
 #include "analysis/follower_finding.h"
+#include "base/list.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -182,16 +183,12 @@ static void tell(const struct detection *detection, const struct follower *follo
 /* ---- watching ---- */
 
 static struct series *series_of(struct loops *loops, const struct follower *follower) {
-    if (follower->number >= loops->count) {
-        size_t count = (size_t)follower->number + 1;
-        struct series *list = realloc(loops->list, count * sizeof *list);
-        if (!list)
-            return NULL;
-        memset(list + loops->count, 0, (count - loops->count) * sizeof *list);
-        loops->list = list;
-        loops->count = count;
-    }
-    return &loops->list[follower->number];
+    size_t wanted = (size_t)follower->number + 1;
+    struct series *list = list_up_to(loops->list, &loops->count, wanted, sizeof *list);
+    if (!list)
+        return NULL;
+    loops->list = list;
+    return &list[follower->number];
 }
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {

@@ -6,6 +6,7 @@
 
 #include "analysis/detector.h"
 #include "analysis/verdict.h"
+#include "base/list.h"
 
 struct loss {
     struct verdict verdict; /* the last one while a PONG was late; `at` 0: none */
@@ -18,15 +19,9 @@ struct losses {
 };
 
 static bool room_for(struct losses *losses, size_t links) {
-    if (links <= losses->count)
-        return true;
-    struct loss *list = realloc(losses->list, links * sizeof *list);
-    if (!list)
-        return false;
-    memset(list + losses->count, 0, (links - losses->count) * sizeof *list);
-    losses->list = list;
-    losses->count = links;
-    return true;
+    struct loss *list = list_up_to(losses->list, &losses->count, links, sizeof *list);
+    losses->list = list ? list : losses->list;
+    return list;
 }
 
 /* Those that no other finding tells of. */

@@ -5,6 +5,7 @@
 
 #include "analysis/detector.h"
 #include "analysis/model_orders.h"
+#include "base/list.h"
 
 enum { LEAST = 3 /* times */, WITHIN = 60 /* seconds */ };
 
@@ -14,15 +15,9 @@ struct flaps {
 };
 
 static bool room_for(struct flaps *flaps, size_t links) {
-    if (links <= flaps->count)
-        return true;
-    nstime *since = realloc(flaps->since, links * sizeof *since);
-    if (!since)
-        return false;
-    memset(since + flaps->count, 0, (links - flaps->count) * sizeof *since);
-    flaps->since = since;
-    flaps->count = links;
-    return true;
+    nstime *since = list_up_to(flaps->since, &flaps->count, links, sizeof *since);
+    flaps->since = since ? since : flaps->since;
+    return since;
 }
 
 /* When the link was opened so many times ago. */

@@ -13,6 +13,7 @@
 #include "analysis/losses.h"
 #include "analysis/losses_reread.h"
 #include "analysis/write_kind.h"
+#include "base/list.h"
 #include "decode/key_slot.h"
 
 /* A takeover of slots, until it is known what becomes of the node that had them. */
@@ -39,7 +40,7 @@ struct takeovers {
     } requests[REQUESTS_KEPT]; /* the last elections */
     size_t request_next;
     struct takeover *list; /* one for each loser */
-    size_t count, room;
+    uint32_t count, room;
 };
 
 /* ---- takeovers ---- */
@@ -49,15 +50,12 @@ static struct takeover *takeover_of(struct takeovers *takeovers, uint32_t loser)
     for (size_t i = 0; i < takeovers->count; i++)
         if (takeovers->list[i].loser == loser)
             return &takeovers->list[i];
-    if (takeovers->count == takeovers->room) {
-        size_t room = takeovers->room ? takeovers->room * 2 : 4;
-        struct takeover *list = realloc(takeovers->list, room * sizeof *list);
-        if (!list)
-            return NULL;
-        takeovers->list = list;
-        takeovers->room = room;
-    }
-    return &takeovers->list[takeovers->count++];
+    struct takeover *list =
+        list_with_room(takeovers->list, takeovers->count, &takeovers->room, sizeof *list);
+    if (!list)
+        return NULL;
+    takeovers->list = list;
+    return &list[takeovers->count++];
 }
 
 /* The loser's, of which it is not known yet what became of its writes; NULL: none. */
@@ -236,7 +234,7 @@ static bool is_worth_telling(const struct losses *losses, uint64_t suffix) {
 static void title(struct finding *finding, const struct losses *losses, uint64_t suffix,
                   const char *loser) {
     if (losses->count)
-        finding_title(finding, "%zu write%s that %s acknowledged %s lost", losses->count,
+        finding_title(finding, "%u write%s that %s acknowledged %s lost", losses->count,
                       losses->count == 1 ? "" : "s", loser, losses->count == 1 ? "is" : "are");
     else
         finding_title(finding, "%" PRIu64 " bytes of what %s had written are lost", suffix, loser);
@@ -392,7 +390,7 @@ static void tell_emptied(const struct detection *detection, const struct event *
     struct place copied = place_of(event);
     endpoint_text(server, name);
     struct finding *finding = finding_new("lost-writes", SEVERITY_CRITICAL, losses->first.time);
-    finding_title(finding, "%s came back empty: %zu write%s that it had acknowledged %s lost", name,
+    finding_title(finding, "%s came back empty: %u write%s that it had acknowledged %s lost", name,
                   losses->count, losses->count == 1 ? "" : "s", losses->count == 1 ? "is" : "are");
     explain_emptied(finding, losses, event->replication.bytes, name);
     finding_evidence(finding, &losses->first, "%s acknowledges the first of them", name);

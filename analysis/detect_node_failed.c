@@ -4,14 +4,6 @@
 
 #include <inttypes.h>
 
-static void on_event(const struct detection *detection, void *state, const struct event *event) {
-    suspicions_event(detection, state, event);
-}
-
-static void on_tick(const struct detection *detection, void *state, nstime now) {
-    suspicions_tick(detection, state, now);
-}
-
 static void measure(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding) {
     struct value *metrics = finding_metrics(finding);
@@ -103,17 +95,13 @@ static void finish(const struct detection *detection, void *state) {
             tell(detection, suspicions->list[i]);
 }
 
-static void dispose(void *state) {
-    suspicions_free(state);
-}
-
 const struct detector detect_node_failed = {
     .name = "node-failed",
     .help = "a node was marked failed: by whom, after how long, and why",
     .wants = SUSPICION_WANTS,
     .state = sizeof(struct suspicions),
-    .event = on_event,
-    .tick = on_tick,
+    .event = suspicions_event,
+    .tick = suspicions_tick,
     .finish = finish,
-    .dispose = dispose,
+    .dispose = suspicions_free,
 };

@@ -2,14 +2,6 @@
  * it answered again in time. What a node says that is cut off from most others counts little. */
 #include "analysis/suspicion.h"
 
-static void on_event(const struct detection *detection, void *state, const struct event *event) {
-    suspicions_event(detection, state, event);
-}
-
-static void on_tick(const struct detection *detection, void *state, nstime now) {
-    suspicions_tick(detection, state, now);
-}
-
 static bool only_from_cut_ones(const struct suspicion *suspicion) {
     for (size_t i = 0; i < suspicion->reporter_count; i++)
         if (!suspicion->reporters[i].itself_cut)
@@ -60,17 +52,13 @@ static void finish(const struct detection *detection, void *state) {
             tell(detection, suspicions->list[i]);
 }
 
-static void dispose(void *state) {
-    suspicions_free(state);
-}
-
 const struct detector detect_node_suspected = {
     .name = "node-suspected",
     .help = "a node was suspected (PFAIL) and never marked failed",
     .wants = SUSPICION_WANTS,
     .state = sizeof(struct suspicions),
-    .event = on_event,
-    .tick = on_tick,
+    .event = suspicions_event,
+    .tick = suspicions_tick,
     .finish = finish,
-    .dispose = dispose,
+    .dispose = suspicions_free,
 };

@@ -4,6 +4,7 @@
  * threshold and ends when it is within half of it again. */
 #include "analysis/detector.h"
 #include "analysis/follower_finding.h"
+#include "base/list.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -196,15 +197,9 @@ static void look(const struct detection *detection, const struct follower *follo
 }
 
 static bool room_for(struct lags *lags, size_t count) {
-    if (count <= lags->count)
-        return true;
-    struct episode *list = realloc(lags->list, count * sizeof *list);
-    if (!list)
-        return false;
-    memset(list + lags->count, 0, (count - lags->count) * sizeof *list);
-    lags->list = list;
-    lags->count = count;
-    return true;
+    struct episode *list = list_up_to(lags->list, &lags->count, count, sizeof *list);
+    lags->list = list ? list : lags->list;
+    return list;
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {

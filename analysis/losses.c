@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/list.h"
 #include "decode/key_slot.h"
 
 static struct place place_of_answer(const struct write *write) {
@@ -11,16 +12,11 @@ static struct place place_of_answer(const struct write *write) {
 }
 
 static bool has_room(struct losses *losses) {
-    if (losses->count < losses->room)
-        return true;
-    size_t room = losses->room ? losses->room * 2 : 64;
-    uint64_t *numbers = realloc(losses->numbers, room * sizeof *numbers);
+    uint64_t *numbers =
+        list_with_room(losses->numbers, losses->count, &losses->room, sizeof *numbers);
     losses->failed |= !numbers;
-    if (!numbers)
-        return false;
-    losses->numbers = numbers;
-    losses->room = room;
-    return true;
+    losses->numbers = numbers ? numbers : losses->numbers;
+    return numbers;
 }
 
 void losses_add(struct losses *losses, uint64_t number) {

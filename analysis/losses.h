@@ -9,7 +9,7 @@
 struct losses {
     const struct write_log *log;
     uint64_t *numbers;
-    size_t count, room;
+    uint32_t count, room;
     uint64_t bytes;           /* of the requests, as they would stand in the stream */
     uint64_t open;            /* of which nobody can tell; to be set by the caller */
     struct place first, last; /* where they were acknowledged */

@@ -80,7 +80,7 @@ static void tell(const struct detection *detection, const struct server *server,
     char name[ENDPOINT_TEXT];
     endpoint_text(&server->addr, name);
     struct finding *finding = finding_new("lost-writes", SEVERITY_CRITICAL, losses->first.time);
-    finding_title(finding, "%s came back without %zu write%s that it had acknowledged", name,
+    finding_title(finding, "%s came back without %u write%s that it had acknowledged", name,
                   losses->count, losses->count == 1 ? "" : "s");
     explain(finding, server, losses, name);
     if (index != NODE_NONE) {

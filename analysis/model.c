@@ -48,16 +48,6 @@ void model_free(struct model *model) {
     free(model);
 }
 
-void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size) {
-    if (count < *room)
-        return list;
-    uint32_t more = *room ? *room * 2 : 16;
-    void *longer = realloc(list, more * size);
-    if (longer)
-        *room = more;
-    return longer;
-}
-
 void model_conclude(struct model *model, struct event *event) {
     event->direction = model->cause->direction;
     event->flow = NULL;

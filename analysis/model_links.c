@@ -21,15 +21,10 @@ static bool has_pair(const void *owner, uint32_t index, const void *key) {
 }
 
 static bool room_for_link(struct model *model) {
-    if (model->link_count < model->link_room)
-        return true;
-    uint32_t room = model->link_room ? model->link_room * 2 : 64;
-    struct link *links = realloc(model->links, room * sizeof *links);
-    if (!links)
-        return false;
-    model->links = links;
-    model->link_room = room;
-    return true;
+    struct link *links =
+        list_with_room(model->links, model->link_count, &model->link_room, sizeof *links);
+    model->links = links ? links : model->links;
+    return links;
 }
 
 static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {

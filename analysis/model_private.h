@@ -13,6 +13,7 @@
 #include "analysis/model_numbers.h"
 #include "analysis/model_redirects.h"
 #include "analysis/model_slow.h"
+#include "base/list.h"
 #include "base/table.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
@@ -210,10 +211,6 @@ struct model {
 struct message_ends {
     uint32_t sender, receiver;
 };
-
-/* The list of `count` records of `size` bytes, with room for one more. NULL: out of memory, and
- * the list is as it was. */
-void *list_with_room(void *list, uint32_t count, uint32_t *room, size_t size);
 
 /* Emits a conclusion at the time and place of the event in hand. */
 void model_conclude(struct model *model, struct event *event);

@@ -6,6 +6,7 @@
 
 #include "analysis/model_elections.h"
 #include "base/limits.h"
+#include "base/list.h"
 
 /* ---- the list ---- */
 
@@ -24,17 +25,12 @@ static struct suspicion *open_about(const struct suspicions *suspicions, uint32_
 }
 
 static bool room_for_one(struct suspicions *suspicions) {
-    if (suspicions->count < suspicions->room)
-        return true;
-    size_t room = suspicions->room ? suspicions->room * 2 : 16;
     struct suspicion **list = NULL;
     if (suspicions->count < CAP_SUSPICIONS)
-        list = realloc(suspicions->list, room * sizeof(struct suspicion *));
-    if (!list)
-        return false;
-    suspicions->list = list;
-    suspicions->room = room;
-    return true;
+        list = list_with_room(suspicions->list, suspicions->count, &suspicions->room,
+                              sizeof(struct suspicion *));
+    suspicions->list = list ? list : suspicions->list;
+    return list;
 }
 
 /* ---- why ---- */
@@ -49,16 +45,10 @@ enum {
 
 /* Room for a verdict on each node. */
 static bool room_for_nodes(struct suspicions *suspicions, size_t nodes) {
-    if (nodes <= suspicions->recent_count)
-        return true;
-    struct watched *recent = realloc(suspicions->recent, nodes * sizeof *recent);
-    if (!recent)
-        return false;
-    memset(recent + suspicions->recent_count, 0,
-           (nodes - suspicions->recent_count) * sizeof *recent);
-    suspicions->recent = recent;
-    suspicions->recent_count = nodes;
-    return true;
+    struct watched *recent =
+        list_up_to(suspicions->recent, &suspicions->recent_count, nodes, sizeof *recent);
+    suspicions->recent = recent ? recent : suspicions->recent;
+    return recent;
 }
 
 static void look_at(const struct detection *detection, struct suspicions *suspicions, uint32_t node,
@@ -78,7 +68,8 @@ static bool is_late(const struct link *link, nstime now) {
 
 /* Looks at those who are missed, while they are, and at those whom most do not answer, once a
  * second. The latter are all that one host sees of its own being cut off. */
-void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now) {
+void suspicions_tick(const struct detection *detection, void *state, nstime now) {
+    struct suspicions *suspicions = state;
     const struct model *model = detection->model;
     if (!room_for_nodes(suspicions, model_node_count(model)))
         return;
@@ -352,8 +343,8 @@ static struct suspicion *current(const struct model *model, const struct suspici
 
 /* ---- events ---- */
 
-void suspicions_event(const struct detection *detection, struct suspicions *suspicions,
-                      const struct event *event) {
+void suspicions_event(const struct detection *detection, void *state, const struct event *event) {
+    struct suspicions *suspicions = state;
     /* all of these events have the same two fields in front */
     const struct ev_node_suspected *told = &event->node_suspected;
     uint32_t node = told->node ? model_index_of(detection->model, told->node) : NODE_NONE;
@@ -373,7 +364,8 @@ void suspicions_event(const struct detection *detection, struct suspicions *susp
         hold(detection, suspicions, suspicion, node, event);
 }
 
-void suspicions_free(struct suspicions *suspicions) {
+void suspicions_free(void *state) {
+    struct suspicions *suspicions = state;
     for (size_t i = 0; i < suspicions->count; i++)
         free(suspicions->list[i]);
     free(suspicions->list);

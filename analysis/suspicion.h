@@ -44,7 +44,7 @@ struct watched {
 
 struct suspicions {
     struct suspicion **list; /* in order of their beginning */
-    size_t count, room;
+    uint32_t count, room;
     uint64_t left_out; /* for CAP_SUSPICIONS, or want of memory */
 
     struct watched *recent; /* by node */
@@ -56,10 +56,10 @@ struct suspicions {
     (EVENT_BIT(node_suspected) | EVENT_BIT(node_failed) | EVENT_BIT(fail_announced) | \
      EVENT_BIT(node_cleared))
 
-void suspicions_event(const struct detection *detection, struct suspicions *suspicions,
-                      const struct event *event);
-void suspicions_tick(const struct detection *detection, struct suspicions *suspicions, nstime now);
-void suspicions_free(struct suspicions *suspicions);
+/* What a detector does whose state is a struct suspicions. */
+void suspicions_event(const struct detection *detection, void *state, const struct event *event);
+void suspicions_tick(const struct detection *detection, void *state, nstime now);
+void suspicions_free(void *state);
 
 /* Adds whose word it rests on to the finding: the list "reporters", and packets; and its end. */
 void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,

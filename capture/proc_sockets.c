@@ -10,23 +10,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/list.h"
+
 /* ---- the numbers of its sockets ---- */
 
 struct inodes {
     unsigned long *list;
-    size_t count, room;
+    uint32_t count, room;
 };
 
 static bool add_inode(struct inodes *inodes, unsigned long inode) {
-    if (inodes->count == inodes->room) {
-        size_t room = inodes->room ? inodes->room * 2 : 256;
-        unsigned long *list = realloc(inodes->list, room * sizeof *list);
-        if (!list)
-            return false;
-        inodes->list = list;
-        inodes->room = room;
-    }
-    inodes->list[inodes->count++] = inode;
+    unsigned long *list = list_with_room(inodes->list, inodes->count, &inodes->room, sizeof *list);
+    if (!list)
+        return false;
+    inodes->list = list;
+    list[inodes->count++] = inode;
     return true;
 }
 

@@ -192,23 +192,13 @@ static void put_list(struct list *list, int top, int height, bool has_focus) {
 
 /* ---- the finding that is open ---- */
 
-/* Where a line of `room` columns ends: behind its last blank, if it is longer. */
-static size_t break_at(const char *text, size_t len, size_t room) {
-    if (len <= room)
-        return len;
-    for (size_t i = room; i > 0; i--)
-        if (text[i - 1] == ' ' || text[i - 1] == ',')
-            return i;
-    return room;
-}
-
 /* The lines of a paragraph, the further ones indented; puts those that are to be seen. `line` is
  * the number of the first one; gives that of the next. */
 static size_t put_paragraph(const struct tui *tui, const char *text, size_t len, size_t line,
                             int height) {
     size_t indent = 0, hanging = width() / 2 > HANGING ? HANGING : 0;
     do {
-        size_t part = break_at(text, len, width() > indent ? width() - indent : 1);
+        size_t part = line_break(text, len, width() > indent ? width() - indent : 1);
         if (line >= tui->first_line && line - tui->first_line < (size_t)height)
             (void)mvaddnstr(1 + (int)(line - tui->first_line), (int)indent, text, (int)part);
         text += part;

@@ -101,6 +101,15 @@ void buf_size(struct buf *buf, uint64_t bytes) {
     in_units(buf, bytes < UINT64_MAX ? bytes : bytes - 1, units);
 }
 
+size_t line_break(const char *text, size_t len, size_t room) {
+    if (len <= room)
+        return len;
+    for (size_t i = room; i > 0; i--)
+        if (text[i - 1] == ' ' || text[i - 1] == ',')
+            return i;
+    return room;
+}
+
 void buf_count(struct buf *buf, uint64_t count, const char *noun) {
     buf_u64(buf, count);
     buf_text(buf, " ");

@@ -35,6 +35,10 @@ void buf_size(struct buf *buf, uint64_t bytes);
 /* "1 packet", "2 packets" */
 void buf_count(struct buf *buf, uint64_t count, const char *noun);
 
+/* Where a line of `room` columns ends: behind the last blank or comma that fits, if the text is
+ * longer. */
+size_t line_break(const char *text, size_t len, size_t room);
+
 enum { SLOTS_TEXT = 6 * 16384 }; /* longer than any text of slots */
 
 /* BUS_SLOT_BYTES of bitmap as "0-5460,5462"; NULL or empty: nothing. */

@@ -59,17 +59,6 @@ void page_more(struct page *page, uint64_t more, const char *noun) {
     buf_printf(page->buf, " more %s%s: -v shows all)\n", noun, more == 1 ? "" : "s");
 }
 
-/* How much of the text fits into `room`: up to its last blank or comma, or all of `room`. */
-static size_t line_length(const char *text, size_t room) {
-    size_t len = strlen(text);
-    if (len <= room)
-        return len;
-    for (size_t i = room; i > 0; i--)
-        if (text[i - 1] == ' ' || text[i - 1] == ',')
-            return i;
-    return room;
-}
-
 /* The blank at which it is broken belongs to neither line. */
 static size_t put_line(struct page *page, const char *text, size_t len) {
     buf_add(page->buf, text, len && text[len - 1] == ' ' ? len - 1 : len);
@@ -82,7 +71,8 @@ void page_paragraph(struct page *page, const char *label, const char *text) {
     buf_text(page->buf, "    ");
     buf_text(page->buf, label);
     for (bool first = true; *text || first; first = false) {
-        size_t len = page->endless ? strlen(text) : line_length(text, WIDTH - indent);
+        size_t room = page->endless ? SIZE_MAX : WIDTH - indent;
+        size_t len = line_break(text, strlen(text), room);
         if (!first)
             buf_pad_right(page->buf, page->buf->len, indent);
         text += put_line(page, text, len);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/list.h"
 #include "report/format.h"
 #include "report/render.h"
 
@@ -148,15 +149,12 @@ void timeline_free(struct timeline *timeline) {
 static struct timeline_entry *new_entry(struct timeline *timeline) {
     if (timeline->count == CAP_TIMELINE)
         return NULL;
-    if (timeline->count == timeline->room) {
-        size_t room = timeline->room ? timeline->room * 2 : 64;
-        struct timeline_entry *entries = realloc(timeline->entries, room * sizeof *entries);
-        if (!entries)
-            return NULL;
-        timeline->entries = entries;
-        timeline->room = room;
-    }
-    return &timeline->entries[timeline->count];
+    struct timeline_entry *entries =
+        list_with_room(timeline->entries, timeline->count, &timeline->room, sizeof *entries);
+    if (!entries)
+        return NULL;
+    timeline->entries = entries;
+    return &entries[timeline->count];
 }
 
 static bool copy_node(char to[BUS_NODE_ID], const struct event *event, const char *name) {

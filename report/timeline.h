@@ -19,7 +19,7 @@ struct timeline_entry {
 
 struct timeline {
     struct timeline_entry *entries;
-    size_t count, room;
+    uint32_t count, room;
     uint64_t seen[EV_COUNT]; /* also those left out */
     uint64_t left_out;       /* for the cap, or for want of memory */
     struct buf text;

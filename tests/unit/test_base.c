@@ -1,5 +1,5 @@
 /* test_base.c - what every folder rests on: the table under churn,
- * text with a cap, the keyed hash, and the common limit of a pool. */
+ * text with a cap, the keyed hash, the common limit of a pool, and lists that grow. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/list.h"
 #include "base/pool.h"
 #include "base/siphash.h"
 #include "base/table.h"
@@ -325,6 +326,38 @@ static void pool_keeps_spare_blocks(void **state) {
     pool_free(&pool);
 }
 
+/* ---- lists ---- */
+
+static void lists_grow(void **state) {
+    uint32_t *list = NULL, count = 0, room = 0;
+    (void)state;
+    for (; count < 1000; count++) {
+        list = list_with_room(list, count, &room, sizeof *list);
+        assert_non_null(list);
+        assert_true(room > count && room <= 2 * count + 16);
+        list[count] = count;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(list[i], i);
+    free(list);
+}
+
+static void lists_reach_up_to(void **state) {
+    uint32_t *list = NULL;
+    size_t count = 0;
+    (void)state;
+    assert_null(list_up_to(NULL, &count, 0, sizeof *list));
+    list = list_up_to(list, &count, 3, sizeof *list);
+    list[1] = 7;
+    assert_ptr_equal(list_up_to(list, &count, 2, sizeof *list), list);
+    assert_int_equal(count, 3);
+    list = list_up_to(list, &count, 500, sizeof *list);
+    assert_int_equal(count, 500);
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(list[i], i == 1 ? 7 : 0);
+    free(list);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(table_under_churn),
@@ -343,6 +376,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(siphash_is_keyed),
         cmocka_unit_test(pool_has_one_limit),
         cmocka_unit_test(pool_keeps_spare_blocks),
+        cmocka_unit_test(lists_grow),
+        cmocka_unit_test(lists_reach_up_to),
     };
     return RUN_GROUP(argc, argv, tests);
 }
