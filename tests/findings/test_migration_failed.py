@@ -17,7 +17,8 @@ def failed(path, *args):
 
 
 def test_fires_for_a_timeout_and_the_keys_that_were_copied_and_not_deleted():
-    """MIGRATE timed out; its second try found there what the first one had brought."""
+    """MIGRATE timed out; its second try found there what the first one had brought. The lab had asked
+    both servers for their keys in between."""
     found = failed(SLOW.path)
     servers = bustap.analyze(SLOW.path)["clients"]["servers"]
     refusals = sum(s["errors"].get("BUSYKEY", 0) for s in servers)
@@ -28,6 +29,8 @@ def test_fires_for_a_timeout_and_the_keys_that_were_copied_and_not_deleted():
     assert found.metrics["keys_on_both_at_end"] == 0, "the lab has deleted them at the target"
     assert "none of them was any more" in found.explanation
     assert "nothing is left to do" in found.advice[0]
+    (on_both,) = [mark["on_both"] for mark in SLOW.truth["marks"] if "on_both" in mark]
+    assert sorted(found.metrics["keys"]) == on_both, "as the servers said"
     assert found.metrics["keys_at_risk"] >= found.metrics["keys_on_both"]
     assert nodes[found.metrics["source"]] == "n1" and nodes[found.metrics["target"]] == "n2"
     assert found.subjects["slots"] == "7"

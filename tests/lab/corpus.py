@@ -161,7 +161,8 @@ def size(path):
 def happenings(truth):
     """(time, what) of a run; the older ones have their own words."""
     for mark in truth["marks"]:
-        about = " ".join(f"{v}" for k, v in mark.items() if k not in ("t", "what") and v)
+        about = " ".join(f"{len(v)} keys {k}" if k == "on_both" else f"{v}"
+                         for k, v in mark.items() if k not in ("t", "what") and v)
         yield mark["t"], f"{mark['what']} {about}".rstrip()
     for fault in truth.get("injected", []):
         about = {k: v for k, v in fault.items() if k not in ("time", "what", "where", "dropped")}
