@@ -288,6 +288,23 @@ def test_redis_8_slot_migration(store):
     assert found["commands"]["auth"] == 2 and "set" not in found["commands"]
 
 
+def test_redis_8_snapshot_joined(store):
+    """The capture begins within the snapshot, to which nobody says a word: the next slot's
+    SLOT-INFO tells what it is. Nothing is taken for a reply, before or after."""
+    sync = lambda words: command("CLUSTER", "SYNCSLOTS", *words.split())
+    keys = [command("RESTORE", f"k{i}", "0", "x" * 100, "ABSTTL") for i in range(50)]
+    talk = Dialogue(joined=True, client=("10.0.0.2", 51001), server=("10.0.0.1", 6379))
+    for _ in range(3):
+        talk.answer(*keys)
+    talk.answer(sync("CONF SLOT-INFO 7:50:0"), *keys, sync("SNAPSHOT-EOF")).close("server")
+    events = bustap.dump(store(talk.capture.pcap()))
+    (step,) = bustap.named(events, "replication")
+    assert (step["what"], step["src"]) == ("migration", "10.0.0.1:6379")
+    streamed = [e["command"] for e in bustap.named(events, "replicated")]
+    assert streamed == ["cluster|syncslots", *["restore"] * 50, "cluster|syncslots"]
+    assert not bustap.named(events, "reply") and not bustap.named(events, "unmatched")
+
+
 def test_answers_that_look_like_commands(counted):
     """An array of bulk strings is a reply like any other where no stream was agreed on."""
     talk = Dialogue().trades("LRANGE l 0 2", array("SET", "k", "v"), "GET k", bulk("v"),
