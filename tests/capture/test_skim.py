@@ -2,8 +2,10 @@
 however the bytes are cut into packets; each packet handed up whole, or dropped and counted."""
 
 import collections
+import contextlib
 import itertools
 import json
+import os
 import pathlib
 import signal
 import sys
@@ -110,6 +112,15 @@ def test_packets_as_networks_bring_them(cable, tmp_path, way):
 def test_over_ipv6(cable, tmp_path):
     talk = a_talk(client=("fd00::1", 50001), server=("fd00::2", 6379))
     same_as_from_a_file(cable, tmp_path, frames_of(talk))
+
+
+def test_the_end_of_a_connection_in_a_packet_that_is_cut(cable, tmp_path):
+    """It is that of the last record, not of those before."""
+    talk = resp.Dialogue(mss=16_000).ask("GET k", "GET a")
+    talk.link.segment("server", bulk("v" * 5000) + error("ERR no"), flags=wire.FIN | wire.PSH | wire.ACK)
+    talk.link.segment("client", flags=wire.ACK, ack=talk.link.next["server"] + 5021)
+    events = same_as_from_a_file(cable, tmp_path, frames_of(talk))
+    assert [e["error"] for e in events if e["event"] == "reply"] == [None, "ERR"]
 
 
 # ---- what is left out ------------------------------------------------------------------------------
@@ -269,6 +280,41 @@ def test_a_packet_is_handed_up_whole_or_not_at_all(cable):
     assert not any(of[-1].more for of in by_ring.values())
     assert sum(not record.more for record in records) == captured
     assert len(records) >= 60 * captured
+
+
+def test_after_a_packet_that_was_dropped_nothing_is_left_out(cable):
+    """Where its stream stands is not known then: what follows may look like anything."""
+    mss, lie = 1448, b"$16000\r\n"
+    talk = resp.Dialogue(mss=mss).trade("PING", simple("PONG"))
+    talk.ask(resp.command("SET", "k", lie.ljust(3 * mss, b"v"))[:2 * mss - 27])
+    begins = frames_of(talk)
+    first, second = begins[-3:-1]
+    lies = second[:PAYLOAD] + lie.ljust(len(second) - PAYLOAD, b"v")
+    run = start(cable, "watch", "-i", cable.far, "-B", "1")
+    with on_one_cpu():
+        cable.send(begins[:-3])
+        time.sleep(SETTLE)
+        run.send_signal(signal.SIGSTOP)
+        cable.send([frame_of(number) for number in range(20_000)] + [first])
+        run.send_signal(signal.SIGCONT)
+        time.sleep(SETTLE)
+        run.send_signal(signal.SIGSTOP)
+        cable.send([lies])
+    (record,) = rings.waiting(run.pid, 1)
+    run.send_signal(signal.SIGCONT)
+    _, dropped = counted(end(run)[1])
+    assert dropped > 0 and record.frame == lies
+
+
+@contextlib.contextmanager
+def on_one_cpu():
+    """So that all packets go into one ring."""
+    all_of_them = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(all_of_them)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, all_of_them)
 
 
 def test_a_ring_is_never_smaller_than_a_long_packet(cable):
