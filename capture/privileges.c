@@ -10,18 +10,26 @@
 
 static const char user[] = "nobody";
 
+enum { NO_CAPABILITY = -1 };
+
+static void keep_only(int capability, capng_select_t which) {
+    capng_clear(which);
+    if (capability != NO_CAPABILITY)
+        (void)capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, (unsigned)capability);
+}
+
 /* Root becomes the user; whoever is none keeps the user and loses the capabilities. */
-static bool become_nobody(struct err *err) {
+static bool become_nobody(int capability, struct err *err) {
     if (geteuid() == 0) {
         const struct passwd *entry = getpwnam(user);
         if (!entry)
             return err_set(err, "there is no user %s to run as: `adduser --system %s`", user, user);
-        capng_clear(CAPNG_SELECT_BOTH);
+        keep_only(capability, CAPNG_SELECT_BOTH);
         int status = capng_change_id((int)entry->pw_uid, (int)entry->pw_gid,
                                      CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING);
         return status == 0 || err_set(err, "cannot become the user %s (%d)", user, status);
     }
-    capng_clear(CAPNG_SELECT_CAPS);
+    keep_only(capability, CAPNG_SELECT_CAPS);
     return capng_apply(CAPNG_SELECT_CAPS) == 0 ||
            err_set(err, "the capabilities cannot be given up: %s", strerror(errno));
 }
@@ -43,21 +51,32 @@ static const int calls[] = {
     SCMP_SYS(sysinfo), /* qsort of much: may it allocate? */
 };
 
-static bool allow_calls(struct err *err) {
+/* `also`: one more, or one of these. */
+static bool allow_calls(int also, struct err *err) {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int status = filter ? 0 : -ENOMEM;
     for (size_t i = 0; status == 0 && i < countof(calls); i++)
         status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+    if (status == 0)
+        status = seccomp_rule_add(filter, SCMP_ACT_ALLOW, also, 0);
     if (status == 0)
         status = seccomp_load(filter);
     seccomp_release(filter);
     return status == 0 || err_set(err, "seccomp is not to be had: %s", strerror(-status));
 }
 
-bool privileges_drop(struct err *err) {
-    if (!become_nobody(err))
+static bool drop_to(int capability, int call, struct err *err) {
+    if (!become_nobody(capability, err))
         return false;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return err_set(err, "no-new-privileges cannot be set: %s", strerror(errno));
-    return allow_calls(err);
+    return allow_calls(call, err);
+}
+
+bool privileges_drop(struct err *err) {
+    return drop_to(NO_CAPABILITY, SCMP_SYS(read), err);
+}
+
+bool privileges_drop_to_net_admin(struct err *err) {
+    return drop_to(CAP_NET_ADMIN, SCMP_SYS(sendto), err);
 }

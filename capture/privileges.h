@@ -10,4 +10,8 @@
  * ends the program. False and a message: something could not be given up. */
 bool privileges_drop(struct err *err);
 
+/* The same but for CAP_NET_ADMIN, and sending by sockets that are open: for a process that takes
+ * off an interface what it has put there. */
+bool privileges_drop_to_net_admin(struct err *err);
+
 #endif

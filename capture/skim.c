@@ -1,4 +1,5 @@
-/* skim.c - libbpf loads the programs; a tcx link holds them at an interface.
+/* skim.c - libbpf loads the programs; a tcx link holds them at an interface, or what was there
+ * before.
  *
  * The link is made by the bare system call: libbpf 1.1, which Debian 12 has, does not know tcx. */
 #include "capture/skim.h"
@@ -81,20 +82,6 @@ static bool refused(struct err *err, const char *what) {
                    forbidden ? ": it needs root, or CAP_BPF and CAP_NET_ADMIN" : "");
 }
 
-bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err) {
-    *skim = (struct skim){.ring_count = (size_t)libbpf_num_possible_cpus()};
-    (void)libbpf_set_print(say_nothing); /* the verifier's log helps nobody at 3 AM */
-    skim->bpf = skim_bpf__open();
-    if (!skim->bpf || !configure(skim, options))
-        return refused(err, "the programs cannot be prepared");
-    if (skim_bpf__load(skim->bpf) != 0)
-        return refused(err, "this kernel does not take the programs");
-    return (want_ports(skim, options) && map_rings(skim)) ||
-           refused(err, "the rings cannot be prepared");
-}
-
-/* ---- attaching ---- */
-
 static int link_to(int program, uint32_t ifindex, uint32_t where) {
     union bpf_attr attr = {
         .link_create = {.prog_fd = (uint32_t)program,
@@ -104,6 +91,26 @@ static int link_to(int program, uint32_t ifindex, uint32_t where) {
     return (int)syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof attr);
 }
 
+/* A kernel that knows tcx misses the interface, an older one the kind of link. */
+static bool knows_tcx(int program) {
+    return link_to(program, INT32_MAX, TCX_INGRESS) >= 0 || errno != EINVAL;
+}
+
+bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err) {
+    *skim = (struct skim){.ring_count = (size_t)libbpf_num_possible_cpus()};
+    (void)libbpf_set_print(say_nothing); /* the verifier's log helps nobody at 3 AM */
+    skim->bpf = skim_bpf__open();
+    if (!skim->bpf || !configure(skim, options))
+        return refused(err, "the programs cannot be prepared");
+    if (skim_bpf__load(skim->bpf) != 0)
+        return refused(err, "this kernel does not take the programs");
+    skim->has_tcx = knows_tcx(bpf_program__fd(skim->bpf->progs.skim_ip));
+    return (want_ports(skim, options) && map_rings(skim)) ||
+           refused(err, "the rings cannot be prepared");
+}
+
+/* ---- attaching ---- */
+
 /* What a packet has in front of IP; none of libpcap's other ways. */
 static bool find_link_type(struct skim_device *device, unsigned hardware) {
     bool ethernet = hardware == ARPHRD_ETHER || hardware == ARPHRD_LOOPBACK;
@@ -111,18 +118,29 @@ static bool find_link_type(struct skim_device *device, unsigned hardware) {
     return ethernet || hardware == ARPHRD_NONE || hardware == ARPHRD_PPP;
 }
 
-/* On the loopback device every packet that leaves comes in again. */
-static bool hold(struct skim *skim, const struct skim_device *device, bool loops) {
-    bool ethernet = device->link_type == LINKTYPE_ETHERNET;
-    const struct bpf_program *program =
-        ethernet ? skim->bpf->progs.skim_ethernet : skim->bpf->progs.skim_ip;
+static bool hold_by_link(struct skim *skim, int program, uint32_t ifindex, bool loops) {
     for (uint32_t where = TCX_INGRESS; where <= (loops ? TCX_INGRESS : TCX_EGRESS); where++) {
-        int link = link_to(bpf_program__fd(program), device->ifindex, where);
+        int link = link_to(program, ifindex, where);
         if (link < 0)
             return false;
         skim->links[skim->link_count++] = link;
     }
     return true;
+}
+
+static bool hold_by_filter(struct skim *skim, int program, uint32_t ifindex, bool loops) {
+    bool held = clsact_attach(&skim->held[skim->held_count], program, ifindex, loops);
+    skim->held_count += held;
+    return held;
+}
+
+/* On the loopback device every packet that leaves comes in again. */
+static bool hold(struct skim *skim, const struct skim_device *device, bool loops) {
+    bool ethernet = device->link_type == LINKTYPE_ETHERNET;
+    int program =
+        bpf_program__fd(ethernet ? skim->bpf->progs.skim_ethernet : skim->bpf->progs.skim_ip);
+    return skim->has_tcx ? hold_by_link(skim, program, device->ifindex, loops)
+                         : hold_by_filter(skim, program, device->ifindex, loops);
 }
 
 static bool ask(const struct skim_device *device, unsigned long what, struct ifreq *ret_answer) {
@@ -204,6 +222,12 @@ bool skim_attach(struct skim *skim, const char *name, struct err *err) {
     return netns_leave(home, &lost) ? attached : err_set(err, "%s", lost.text);
 }
 
+bool skim_keep(struct skim *skim, struct err *err) {
+    skim->has_keeper =
+        skim->held_count > 0 && keeper_start(&skim->keeper, skim->held, skim->held_count, err);
+    return skim->has_keeper || skim->held_count == 0;
+}
+
 bool skim_is_attached(const struct skim *skim, struct err *err) {
     for (size_t i = 0; i < skim->device_count; i++) {
         const struct skim_device *device = &skim->devices[i];
@@ -220,6 +244,10 @@ struct skim_ring *skim_ring(const struct skim *skim, size_t cpu) {
 }
 
 void skim_close(struct skim *skim) {
+    if (skim->has_keeper)
+        keeper_end(&skim->keeper);
+    for (size_t i = 0; i < skim->held_count; i++)
+        (skim->has_keeper ? clsact_leave : clsact_detach)(&skim->held[i]);
     for (size_t i = 0; i < skim->link_count; i++)
         (void)close(skim->links[i]);
     if (skim->memory)

@@ -1,5 +1,6 @@
 /* skim.h - the kernel side of live capture (bpf/skim.bpf.c): loaded, attached to interfaces, and
- * its rings mapped. Everything in the kernel belongs to this process, and goes when it goes. */
+ * its rings mapped. Everything in the kernel belongs to this process, and goes when it goes; where
+ * the kernel has no tcx, a keeper sees to that. */
 #ifndef BUSTAP_CAPTURE_SKIM_H
 #define BUSTAP_CAPTURE_SKIM_H
 
@@ -9,6 +10,8 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "bpf/record.h"
+#include "capture/clsact.h"
+#include "capture/keeper.h"
 
 struct skim_options {
     uint32_t snaplen;
@@ -36,6 +39,10 @@ struct skim {
     size_t stride; /* from ring to ring */
     int links[2 * CAP_TAPS];
     size_t link_count;
+    struct clsact held[CAP_TAPS]; /* without tcx, instead of links */
+    size_t held_count;
+    bool has_tcx, has_keeper;
+    struct keeper keeper;
 };
 
 /* Loads the programs. False: the kernel cannot take them; err says why. Whatever happened,
@@ -45,6 +52,9 @@ bool skim_open(struct skim *skim, const struct skim_options *options, struct err
 /* Attaches to an interface, or to all there are: "any". "eth0@1234" is one of the network namespace
  * in which process 1234 is. */
 bool skim_attach(struct skim *skim, const char *name, struct err *err);
+
+/* After the last: whatever happens to this process from now on, nothing remains. */
+bool skim_keep(struct skim *skim, struct err *err);
 
 /* False: an interface that was attached to is gone; err names it. */
 bool skim_is_attached(const struct skim *skim, struct err *err);

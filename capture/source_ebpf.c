@@ -309,7 +309,7 @@ static bool open_rings(struct ebpf *ebpf, const struct source_options *options, 
         return err_no_memory(err);
     for (size_t i = 0; i < ebpf->skim.ring_count; i++)
         ebpf->readers[i].ring = skim_ring(&ebpf->skim, i);
-    return attach(ebpf, err) && set_filter(ebpf, options, err);
+    return attach(ebpf, err) && set_filter(ebpf, options, err) && skim_keep(&ebpf->skim, err);
 }
 
 struct source *source_ebpf_open(const char *path, const struct source_options *options,
