@@ -147,10 +147,17 @@ static struct link *link_of(struct model *model, struct conn *conn, const struct
     return link;
 }
 
+/* Somebody else was there before, or was taken to be there by the address. */
+static bool is_another(const struct model *model, const struct conn *conn, unsigned end,
+                       uint32_t node) {
+    const struct link *link = conn->link == NODE_NONE ? NULL : &model->links[conn->link];
+    return conn->node[end] != NODE_NONE || (link && link->from != node && link->to != node);
+}
+
 static void set_end(struct model *model, struct conn *conn, unsigned end, uint32_t node) {
     if (LIKELY(conn->node[end] == node))
         return;
-    if (conn->node[end] != NODE_NONE) { /* who was asked, or asked, is not there any more */
+    if (is_another(model, conn, end, node)) { /* who was asked, or asked, is not there any more */
         if (conn->link != NODE_NONE)
             model->links[conn->link].waiting_since = TIME_NONE;
         conn->pinged = TIME_NONE;

@@ -106,3 +106,21 @@ def test_near_miss_a_process_that_died(store):
     play.kill("p1")
     play.run(6)
     findings.none(findings.of(store(play.pcap())), "process-stall")
+
+
+def test_near_miss_a_node_that_was_reset(store):
+    """After RESET HARD it answers the first PINGs under another name; then nobody asks it, and it asks
+    nobody."""
+    play = scene.Scene()
+    play.run(3)
+    asking = [play.links.pop(pair) for pair in list(play.links) if "r1" in pair]
+    for link in asking:
+        link.close()
+    play.nodes["r1"] = scene.wire.Node(77, ip=play.nodes["r1"].ip, epoch=0, current_epoch=0)
+    for link in (link for link in asking if link.b == "r1"):
+        link.open()
+        link.send("client", play.heartbeat(scene.wire.ping, link.a))
+        link.send("server", scene.wire.pong(play.nodes["r1"]))
+        link.close()
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "process-stall")
