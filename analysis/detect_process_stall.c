@@ -1,5 +1,6 @@
 /* detect_process_stall.c - a process stopped, its kernel did not: what it was sent is acknowledged
- * and not answered, and it says nothing to anybody. Found also when it was too short for a PFAIL.
+ * and not answered, and it says nothing to anybody. Found also when it was too short for a PFAIL,
+ * and by clients alone: where all stand still at once, nobody is left to send a PING.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -59,11 +60,7 @@ static struct stall *open_of(const struct stalls *stalls, uint32_t node) {
     return NULL;
 }
 
-/* One that was never heard has been silent since somebody waits for it, at least. */
-static struct stall *begin(const struct detection *detection, struct stalls *stalls,
-                           const struct link *link) {
-    uint32_t node = link->to;
-    nstime last = last_sign(detection->model, node);
+static struct stall *add(struct stalls *stalls) {
     if (stalls->count == stalls->room) {
         size_t room = stalls->room ? stalls->room * 2 : 8;
         struct stall *list = room <= STALLS_MAX ? realloc(stalls->list, room * sizeof *list) : NULL;
@@ -72,8 +69,18 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
         stalls->list = list;
         stalls->room = room;
     }
+    return &stalls->list[stalls->count++];
+}
+
+/* One that was never heard has been silent since somebody waits for it, at least. */
+static struct stall *begin(const struct detection *detection, struct stalls *stalls,
+                           const struct link *link) {
+    uint32_t node = link->to;
+    nstime last = last_sign(detection->model, node);
     const struct server *server = server_of(detection->model, model_node(detection->model, node));
-    struct stall *stall = &stalls->list[stalls->count++];
+    struct stall *stall = add(stalls);
+    if (!stall)
+        return NULL;
     *stall = (struct stall){.node = node,
                             .since = last == TIME_NONE ? link->waiting_since : last,
                             .end = TIME_NONE,
@@ -108,6 +115,47 @@ static void conclude(const struct model *model, struct stall *stall) {
     }
 }
 
+/* ---- by clients alone ---- */
+
+static bool is_covered(const struct pause *silence, const struct pause *wait) {
+    nstime slack = PAUSE_MIN_MS * NS_PER_MS;
+    return silence->from <= wait->from + slack && silence->to >= wait->to - slack;
+}
+
+static bool is_known(const struct stalls *stalls, uint32_t node, nstime from) {
+    for (size_t i = 0; i < stalls->count; i++)
+        if (stalls->list[i].node == node && (!stalls->list[i].over || stalls->list[i].end > from))
+            return true;
+    return false;
+}
+
+/* A client waited for long, and all that time its server said nothing to anybody. */
+static void look_at_wait(const struct model *model, struct stalls *stalls, uint32_t index,
+                         nstime least) {
+    const struct node *node = model_node(model, index);
+    const struct server *server = server_of(model, node);
+    if (!server || !server->wait_had || server->wait.to - server->wait.from < least ||
+        !is_covered(&node->pause, &server->wait) || !is_covered(&server->pause, &server->wait) ||
+        is_known(stalls, index, server->wait.from))
+        return;
+    nstime since = server->pause.from > node->pause.from ? server->pause.from : node->pause.from;
+    struct stall *stall = add(stalls);
+    if (!stall)
+        return;
+    *stall = (struct stall){.node = index,
+                            .since = since,
+                            .last = node->before_pause,
+                            .acked = {.time = TIME_NONE},
+                            .command = server->pause_command};
+    conclude(model, stall);
+}
+
+static void look_at_waits(const struct detection *detection, struct stalls *stalls) {
+    nstime least = (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
+    for (uint32_t i = 0; i < model_node_count(detection->model); i++)
+        look_at_wait(detection->model, stalls, i, least);
+}
+
 static void note_witness(struct stall *stall, const struct link *link, nstime now) {
     stall->acked = link->delivered[0];
     stall->lossy |= link_is_lossy(link, now);
@@ -134,6 +182,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         if (stall)
             note_witness(stall, link, now);
     }
+    look_at_waits(detection, stalls);
 }
 
 /* ---- telling it ---- */
@@ -157,7 +206,21 @@ static bool is_alone(const struct stall *stall) {
     return stall->witnesses < 2 && !stall->clients;
 }
 
-static void tell(const struct detection *detection, const struct stall *stall) {
+/* How many stood still for most of the same time, this one included. */
+static size_t at_once(const struct stalls *stalls, const struct stall *one, nstime end) {
+    size_t count = 0;
+    for (size_t i = 0; i < stalls->count; i++) {
+        const struct stall *other = &stalls->list[i];
+        nstime until = other->over ? other->end : end;
+        nstime from = other->since > one->since ? other->since : one->since;
+        nstime to = until < end ? until : end;
+        count += (to - from) * 2 > end - one->since && (to - from) * 2 > until - other->since;
+    }
+    return count;
+}
+
+static void tell(const struct detection *detection, const struct stalls *stalls,
+                 const struct stall *stall) {
     const struct model *model = detection->model;
     nstime end = stall->over ? stall->end : model_books(model)->last;
     struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
@@ -189,6 +252,12 @@ static void tell(const struct detection *detection, const struct stall *stall) {
     finding_node(finding, model_node(model, stall->node)->id);
     finding_advise(finding, "look at its slow log, at latency of fork, at swap and at CPU steal "
                             "for this time");
+    size_t together = at_once(stalls, stall, end);
+    if (together > 1)
+        finding_advise(finding,
+                       "%zu processes stood still at the same time: look at what they "
+                       "share, a host, its hypervisor or a disk",
+                       together);
     if (alone) {
         finding_caveat(finding, "only one node was seen to wait for it: its answers may have been "
                                 "lost on the way there");
@@ -203,12 +272,13 @@ static void tell(const struct detection *detection, const struct stall *stall) {
 
 static void finish(const struct detection *detection, void *state) {
     struct stalls *stalls = state;
+    look_at_waits(detection, stalls);
     for (size_t i = 0; i < stalls->count; i++) {
         struct stall *stall = &stalls->list[i];
         if (!stall->over && last_sign(detection->model, stall->node) > stall->since)
             conclude(detection->model, stall);
         if (!is_alone(stall) || !stall->lossy)
-            tell(detection, stall);
+            tell(detection, stalls, stall);
     }
 }
 

@@ -49,6 +49,49 @@ def test_fires_for_certain_where_a_client_waits(store):
     assert found.confidence == "certain" and found.metrics["last_command"] == "get"
 
 
+def asked_while_all(play, what):
+    """A client asks p1 half a second after `what` has begun for all; it is over after 4 s."""
+    client = play.capture.conversation(("10.0.9.9", 5000), (play.nodes["p1"].ip, 6379)).open()
+    client.send("client", resp.command("GET", "a"))
+    client.send("server", resp.bulk("1"))
+    play.run(4)
+    client.send("client", resp.command("GET", "a"))
+    client.send("server", resp.bulk("1"))
+    what(*play.nodes)
+    play.run(0.5)
+    return client
+
+
+def test_fires_where_all_stand_still_and_only_clients_ask(store):
+    """Nobody is left to send a PING."""
+    play = scene.Scene()
+    client = asked_while_all(play, play.stall)
+    client.send("client", resp.command("GET", "b"))
+    play.run(4)
+    play.wake(*play.nodes)
+    client.send("server", resp.bulk("2"))
+    play.run(3)
+    stalls = findings.all_of(findings.of(store(play.pcap())), "process-stall")
+    stall = next(s for s in stalls if s.metrics["node"] == play.nodes["p1"].id)
+    assert 4000 <= stall.metrics["duration_ms"] <= 5000 and stall.severity == "warning"
+
+
+def test_near_miss_nobody_is_reached_and_requests_are_sent_again(store):
+    """A network that is gone for all looks the same, but for TCP."""
+    play = scene.Scene()
+    client = asked_while_all(play, play.dead)
+    seq, request = client.next["client"], resp.command("GET", "b")
+    client.send("client", request, ack=False)
+    play.run(2)
+    client.segment("client", request, seq=seq)
+    play.run(2)
+    play.back(*play.nodes)
+    client.ack("server")
+    client.send("server", resp.bulk("2"))
+    play.run(3)
+    findings.none(findings.of(store(play.pcap())), "process-stall")
+
+
 def test_near_miss_answers_that_a_lossy_path_ate(store):
     """What p2 sent to p1 had to be sent again, several times; then p1's answers are lost, so that
     p2 sees its PING acknowledged and not answered. It is p2's traffic alone that was captured."""
