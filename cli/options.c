@@ -110,23 +110,15 @@ static bool read_TARGET(void *member, const char *text, struct err *err) {
     return true;
 }
 
-static void name_detectors(char *text, size_t size) {
-    size_t len = 0;
-    for (size_t i = 0; i < detector_count && len < size; i++)
-        len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "", detectors[i]->name);
-}
-
 static bool read_detector(uint64_t *mask, const char *name, size_t len, struct err *err) {
-    char known[1000];
     for (size_t i = 0; i < detector_count; i++) {
         if (strlen(detectors[i]->name) == len && memcmp(detectors[i]->name, name, len) == 0) {
             *mask |= UINT64_C(1) << i;
             return true;
         }
     }
-    name_detectors(known, sizeof known);
-    return err_set(err, "there is no detector '%.*s'; there are: %s", (int)min_size(len, 100), name,
-                   known);
+    return err_set(err, "there is no detector '%.*s': bustap list detectors names them",
+                   (int)min_size(len, 100), name);
 }
 
 static bool read_DETECTORS(void *member, const char *text, struct err *err) {
