@@ -47,6 +47,7 @@ enum { WORDS_MAX = 4096 };
 struct view {
     const struct model *model;
     nstime now;
+    uint32_t vantage; /* the host that the capture was taken on, if it was on one */
     struct hush hush;
     uint32_t accuser; /* it said so, so it lived */
 };
@@ -108,6 +109,18 @@ static bool is_hushed(const struct view *view, const struct link *link) {
            (to - from) * 2 > missed->to - missed->from;
 }
 
+static bool is_stuck(const struct link *link, unsigned end) {
+    return link->unacked_since[end] != TIME_NONE;
+}
+
+/* Is anything of either unacknowledged? Who waits for an answer sends nothing: it may only be that
+ * nothing reaches it. */
+static bool are_both_stuck(const struct link *link, const struct link *back) {
+    bool from = is_stuck(link, 0) || is_stuck(back, 1) || link->knocks.first.time != TIME_NONE;
+    bool to = is_stuck(link, 1) || is_stuck(back, 0) || back->knocks.first.time != TIME_NONE;
+    return from && to;
+}
+
 /* Both connections of the pair say so. From one host the other's calls are not seen at all: then
  * nothing of it for so long that it would have been pinged on one or the other. */
 static bool is_pair_apart(const struct view *view, const struct link *link) {
@@ -119,6 +132,8 @@ static bool is_pair_apart(const struct view *view, const struct link *link) {
     const struct link *back = model_link_between(view->model, link->to, link->from);
     if (!back)
         return true;
+    if (view->vantage == NODE_NONE)
+        return are_both_stuck(link, back) && is_apart(back, now);
     nstime since = apart_since(link);
     bool silent = now - since > QUIET_MS * NS_PER_MS &&
                   later(back->delivered[0].time, back->delivered[1].time) <= since &&
@@ -596,7 +611,10 @@ static void hear_of_others(struct partition *partition, uint32_t node, uint32_t 
 /* It misses a node of which nothing was seen: that goes on, or is over by now. */
 static void hear_of_unseen(const struct detection *detection, struct partition *partition,
                            uint32_t node, uint32_t about, nstime now) {
-    struct view view = {.model = detection->model, .now = now, .accuser = node};
+    struct view view = {.model = detection->model,
+                        .now = now,
+                        .vantage = model_vantage(detection->model),
+                        .accuser = node};
     if (!model_hush(view.model, node, about, now, &view.hush))
         return;
     if (view.hush.goes_on) {
@@ -629,7 +647,10 @@ static void on_event(const struct detection *detection, void *state, const struc
 
 static struct view view_of(const struct detection *detection, const struct partition *partition,
                            nstime now) {
-    struct view view = {.model = detection->model, .now = now, .accuser = NODE_NONE};
+    struct view view = {.model = detection->model,
+                        .now = now,
+                        .vantage = model_vantage(detection->model),
+                        .accuser = NODE_NONE};
     const struct word *missed = &partition->missed;
     bool unseen = missed->by != missed->about &&
                   model_hush(view.model, missed->by, missed->about, now, &view.hush) &&

@@ -171,6 +171,16 @@ def test_near_miss_two_nodes_that_others_still_join(store):
     findings.none(findings.of(store(play.pcap())), "partition")
 
 
+@pytest.mark.parametrize("tenths", range(10))
+def test_near_miss_a_host_that_hears_nobody_and_waits(store, tenths):
+    """What it sends arrives. But while it waits for PONGs it sends nothing that could."""
+    play = scene.Scene(nt=6.0)
+    play.run(4 + tenths / 10)
+    play.cut("p2 p3 r1 r2 r3", "p1")
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "partition")
+
+
 def test_near_miss_one_pair_seen_from_one_host(store):
     """p1 does not hear p2, and nobody else's traffic is there: that is a pair, no side."""
     play = split(8, "p1", "p2")
