@@ -16,6 +16,7 @@ struct loss {
 struct losses {
     struct loss *list; /* by link */
     size_t count;
+    nstime looked_at;
 };
 
 static bool room_for(struct losses *losses, size_t links) {
@@ -52,6 +53,21 @@ static void look_at(const struct model *model, const struct link *link, struct v
         *ret_verdict = verdict;
 }
 
+/* A silence that was not much longer than a second began and ended between two looks: what is known
+ * of the path tells. */
+static void look_back(const struct model *model, const struct link *link,
+                      struct verdict *ret_verdict, nstime now) {
+    if (!link_is_lossy(link, now))
+        return;
+    *ret_verdict = verdict_about(model, link->to, link->from, link->silent_from, now);
+    ret_verdict->kind = VERDICT_LOSSY_PATH;
+}
+
+static bool has_just_ended(const struct losses *losses, const struct link *link, nstime least) {
+    return link->longest_silence >= least &&
+           link->silent_from + link->longest_silence > losses->looked_at;
+}
+
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct losses *losses = state;
     nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
@@ -60,9 +76,13 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
+        struct verdict *verdict = &losses->list[i].verdict;
         if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
-            look_at(detection->model, link, &losses->list[i].verdict, now);
+            look_at(detection->model, link, verdict, now);
+        else if (verdict->at == 0 && has_just_ended(losses, link, least))
+            look_back(detection->model, link, verdict, now);
     }
+    losses->looked_at = now;
 }
 
 /* Somebody suspected the node: then that is the finding, and this one says how it came about. */
@@ -170,10 +190,15 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
     measure(detection, worst->link, finding_metrics(finding));
     if (count > 1)
         list_pairs(detection, finding, pairs, count);
-    finding_advise(finding, count == 1 ? "measure loss between these two hosts (retransmissions, "
-                                         "drops of interfaces and queues)"
-                                       : "look at what these hosts share: measure loss between "
-                                         "them (retransmissions, drops of interfaces and queues)");
+    if (worst->loss->verdict.kind == VERDICT_BUS_PORT_BLOCKED)
+        finding_advise(finding, "let the bus port pass between these two hosts, in both "
+                                "directions");
+    else
+        finding_advise(finding, count == 1
+                                    ? "measure loss between these two hosts (retransmissions, "
+                                      "drops of interfaces and queues)"
+                                    : "look at what these hosts share: measure loss between "
+                                      "them (retransmissions, drops of interfaces and queues)");
     finding_rests_on_unseen(finding);
     finding->quiet_if_caused = true;
     finding->end = end;
@@ -190,14 +215,25 @@ static size_t together(const struct pair *pairs, size_t count) {
     return n;
 }
 
+static bool is_blocked_for_one(const struct verdict *verdict) {
+    return verdict->of_pair && verdict->kind == VERDICT_BUS_PORT_BLOCKED;
+}
+
+/* SYNs get lost on a lossy path, too: what was late on it, then or soon after, tells. */
+static void reconsider(const struct link *link, struct verdict *verdict) {
+    if (is_blocked_for_one(verdict) && link_is_lossy(link, verdict->at))
+        verdict->kind = VERDICT_LOSSY_PATH;
+}
+
 static void finish(const struct detection *detection, void *state) {
-    const struct losses *losses = state;
+    struct losses *losses = state;
     struct pair *lossy = calloc(losses->count + 1, sizeof *lossy);
     size_t count = 0;
     for (size_t i = 0; i < losses->count; i++) {
-        const struct verdict *verdict = &losses->list[i].verdict;
+        struct verdict *verdict = &losses->list[i].verdict;
         struct pair pair = {model_link(detection->model, i), &losses->list[i]};
-        if (!verdict->at || !is_of_the_path(verdict->kind))
+        reconsider(pair.link, verdict);
+        if (!verdict->at || !(is_of_the_path(verdict->kind) || is_blocked_for_one(verdict)))
             continue;
         if (lossy && verdict->kind == VERDICT_LOSSY_PATH)
             lossy[count++] = pair;

@@ -202,10 +202,12 @@ static enum verdict_kind decide_alive(const struct verdict *v) {
                                   : VERDICT_LOSSY_PATH;
 }
 
-/* Nobody gets in at its bus port, but what others send it on its own connections arrives. */
+/* Nobody gets in at its bus port, but what others send it on its own connections arrives. A pair
+ * whose other connection works, and is never late, will do without a client that is served. */
 static bool is_port_blocked(const struct verdict *v) {
     bool knocked = v->unanswered || v->refused;
-    return knocked && v->served && v->acked_to && v->stuck_from == 0 && v->fine == 0;
+    bool lives = v->served || (v->of_pair && v->spoke && v->late == 0);
+    return knocked && lives && v->acked_to && v->stuck_from == 0 && v->fine == 0;
 }
 
 static enum verdict_kind decide(const struct verdict *v) {
@@ -225,6 +227,7 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
         since = first_own(model, subject);
     struct verdict verdict = {.since = since == TIME_NONE ? last_sign : since,
                               .at = now,
+                              .of_pair = witness != NODE_NONE,
                               .missed = missed,
                               .acked = {.time = TIME_NONE}};
     gather(model, subject, witness, &verdict);
@@ -348,6 +351,14 @@ static const char unseen_how[] =
 static const char unseen_against[] =
     "a process that stopped or ended: what others tried to send it would have been seen";
 
+static const char blocked_how[] =
+    "Attempts to connect to that bus port were not let in, while the connection that was opened "
+    "the "
+    "other way worked in both directions: a firewall or a security group, most likely, that stands "
+    "between these two.";
+static const char blocked_against[] =
+    "a path that loses packets: the other connection between the two lost none";
+
 const char *verdict_word(enum verdict_kind kind) {
     return rows[kind].word;
 }
@@ -370,6 +381,10 @@ void verdict_tell(const struct verdict *verdict, struct finding *finding) {
         return;
     finding->verdict = rows[verdict->kind].word;
     const char *how = rows[verdict->kind].how, *against = rows[verdict->kind].against;
+    if (verdict->of_pair && verdict->kind == VERDICT_BUS_PORT_BLOCKED) {
+        how = blocked_how;
+        against = blocked_against;
+    }
     if (verdict->unseen) {
         how = unseen_how;
         against = unseen_against;

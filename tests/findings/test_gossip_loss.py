@@ -1,5 +1,7 @@
 """gossip-loss: a directed pair waits for answers, and the path between the two is why."""
 
+import pytest
+
 from lib import findings, scene
 
 
@@ -109,3 +111,35 @@ def test_near_miss_an_answer_in_time(store):
     play.heal()
     play.run(3)
     findings.none(findings.of(store(play.pcap())), "gossip-loss")
+
+
+@pytest.mark.parametrize("host", (None, "p1", "p2"))
+def test_fires_on_a_port_that_is_blocked_for_one(store, host):
+    """p1 does not get in at p2; others do, and p2 gets in at p1."""
+    play = scene.Scene()
+    play.run(4)
+    play.shut.add(("p1", "p2"))
+    play.run(8)
+    play.shut.clear()
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap(host))), "gossip-loss")
+    assert (found.metrics["from"], found.metrics["to"]) == \
+        (play.nodes["p1"].id, play.nodes["p2"].id)
+    assert found.verdict == "bus-port-blocked"
+
+
+def test_near_miss_syns_that_a_lossy_path_ate(store):
+    """Before and after, what was sent between the two was late: no firewall does that."""
+    play = scene.Scene(nt=6.0)
+    play.run(4)
+    for _ in range(3):
+        play.cut("p1", "p2")
+        play.run(1.1)
+        play.heal()
+        play.run(1.1)
+    play.shut.add(("p1", "p2"))
+    play.run(8)
+    play.shut.clear()
+    play.run(3)
+    for found in findings.all_of(findings.of(store(play.pcap())), "gossip-loss"):
+        assert found.verdict == "lossy-path"

@@ -46,7 +46,8 @@ class Link:
         self.talk.segment("client", flags=wire.SYN)
         self.opened, self.unacked, self.next_try = None, [], 0
         self.asked = self.scene.now
-        if not self.scene.arrives(self.a, self.b) or self.scene.blocked.get(self.b) is False:
+        if not self.scene.arrives(self.a, self.b) or self.scene.blocked.get(self.b) is False or \
+                (self.a, self.b) in self.scene.shut:
             return
         if self.b in self.scene.refusing or self.b in self.scene.blocked:
             self.talk.segment("server", flags=wire.RST | wire.ACK, seq=0)
@@ -74,7 +75,7 @@ class Link:
         self.scene.step()
         seq = self.talk.next[side]
         self.talk.send(side, data, ack=False)
-        if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
+        if self.scene.arrives(source, target) and self.scene.lets_in(self.a, self.b):
             self.talk.ack(self.talk.other(side))
             return True
         self.next_try = self.next_try if self.unacked else 0
@@ -96,7 +97,7 @@ class Link:
     def arrive_late(self, side):
         """What waited is there, if its way is free again."""
         source, target = (self.a, self.b) if side == "client" else (self.b, self.a)
-        if self.scene.arrives(source, target) and self.b not in self.scene.blocked:
+        if self.scene.arrives(source, target) and self.scene.lets_in(self.a, self.b):
             sent = [(seq + at, data[at:at + self.talk.mss]) for _, _, seq, data in self.unacked
                     for at in range(0, len(data), self.talk.mss)]
             for seq, piece in sent[1:]:
@@ -133,6 +134,7 @@ class Scene:
         self.heard = {}                                             # [observer][reporter]: subjects
         self.silent, self.refusing, self.gone, self.cuts = set(), set(), set(), set()
         self.blocked = {}                                           # [name]: refused, not dropped
+        self.shut = set()                                           # (a, b): a does not get in at b
         self.clocks = {}                                            # seconds ahead of the capture
         for i in range(primaries):
             first, last = 16384 * i // primaries, 16384 * (i + 1) // primaries - 1
@@ -264,6 +266,9 @@ class Scene:
         self.nodes[name].fields.update(fields)
 
     # ------------------------------------------------------------------------ what runs by itself
+
+    def lets_in(self, a, b):
+        return b not in self.blocked and (a, b) not in self.shut
 
     def arrives(self, a, b):
         return (a, b) not in self.cuts and not {a, b} & self.gone
