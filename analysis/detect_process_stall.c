@@ -117,9 +117,20 @@ static void conclude(const struct model *model, struct stall *stall) {
 
 /* ---- by clients alone ---- */
 
-static bool is_covered(const struct pause *silence, const struct pause *wait) {
+static nstime later(nstime a, nstime b) {
+    return a > b ? a : b;
+}
+
+/* Which of the two silences lasted for all that time? NULL: neither. A shorter one may have come
+ * since the long one. */
+static const struct pause *covering(const struct pause *pause, const struct pause *lull,
+                                    const struct pause *wait) {
+    const struct pause *each[] = {pause, lull};
     nstime slack = PAUSE_MIN_MS * NS_PER_MS;
-    return silence->from <= wait->from + slack && silence->to >= wait->to - slack;
+    for (size_t i = 0; i < countof(each); i++)
+        if (each[i]->from <= wait->from + slack && each[i]->to >= wait->to - slack)
+            return each[i];
+    return NULL;
 }
 
 static bool is_known(const struct stalls *stalls, uint32_t node, nstime from) {
@@ -135,19 +146,27 @@ static void look_at_wait(const struct model *model, struct stalls *stalls, uint3
     const struct node *node = model_node(model, index);
     const struct server *server = server_of(model, node);
     if (!server || !server->wait_had || server->wait.to - server->wait.from < least ||
-        !is_covered(&node->pause, &server->wait) || !is_covered(&server->pause, &server->wait) ||
         is_known(stalls, index, server->wait.from))
         return;
-    nstime since = server->pause.from > node->pause.from ? server->pause.from : node->pause.from;
+    const struct pause *mute = covering(&node->pause, &node->lull, &server->wait);
+    const struct pause *idle = covering(&server->pause, &server->lull, &server->wait);
+    if (!mute || !idle)
+        return;
     struct stall *stall = add(stalls);
     if (!stall)
         return;
+    nstime slack = PAUSE_MIN_MS * NS_PER_MS;
     *stall = (struct stall){.node = index,
-                            .since = since,
+                            .over = true,
+                            .since = later(mute->from, idle->from),
+                            .end = mute->to < idle->to ? mute->to : idle->to,
                             .last = node->before_pause,
                             .acked = {.time = TIME_NONE},
-                            .command = server->pause_command};
-    conclude(model, stall);
+                            .command = server->pause_command,
+                            .clients = true};
+    stall->was_busy = stall->command && server->pause_asked <= stall->since + slack;
+    if (stall->last.time > stall->since)
+        stall->last.time = TIME_NONE;
 }
 
 static void look_at_waits(const struct detection *detection, struct stalls *stalls) {
