@@ -196,6 +196,12 @@ static void look(const struct detection *detection, const struct follower *follo
         episode->most = lag->bytes;
 }
 
+/* Its node has another role, or another node is there: what the link lacks concerns nobody. */
+static bool is_former(const struct model *model, const struct follower *follower) {
+    const char *link = model_follower_link(model, follower);
+    return link && strcmp(link, "former") == 0;
+}
+
 static bool room_for(struct lags *lags, size_t count) {
     struct episode *list = list_up_to(lags->list, &lags->count, count, sizeof *list);
     lags->list = list ? list : lags->list;
@@ -210,7 +216,10 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < count; i++) {
         const struct follower *follower = model_follower(detection->model, i);
         struct episode *episode = &lags->list[i];
-        if (follower->lag.time != TIME_NONE && follower->lag.time != episode->seen)
+        if (is_former(detection->model, follower)) {
+            if (episode->open)
+                tell(detection, follower, episode, episode->seen);
+        } else if (follower->lag.time != TIME_NONE && follower->lag.time != episode->seen)
             look(detection, follower, episode);
         else if (episode->open && now - episode->seen >= SILENT) /* it says no more */
             tell(detection, follower, episode, episode->seen);
