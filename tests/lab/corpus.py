@@ -67,6 +67,9 @@ KEPT = {
     "out_of_memory": ("redis-7.0", ()),
     "told_to_sleep": ("redis-8.0", ()),
     "told_to_end": ("valkey-9.1", ()),
+    "all_stall": ("valkey-9.1", ("n1",)),
+    "reset_hard": ("redis-7.0", ()),
+    "unseen_halves": ("valkey-8.1", ("n1",)),
 }
 
 # Of the truth: what tests read. The rest of a node's words is in its log, or there twice.

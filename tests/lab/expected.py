@@ -36,6 +36,9 @@ CUT_OFF = (Must("partition", "network"), Must("node-failed", "host-unreachable",
 LOSSY = ("gossip-loss", "node-suspected", "link-flap")
 
 EXPECTED = {
+    # Replicas have no clients: whether they stood still, too, nobody can tell.
+    "all_stall": Row(tuple(Must("process-stall", "process-stalled", (f"n{i}",)) for i in (1, 2, 3)),
+                     ("node-suspected", "node-failed")),
     "ask_ignored": Row((Must("redirect-loop", "ask-ignored"), Must("redirect-storm", "migration"),
                         Must("slot-stuck", "migration-stopped", ("n1", "n2")))),
     "atomic_migration": Row((Must("slot-migration", None, ("n1", "n2")),)),
@@ -115,6 +118,7 @@ EXPECTED = {
                            ("lost-writes",)),
     "reshard": Row((Must("slot-migration", None, ("n1", "n2")),)),
     "replica_behind": Row((Must("replication-lag", "slow-path", ("n4", "n1")),), LOSSY),
+    "reset_hard": Row((Must("node-identity-changed", "administrative", ("n6",)),)),
     "resync_cut": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_timeout": Row((Must("full-resync-loop", "timeout", ("n4", "n1")),
                            Must("process-stall", None, ("n4",))),
@@ -144,6 +148,7 @@ EXPECTED = {
                           Must("process-stall", "administrative", ("n1",)),
                           Must("slow-commands", "slow-command", ("n1",)),
                           Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
+    "unseen_halves": Row((Must("partition", "network"), Must("cluster-down"))),
     "wrong_address": Row((Must("address-disagreement", "announced-address", ("n6",)),)),
 }
 

@@ -66,8 +66,10 @@ def rows(count, take, node, kind, books, late=0.0):
 
 
 def count_messages(take, node, until, kind):
-    row = bustap.node_row(report(take, until), node["id"])
-    return collections.Counter(row[kind])
+    """Under all names that it had: RESET HARD gives it another, and its books go on."""
+    names = node.get("ids") or [node["id"]]
+    rows = (bustap.node_row(report(take, until), name)[kind] for name in names)
+    return sum(map(collections.Counter, rows), collections.Counter())
 
 
 def messages(take):

@@ -23,3 +23,17 @@ def forget_and_meet(run, wait):
     run.mark("n6 is met again")
     cluster.await_ok(cluster.nodes if wait > 60 else others)
     run.let_pass(4)
+
+
+@scenario("n6, a replica, is told to RESET HARD, and is met again under its new name")
+def reset_hard(run):
+    cluster = run.start()
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    cluster["n6"].ask("CLUSTER", "RESET", "HARD")
+    run.mark("CLUSTER RESET HARD", node="n6")
+    cluster["n6"].await_answer()
+    run.let_pass(3)
+    cluster.meet(cluster["n6"], cluster["n1"])
+    run.mark("n6 is met again")
+    run.let_pass(8)

@@ -18,14 +18,16 @@ def partition_primary(run):
     run.let_pass(2)
 
 
-@scenario("four shards, two on each side: neither side has a majority")
-def half_and_half(run):
+@scenario("four shards, two on each side: neither side has a majority", where="bridge")
+@scenario("the same, dropped on the hosts: nothing of it is on the wire", name="unseen_halves",
+          where="hosts")
+def half_and_half(run, where):
     cluster = run.start(primaries=4, replicas=4)
     left, right = {"n1", "n2", "n5", "n6", "c1"}, {"n3", "n4", "n7", "n8", "c2"}
     run.load("diary", host="c1", seeds=["n1"], rate=50)
     run.load("diary", host="c2", seeds=["n3"], rate=50)
     run.let_pass(2)
-    with run.faults.partition(left, right):
+    with run.faults.partition(left, right, where=where):
         cluster.wait_until(run.all_down, "all nodes say that the cluster is down")
         run.mark("all nodes say that the cluster is down")
         run.let_pass(2 * cluster.node_timeout)

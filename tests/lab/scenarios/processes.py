@@ -102,3 +102,15 @@ def rolling_restart(run):
         run.faults.restart(cluster.primary_of(replica).name)
         cluster.await_ok()
     run.let_pass(2)
+
+
+@scenario("all processes stop at once for twice the node timeout: only clients wait")
+def all_stall(run):
+    cluster = run.start()
+    for slot in (0, 6000, 12000):                   # one client of each; patient, so that it waits
+        run.load("aware", rate=20, slot=slot, timeout=20000)
+    run.let_pass(2)
+    with run.faults.freeze(*(node.name for node in cluster.nodes)):
+        run.let_pass(2 * cluster.node_timeout)
+    cluster.await_ok()
+    run.let_pass(2)
