@@ -13,6 +13,7 @@
 struct stall {
     uint32_t node;
     bool over;
+    bool died; /* its port refuses: it had ended, and somebody kept its connections for a while */
     nstime since, end;  /* its last sign of life, the next one */
     struct stamp last;  /* its last message on the bus */
     struct stamp acked; /* an acknowledgement meanwhile */
@@ -184,13 +185,23 @@ static void note_witness(struct stall *stall, const struct link *link, nstime no
         stall->witnesses = stall->seen;
 }
 
+/* A child that it had forked (to save, or for a replica) keeps the connections of a process that
+ * has ended, until it ends, too. */
+static void look_for_end(const struct model *model, struct stall *stall) {
+    if (stall->over)
+        return;
+    if (last_sign(model, stall->node) > stall->since)
+        conclude(model, stall);
+    else if (model_node(model, stall->node)->knocks.refused)
+        stall->over = stall->died = true;
+}
+
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct stalls *stalls = state;
     const struct model *model = detection->model;
     nstime least = (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
     for (size_t i = 0; i < stalls->count; i++)
-        if (!stalls->list[i].over && last_sign(model, stalls->list[i].node) > stalls->list[i].since)
-            conclude(model, &stalls->list[i]);
+        look_for_end(model, &stalls->list[i]);
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
         if (!is_ignored(model, link, now, least))
@@ -294,9 +305,8 @@ static void finish(const struct detection *detection, void *state) {
     look_at_waits(detection, stalls);
     for (size_t i = 0; i < stalls->count; i++) {
         struct stall *stall = &stalls->list[i];
-        if (!stall->over && last_sign(detection->model, stall->node) > stall->since)
-            conclude(detection->model, stall);
-        if (!is_alone(stall) || !stall->lossy)
+        look_for_end(detection->model, stall);
+        if (!stall->died && (!is_alone(stall) || !stall->lossy))
             tell(detection, stalls, stall);
     }
 }

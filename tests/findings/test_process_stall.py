@@ -167,3 +167,16 @@ def test_near_miss_a_node_that_was_reset(store):
         link.close()
     play.run(4)
     findings.none(findings.of(store(play.pcap())), "process-stall")
+
+
+def test_near_miss_a_process_that_died_and_left_a_child(store):
+    """The child keeps the connections open: what is sent is acknowledged, until it ends, too."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(2.2)
+    play.kill("p1")
+    play.run(5)
+    play.back("p1")
+    play.run(3)
+    findings.none(findings.of(store(play.pcap())), "process-stall")
