@@ -100,6 +100,7 @@ static struct conn *conn_of(struct flow *flow) {
                           .node = {NODE_NONE, NODE_NONE},
                           .link = NODE_NONE,
                           .early_ping_since = TIME_NONE,
+                          .ponged = {TIME_NONE, TIME_NONE},
                           .pinged = TIME_NONE};
     flow->note = conn;
     return conn;
@@ -169,12 +170,15 @@ static void set_end(struct model *model, struct conn *conn, unsigned end, uint32
 
 /* ---- pings and pongs ---- */
 
-static void on_ping(struct conn *conn, struct link *link, nstime now) {
+/* A PING that is found behind a gap is told late, perhaps after its PONG: then it does not wait. */
+static void on_ping(struct conn *conn, struct link *link, nstime now, nstime ponged) {
     nstime *since = link ? &link->waiting_since : &conn->early_ping_since;
     if (link)
         link->pings++;
     else
         conn->early_pings++;
+    if (UNLIKELY(ponged != TIME_NONE && now < ponged))
+        return;
     if (*since == TIME_NONE)
         *since = now;
     if (conn->pinged == TIME_NONE)
@@ -204,13 +208,15 @@ static void on_pong(struct conn *conn, struct link *link, nstime now) {
 
 static void on_liveness(struct model *model, struct conn *conn, const struct event *event) {
     const struct flow *flow = event->flow;
+    enum bus_type type = event->bus_message.type;
+    if (type == BUS_PONG)
+        conn->ponged[event->direction] = event->time;
     if (flow->connector == FLOW_CONNECTOR_UNKNOWN)
         return;
     bool from_connector = event->direction == (unsigned)flow->connector;
     struct link *link = link_of(model, conn, flow);
-    enum bus_type type = event->bus_message.type;
     if (from_connector && (type == BUS_PING || type == BUS_MEET))
-        on_ping(conn, link, event->time);
+        on_ping(conn, link, event->time, conn->ponged[!event->direction]);
     else if (type == BUS_PONG && link && !from_connector)
         on_pong(conn, link, event->time);
     else if (type == BUS_PONG && link)

@@ -57,6 +57,7 @@ struct conn {
     uint32_t early_pings;
     nstime early_ping_since;
     nstime pinged;         /* an unanswered PING on it; TIME_NONE: none */
+    nstime ponged[2];      /* the last PONG, by direction; TIME_NONE: none */
     uint32_t in_flight[2]; /* messages not acknowledged, by direction */
     uint32_t unclaimed_sent[2][BUS_COUNTERS], unclaimed_received[2][BUS_COUNTERS]; /* by end */
 };

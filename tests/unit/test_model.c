@@ -572,6 +572,23 @@ static void pings_and_pongs(void **state) {
     assert_true(link->waiting_since != TIME_NONE);
 }
 
+/* Of a connection that is joined within a message, the next PING is believed when another one
+ * follows it. */
+static void a_ping_told_after_its_pong(void **state) {
+    (void)state;
+    listen_to("");
+    struct talk talk = talk_between(&lan, 1, 40000, 2, 16379);
+    talk_send(&talk, CLIENT, bytes_str("the end of a message"));
+    say(&talk, CLIENT, said_new(1, SAY_PING, 1));
+    say(&talk, SERVER, said_new(1, SAY_PONG, 2));
+    lan.time += 2 * NS_PER_SEC;
+    say(&talk, CLIENT, said_new(1, SAY_PING, 1));
+    say(&talk, SERVER, said_new(1, SAY_PONG, 2));
+    finish();
+    assert_int_equal(link_of(1, 2)->pings, 2);
+    assert_int_equal(link_of(1, 2)->longest_silence, NS_PER_MS);
+}
+
 /* PINGs sent before the peer is known wait for its name. */
 static void early_pings(void **state) {
     (void)state;
@@ -727,6 +744,7 @@ int main(int argc, char **argv) {
         MODEL_TEST(unmentioned_by_all),
         MODEL_TEST(replaced_at_its_address),
         MODEL_TEST(pings_and_pongs),
+        MODEL_TEST(a_ping_told_after_its_pong),
         MODEL_TEST(early_pings),
         MODEL_TEST(attempts_that_fail),
         MODEL_TEST(resets_and_what_was_left),
