@@ -18,6 +18,7 @@ struct pace {
     uint64_t peak; /* messages/s; 0: never at the threshold */
     message_counts peak_counts;
     uint64_t peak_bytes;
+    struct stamp peak_at;          /* one of them */
     nstime first, last, peak_span; /* windows at the threshold; the length of the worst */
 };
 
@@ -33,7 +34,8 @@ static uint64_t total(const message_counts counts) {
     return sum;
 }
 
-static void keep_peak(struct pace *pace, size_t oldest, size_t newest, uint64_t rate) {
+static void keep_peak(struct pace *pace, const struct node *node, size_t oldest, size_t newest,
+                      uint64_t rate) {
     nstime span = pace->times[newest] - pace->times[oldest];
     if (pace->peak == 0)
         pace->first = pace->times[oldest];
@@ -41,6 +43,7 @@ static void keep_peak(struct pace *pace, size_t oldest, size_t newest, uint64_t 
     if (rate <= pace->peak)
         return;
     pace->peak = rate;
+    pace->peak_at = node->spoke;
     pace->peak_span = span;
     pace->peak_bytes = pace->bytes[newest] - pace->bytes[oldest];
     for (size_t i = 0; i < BUS_COUNTERS; i++)
@@ -60,7 +63,7 @@ static void look(struct pace *pace, const struct node *node, nstime now, uint64_
     uint64_t sent = total(pace->counts[newest]) - total(pace->counts[oldest]);
     uint64_t rate = span > 0 ? sent * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
     if (rate >= least)
-        keep_peak(pace, oldest, newest, rate);
+        keep_peak(pace, node, oldest, newest, rate);
 }
 
 static bool room_for(struct flood *flood, size_t count) {
@@ -162,6 +165,8 @@ static void tell(const struct detection *detection, size_t index, const struct p
                     kind->means, (double)worst_pong(model, index) / (double)NS_PER_MS);
     finding_advise(finding, "%s", kind->advice);
     finding_node(finding, model_node(model, index)->id);
+    struct place place = place_of_stamp(pace->peak_at);
+    finding_evidence(finding, &place, "one of them, when there were most");
     measure(finding, model, index, pace);
     finding_ends(finding, pace->last, kind->verdict);
     detection_report(detection, finding);

@@ -10,6 +10,7 @@
 
 struct loss {
     struct verdict verdict; /* the last one while a PONG was late; `at` 0: none */
+    struct stamp answered;  /* the last answer before it; TIME_NONE: not known */
     nstime suspected;       /* when somebody last suspected the node that owes it; 0: never */
 };
 
@@ -46,21 +47,23 @@ static bool is_its_end(const struct verdict *before, const struct verdict *verdi
            verdict->kind == VERDICT_LOSSY_PATH;
 }
 
-static void look_at(const struct model *model, const struct link *link, struct verdict *ret_verdict,
+static void look_at(const struct model *model, const struct link *link, struct loss *loss,
                     nstime now) {
     struct verdict verdict = judge(model, link, now);
-    if (!is_its_end(ret_verdict, &verdict, link))
-        *ret_verdict = verdict;
+    if (!is_its_end(&loss->verdict, &verdict, link))
+        loss->verdict = verdict;
+    loss->answered = link->delivered[1];
 }
 
 /* A silence that was not much longer than a second began and ended between two looks: what is known
  * of the path tells. */
-static void look_back(const struct model *model, const struct link *link,
-                      struct verdict *ret_verdict, nstime now) {
+static void look_back(const struct model *model, const struct link *link, struct loss *loss,
+                      nstime now) {
     if (!link_is_lossy(link, now))
         return;
-    *ret_verdict = verdict_about(model, link->to, link->from, link->silent_from, now);
-    ret_verdict->kind = VERDICT_LOSSY_PATH;
+    loss->verdict = verdict_about(model, link->to, link->from, link->silent_from, now);
+    loss->verdict.kind = VERDICT_LOSSY_PATH;
+    loss->answered = link->delivered[1];
 }
 
 static bool has_just_ended(const struct losses *losses, const struct link *link, nstime least) {
@@ -76,11 +79,11 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
-        struct verdict *verdict = &losses->list[i].verdict;
+        struct loss *loss = &losses->list[i];
         if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
-            look_at(detection->model, link, verdict, now);
-        else if (verdict->at == 0 && has_just_ended(losses, link, least))
-            look_back(detection->model, link, verdict, now);
+            look_at(detection->model, link, loss, now);
+        else if (loss->verdict.at == 0 && has_just_ended(losses, link, least))
+            look_back(detection->model, link, loss, now);
     }
     losses->looked_at = now;
 }
@@ -166,6 +169,12 @@ static void list_pairs(const struct detection *detection, struct finding *findin
     }
 }
 
+static void tell_answer(struct finding *finding, const struct pair *pair) {
+    struct place place = place_of_stamp(pair->loss->answered);
+    bool before = place.time <= pair->link->silent_from;
+    finding_evidence(finding, &place, before ? "the last answer before" : "the first answer after");
+}
+
 /* What several pairs have gone through at about the same time, or one alone. */
 static void tell(const struct detection *detection, const struct pair *pairs, size_t count) {
     const struct pair *worst = pairs;
@@ -186,6 +195,7 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
     }
     title(detection, finding, worst->link, count);
     verdict_tell(&worst->loss->verdict, finding);
+    tell_answer(finding, worst);
     name_nodes(detection, finding, worst->link);
     measure(detection, worst->link, finding_metrics(finding));
     if (count > 1)

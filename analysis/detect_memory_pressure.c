@@ -300,6 +300,9 @@ static void tell_memory(struct finding *finding, const struct pressure *one) {
                    (double)ratio(&fragmented->said) / 1000);
     if (share_of(said))
         value_real(finding_metrics(finding), "rss_share", (double)share_of(said) / 1000);
+    else
+        finding_caveat(finding, "its INFO as captured does not tell both how much memory the "
+                                "process has and how much it may have");
     number(finding, "used_memory", said->used);
     number(finding, "used_memory_rss", said->rss);
     number(finding, "maxmemory", said->limit);

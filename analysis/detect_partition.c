@@ -27,12 +27,13 @@ enum {
 struct sides {
     uint8_t *of; /* by node: its side, or NO_SIDE */
     size_t nodes, count, placed;
-    nstime since;       /* the first that was not acknowledged across */
-    nstime last;        /* when it was last looked at and went on */
-    struct place place; /* a connection across */
-    bool alone;         /* one side only was seen to live: the capture was taken there */
-    bool unseen;        /* nothing across was seen, not even attempts */
-    bool unproven;      /* nor is it likely that the other one lived */
+    nstime since;        /* the first that was not acknowledged across */
+    nstime last;         /* when it was last looked at and went on */
+    struct stamp passed; /* the last message that went across */
+    struct place place;  /* a connection across */
+    bool alone;          /* one side only was seen to live: the capture was taken there */
+    bool unseen;         /* nothing across was seen, not even attempts */
+    bool unproven;       /* nor is it likely that the other one lived */
 };
 
 /* One of the others says that it misses another one of them. */
@@ -304,6 +305,16 @@ static void find_across(const struct view *view, struct sides *sides) {
     }
 }
 
+static void find_passed(const struct view *view, struct sides *sides) {
+    sides->passed.time = TIME_NONE;
+    for (size_t i = 0; i < model_link_count(view->model); i++) {
+        const struct link *link = model_link(view->model, i);
+        for (unsigned end = 0; end < 2 && is_across(sides, link); end++)
+            if (later(link->delivered[end].time, sides->passed.time) != sides->passed.time)
+                sides->passed = link->delivered[end];
+    }
+}
+
 /* Where nothing at all is seen across, it begins when the last of it was. */
 static void find_hush(const struct view *view, struct sides *sides) {
     nstime last = TIME_NONE;
@@ -334,6 +345,7 @@ static struct sides search(struct partition *partition, const struct view *view,
     place_others(view, &sides);
     drop_thin_sides(view, &sides);
     find_across(view, &sides);
+    find_passed(view, &sides);
     find_hush(view, &sides);
     for (size_t i = 0; i < sides.nodes; i++)
         sides.placed += sides.of[i] != NO_SIDE;
@@ -381,6 +393,8 @@ static void measure(const struct detection *detection, const struct sides *sides
     }
     if (most < SIDES_MAX)
         value_number(finding_metrics(finding), "majority_side", most);
+    else
+        finding_caveat(finding, "there is no side of the majority");
 }
 
 static void tell(const struct detection *detection, const struct sides *sides, nstime end) {
@@ -407,6 +421,8 @@ static void tell(const struct detection *detection, const struct sides *sides, n
     else
         finding_explain(finding, "No side has most of the primaries: no failover is possible, and "
                                  "all stop to serve after the node timeout.");
+    struct place passed = place_of_stamp(sides->passed);
+    finding_evidence(finding, &passed, "the last message that went across");
     finding_evidence(finding, &sides->place, "the first attempt across that was not answered");
     measure(detection, sides, finding);
     finding_advise(finding, "look at the network between these hosts; do not use CLUSTER FAILOVER "
