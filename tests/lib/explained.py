@@ -65,8 +65,20 @@ def given_up(take, row):
     return row.kind == "commands" and row.high < row.books <= row.high + waited
 
 
+# What a host drops before it leaves is on no wire: a message on each link, since none gets a second
+# one before an answer; and the acknowledgement of one that had arrived as the fault began.
+def dropped_unseen(take, row):
+    peers = len(take.truth["topology"]["nodes"]) - 1
+    return row.kind in ("sent", "received") and row.high < row.books <= row.high + peers + \
+        (balance.dead_links(take, node_of(take, row)) if row.kind == "sent" else 0)
+
+
+def drops_on_hosts(truth):
+    return any(fault.get("where") == "hosts" for fault in truth.get("injected", ()))
+
+
 RULES = {never_left: closes_links, never_read: closes_links, stream_never_read: is_broken,
-         given_up: is_broken}
+         given_up: is_broken, dropped_unseen: drops_on_hosts}
 
 
 def unexplained(take, rows):
