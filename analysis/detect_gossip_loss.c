@@ -17,7 +17,6 @@ struct loss {
 struct losses {
     struct loss *list; /* by link */
     size_t count;
-    nstime looked_at;
 };
 
 static bool room_for(struct losses *losses, size_t links) {
@@ -55,22 +54,6 @@ static void look_at(const struct model *model, const struct link *link, struct l
     loss->answered = link->delivered[1];
 }
 
-/* A silence that was not much longer than a second began and ended between two looks: what is known
- * of the path tells. */
-static void look_back(const struct model *model, const struct link *link, struct loss *loss,
-                      nstime now) {
-    if (!link_is_lossy(link, now))
-        return;
-    loss->verdict = verdict_about(model, link->to, link->from, link->silent_from, now);
-    loss->verdict.kind = VERDICT_LOSSY_PATH;
-    loss->answered = link->delivered[1];
-}
-
-static bool has_just_ended(const struct losses *losses, const struct link *link, nstime least) {
-    return link->longest_silence >= least &&
-           link->silent_from + link->longest_silence > losses->looked_at;
-}
-
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct losses *losses = state;
     nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
@@ -79,13 +62,9 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
-        struct loss *loss = &losses->list[i];
         if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
-            look_at(detection->model, link, loss, now);
-        else if (loss->verdict.at == 0 && has_just_ended(losses, link, least))
-            look_back(detection->model, link, loss, now);
+            look_at(detection->model, link, &losses->list[i], now);
     }
-    losses->looked_at = now;
 }
 
 /* Somebody suspected the node: then that is the finding, and this one says how it came about. */
