@@ -235,10 +235,18 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
     return verdict;
 }
 
+/* Another node answers at its address: then nobody tries to reach it any more. */
+static bool is_replaced(const struct model *model, uint32_t subject) {
+    const struct node *node = model_node(model, subject);
+    uint32_t there = node->addr_known ? model_node_at_address(model, &node->addr) : subject;
+    return there != subject && there != NODE_NONE;
+}
+
 void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness, nstime now,
                   struct verdict *verdict) {
     struct hush hush;
-    if (verdict->kind != VERDICT_UNKNOWN || !model_hush(model, witness, subject, now, &hush))
+    if (verdict->kind != VERDICT_UNKNOWN || is_replaced(model, subject) ||
+        !model_hush(model, witness, subject, now, &hush))
         return;
     bool lived = model_lived(model, subject, &hush.time);
     if (!lived && !model_lived(model, witness, &hush.time))
