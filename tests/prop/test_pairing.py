@@ -6,7 +6,7 @@ it, or is not told. Packets are known by the bytes they carry: where a capture h
 them may be there without the other. Connections between nodes are among them, on which nothing is
 answered once they carry a stream; they are looked at by themselves, too, for they are few.
 
-PROP_SEED=… repeats what a failure prints.
+The dice are the same each time; PROP_SEED="3 4 5" throws others, too.
 """
 
 import collections
@@ -18,8 +18,7 @@ import pytest
 
 from lib import bustap, captures, resegment
 
-SEED = int(os.environ.get("PROP_SEED") or random.SystemRandom().randrange(10 ** 9))
-SEEDS = (1, SEED)
+SEEDS = (1, 2, *map(int, os.environ.get("PROP_SEED", "").split()))
 SHARES = (0.01, 0.1)                                     # of the packets
 FOUND = {0.01: 0.4, 0.1: 0.3}                            # of the replies, at least
 
@@ -103,3 +102,16 @@ def test_right_or_not_known(take, store):
             for all_ in (segments, between_nodes):
                 late = all_[int(dice.random() * len(all_)):]
                 check(take, *books, lose(late, share, dice), f"begun late, {how}", store)
+
+
+@pytest.mark.xfail(strict=True, reason="of a pipeline MULTI, SET, EXEC whose MULTI is missing, with what "
+                   "came before it, SET gets MULTI's reply")
+def test_known_to_be_wrong(store):
+    take = captures.take("every_client-valkey-8.1.1")
+    segments, _ = conversations(take)
+    books, seed = index(replies_of(segments, store)), 654201456
+    for share in SHARES:
+        dice = random.Random(f"{seed} {take.name} {share}")
+        lose(segments, share, dice)
+        late = segments[int(dice.random() * len(segments)):]
+        check(take, *books, lose(late, share, dice), f"begun late; PROP_SEED={seed}", store)
