@@ -19,7 +19,7 @@ for command in debootstrap unshare chroot git; do
 done
 [ -n "${BARE_INSIDE-}" ] || BARE_INSIDE=1 exec unshare --mount --propagation private sh "$0" "$bare"
 
-trap 'umount "$root/proc" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
+trap 'umount "$root/proc" "$root" 2>/dev/null; rm -rf --one-file-system "$root"' EXIT
 trap 'exit 1' HUP INT TERM
 rm -rf --one-file-system "$root"
 mkdir -p "$root" "$bare/cache"
@@ -39,6 +39,7 @@ cp -a /etc/apt/sources.list* "$root/etc/apt/"
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
 apt-config dump | grep -E '^Acquire::(https?::Proxy|Check-Valid-Until|Check-Date)' \
 	>"$root/etc/apt/apt.conf.d/99host" || :
+mount --bind "$root" "$root" # for ip netns, / must be a mount
 mount -t proc proc "$root/proc"
 git clone -q --no-hardlinks "file://$(git rev-parse --show-toplevel)" "$root/bustap"
 say "commit $(git -C "$root/bustap" describe --always)"
