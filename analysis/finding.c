@@ -26,6 +26,7 @@ struct finding *finding_new(const char *type, enum severity severity, nstime sta
     finding->start = start;
     finding->end = TIME_NONE;
     finding->title = finding->explanation = "";
+    finding->verdict = "unknown";
     finding->arena.max = CAP_FINDING;
     finding->nodes = value_root(VALUE_LIST, &finding->arena);
     finding->clients = value_root(VALUE_LIST, &finding->arena);
@@ -44,7 +45,8 @@ void finding_ends(struct finding *finding, nstime end, const char *verdict) {
     if (!finding)
         return;
     finding->end = end;
-    finding->verdict = verdict;
+    if (verdict)
+        finding->verdict = verdict;
 }
 
 /* ---- texts ---- */

@@ -39,7 +39,7 @@ struct finding {
     nstime start, end;          /* end TIME_NONE: still going on when the capture ended */
     const char *title;
     const char *explanation;
-    const char *verdict; /* static; NULL: none */
+    const char *verdict; /* static */
     struct sentence *ruled_out, *caveats, *advice;
     struct value nodes, clients, addrs; /* whom it concerns: lists */
     uint8_t *slots;                     /* likewise; BUS_SLOT_BYTES, NULL: none */
@@ -57,7 +57,7 @@ struct finding {
 struct finding *finding_new(const char *type, enum severity severity, nstime start);
 void finding_free(struct finding *finding);
 
-/* Over at `end`, and what it was: one of our own words, static; NULL: no verdict. */
+/* Over at `end`, and what it was: one of our own words, static; NULL: unknown. */
 void finding_ends(struct finding *finding, nstime end, const char *verdict);
 
 /* One sentence without a full stop; a new one replaces the old. */

@@ -123,8 +123,7 @@ static bool is_effect(const struct incident_row *row, const struct finding *find
     const char *verdict = row->effect + type;
     if (strncmp(row->effect, finding->type, type) != 0)
         return false;
-    return *verdict == '\0' ||
-           (*verdict == ' ' && finding->verdict && strcmp(verdict + 1, finding->verdict) == 0);
+    return *verdict == '\0' || (*verdict == ' ' && strcmp(verdict + 1, finding->verdict) == 0);
 }
 
 static bool share_nodes(const struct finding *a, const struct finding *b) {

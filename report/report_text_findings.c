@@ -206,8 +206,7 @@ static void put_heading(struct page *page, const struct finding *finding, size_t
 
 static void put_finding(struct page *page, const struct finding *finding) {
     page_paragraph(page, "what      ", finding->explanation);
-    buf_printf(page->buf, "    verdict   %s (%s)\n",
-               finding->verdict ? finding->verdict : "unknown",
+    buf_printf(page->buf, "    verdict   %s (%s)\n", finding->verdict,
                confidence_name(finding->confidence));
     sentences(page, "not       ", finding->ruled_out);
     metrics(page, finding);

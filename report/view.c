@@ -81,13 +81,9 @@ size_t view_finding_number(const struct engine *engine, const struct finding *fi
     return 0;
 }
 
-static bool same_text(const char *a, const char *b) {
-    return a == b || (a && b && strcmp(a, b) == 0);
-}
-
 bool view_alike(const struct finding *a, const struct finding *b) {
     return a->severity == b->severity && a->severity < SEVERITY_CRITICAL &&
-           same_text(a->type, b->type) && same_text(a->verdict, b->verdict) &&
+           strcmp(a->type, b->type) == 0 && strcmp(a->verdict, b->verdict) == 0 &&
            a->incident == b->incident && a->cause == b->cause;
 }
 

@@ -52,6 +52,8 @@ def lacks(found):
         yield f"has no {', '.join(wanting)}, and no caveat"
     if not found.evidence and found.type not in WITHOUT_PROOF:
         yield "has no evidence"
+    if not found.verdict:
+        yield "has no verdict: what is not known is unknown"
     if found.end and found.end < found.start:
         yield f"ends before it begins: {found.start} {found.end}"
 

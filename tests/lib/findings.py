@@ -27,7 +27,7 @@ class Finding:
         return seconds(self.start), seconds(self.end)
 
     def __str__(self):
-        return (f"  {self.id:4} {self.severity:8} {self.type:18} {self.verdict or '-':18} "
+        return (f"  {self.id:4} {self.severity:8} {self.type:18} {self.verdict:18} "
                 f"{self.confidence:8} {self.start} {self.title}")
 
 
