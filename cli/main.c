@@ -1,5 +1,7 @@
 /* main.c - the table of subcommands, and the way to their help. */
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/say.h"
@@ -97,7 +99,20 @@ static bool is_one_of(const char *word, const char *first, const char *second) {
     return strcmp(word, first) == 0 || strcmp(word, second) == 0;
 }
 
+/* A standard stream that was closed by the caller would lend its number to the next file that is
+ * opened, and messages would be written into a report. So the numbers are taken, by something that
+ * fails as a closed stream does. False: even that cannot be had. */
+static bool hold_standard_streams(void) {
+    int fd;
+    do
+        fd = open("/dev/null", O_PATH);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    return fd >= 0 && close(fd) == 0;
+}
+
 int main(int argc, char **argv) {
+    if (!hold_standard_streams())
+        return EXIT_TROUBLE;
     if (argc < 2)
         return say(
             "usage: bustap COMMAND [OPTION...] [FILE...] (`bustap help` lists the commands)");

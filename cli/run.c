@@ -49,13 +49,17 @@ static bool coloured(const struct config *config, int fd) {
     return config->colour == COLOUR_ALWAYS;
 }
 
+static bool look_at(const char *file, struct stat *ret_stat) {
+    return strcmp(file, "-") == 0 ? fstat(STDIN_FILENO, ret_stat) == 0 : stat(file, ret_stat) == 0;
+}
+
 /* Writing over what is being read would destroy it. */
 static bool is_input(const struct config *config, const char *path) {
     struct stat output, input;
     if (strcmp(path, "-") == 0 || stat(path, &output) != 0 || !S_ISREG(output.st_mode))
         return false;
     for (size_t i = 0; i < config->files.count; i++)
-        if (stat(config->files.list[i], &input) == 0 && input.st_dev == output.st_dev &&
+        if (look_at(config->files.list[i], &input) && input.st_dev == output.st_dev &&
             input.st_ino == output.st_ino)
             return true;
     return false;

@@ -5,6 +5,7 @@ Exit status: 0 done, 2 could not do it (bad usage, unreadable or damaged input).
 
 import gzip
 import hashlib
+import json
 import os
 import random
 import struct
@@ -287,6 +288,35 @@ def test_full_disk(store):
         done = subprocess.run([bustap.PROGRAM, "analyze", "--json", store(PLAIN)], stdout=full,
                               stderr=subprocess.PIPE, timeout=bustap.TIMEOUT)
     assert done.returncode == 2 and done.stderr
+
+
+def test_closed_standard_output(store, tmp_path):
+    """Its number is not that of the next file to be opened: no text among the JSON. There is more
+    of both than waits for the end."""
+    talk, target = Capture(), tmp_path / "events.json"
+    connection = talk.link(A, B).open()
+    for i in range(1000):
+        connection.send("client", wire.ping(A, offset=i))
+    with open(store(talk.pcap()), "rb") as capture:
+        done = subprocess.run(
+            ["sh", "-c", '"$0" dump - --json="$1" >&-', bustap.PROGRAM, target],
+            stdin=capture, stderr=subprocess.PIPE, timeout=bustap.TIMEOUT)
+    assert done.returncode == 2 and b"standard output" in done.stderr
+    for line in target.read_text().splitlines():
+        json.loads(line)
+
+
+@pytest.mark.parametrize("name", ("capture.pcap", "-"))
+def test_json_not_over_the_capture(store, name):
+    """Also if it is known as standard input only."""
+    path = store(PLAIN, "capture.pcap")
+    with open(path, "rb") as capture:
+        done = subprocess.run([bustap.PROGRAM, "analyze", f"--json={path}",
+                               path if name != "-" else "-"], stdin=capture,
+                              capture_output=True, timeout=bustap.TIMEOUT)
+    assert done.returncode == 2 and b"name another file" in done.stderr
+    with open(path, "rb") as capture:
+        assert capture.read() == PLAIN
 
 
 # ------------------------------------------------------------------------------- damage
