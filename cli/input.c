@@ -100,7 +100,10 @@ static void set_window(struct input *input, nstime first) {
     input->window_known = true;
 }
 
+/* Packets without a time, before all that have one, are of no day. */
 static bool is_outside(struct input *input, nstime time) {
+    if (time == TIME_NONE)
+        return input->config->from.set;
     if (!input->window_known)
         set_window(input, time);
     return time < input->from || time > input->until;
@@ -145,7 +148,7 @@ bool input_run(struct input *input, struct engine *engine, bool show_progress, k
     }
     progress_end(&progress);
     if (input->tally.first == INT64_MAX)
-        input->tally.first = TIME_NONE;
+        input->tally.first = input->tally.last; /* none, or the last time there is */
     return got != SOURCE_FAILED;
 }
 

@@ -214,8 +214,13 @@ bool when_parse(const char *text, struct when *ret_when, struct err *err) {
 
 nstime when_time(const struct when *when, nstime capture) {
     uint64_t ns;
+    nstime time;
     if (!when->of_day)
         return when->time;
-    int64_t day = whole_days(whole_seconds(capture, &ns));
-    return day * SECONDS_PER_DAY * NS_PER_SEC + when->time;
+    int64_t seconds = whole_seconds(capture, &ns);
+    int64_t of_day = seconds - whole_days(seconds) * SECONDS_PER_DAY;
+    nstime later = when->time - of_day * NS_PER_SEC - (nstime)ns;
+    if (__builtin_add_overflow(capture, later, &time)) /* the first or last day there is */
+        return later < 0 ? INT64_MIN : INT64_MAX;
+    return time;
 }

@@ -154,6 +154,31 @@ def test_empty_window(store, window):
     assert report["capture"]["packets"] == 0 and report["bus"]["messages"] == {}
 
 
+def without_time(data):
+    """A pcapng Simple Packet Block, which has none."""
+    return wire.block("<", 3, struct.pack("<I", len(data)) + data)
+
+
+@pytest.mark.parametrize("window,undated", [((), 1), (("--to", "23:59:59"), 1),
+                                            (("--from", "00:00:00"), 0)])
+def test_packets_without_a_time(store, window, undated):
+    """The day of HH:MM:SS is that of the first packet that has one."""
+    packets = [(time, data, 0) for time, data in TALK.frames()]
+    head = len(wire.pcapng([]))
+    whole = wire.pcapng(packets, strangers=False)
+    data = whole[:head] + without_time(packets[0][1]) + whole[head:]
+    assert bustap.analyze(*window, store(data))["capture"]["packets"] == len(packets) + undated
+
+
+@pytest.mark.parametrize("ticks", (2 ** 63 - 1, 2 ** 64 - 1))
+def test_the_last_time_there_is(store, ticks):
+    """Times that do not fit are the last moment, and so is the first of them."""
+    path = store(wire.pcapng([(ticks, b"x" * 60, 0)]))
+    capture = bustap.analyze("--to", "23:59:59", path)["capture"]
+    assert capture["packets"] == 1
+    assert capture["first"] == capture["last"] == bustap.when(2 ** 63 - 1)
+
+
 # ------------------------------------------------------------------------------- several files
 
 SPLITS = {
