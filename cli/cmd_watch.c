@@ -12,9 +12,10 @@ const struct subcommand cmd_watch = {
     .arguments = "[-i IF] [--tui]",
     .help = "capture from interfaces and tell changes and findings as they happen",
     .more =
-        "Times are UTC. A finding is told when it is over, or at the end: SIGINT or SIGTERM. With\n"
-        "--json each line is a JSON object. Packets captured and dropped are told at the end, and\n"
-        "on SIGUSR1, on standard error, where a terminal also has a line on how it goes.\n"
+        "Times are UTC. A finding is told when it is over, or at the end: SIGINT or SIGTERM; then\n"
+        "the verdict, in a line. With --json each line is a JSON object: a change or a finding.\n"
+        "Packets captured and dropped are told at the end, and on SIGUSR1, on standard error,\n"
+        "where a terminal also has a line on how it goes.\n"
         "Without -i and -p the Redis and Valkey servers of this host are found, also in "
         "containers;\n"
         "what is captured is told on standard error.\n"

@@ -223,7 +223,7 @@ static void write_page(struct sink *sink, const struct report *report, const str
         sections(&page);
 }
 
-static void report_page(struct sink *sink, const struct report *report) {
+void page_report(struct sink *sink, const struct report *report) {
     struct view *view = view_new(report);
     uint32_t *order = page_order(engine_model(report->engine));
     if (view && order)
@@ -237,5 +237,5 @@ static void report_page(struct sink *sink, const struct report *report) {
 const struct sink_ops sink_text = {
     .name = "text",
     .help = "analyze: a report to read",
-    .finish = report_page,
+    .finish = page_report,
 };

@@ -18,6 +18,9 @@ struct page {
     bool endless;          /* lines are not broken: whoever shows them does it */
 };
 
+/* The whole report; of a brief one the verdict alone, a line. */
+void page_report(struct sink *sink, const struct report *report);
+
 enum tone { TONE_PLAIN, TONE_HEADING, TONE_GOOD, TONE_WARNING, TONE_BAD };
 
 /* Text in a colour, where colours are wanted. */

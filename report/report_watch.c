@@ -4,7 +4,8 @@
  *   18:51:41.207813 warning: 10.77.0.15:6379 waited 1.8 s for an answer ... [gossip-loss]
  *                   do: measure loss between these two hosts
  *
- * A finding stands at the time at which it ended: it is told when it is over, or at the end. */
+ * A finding stands at the time at which it ended: it is told when it is over, or at the end. The
+ * last line is the verdict, as that of a report. */
 #include "report/format.h"
 #include "report/report_text.h"
 
@@ -34,9 +35,15 @@ static void finding_lines(struct sink *sink, const struct finding *finding) {
     sink_flush(sink);
 }
 
+static void summary(struct sink *sink, const struct report *report) {
+    sink->options.brief = true;
+    page_report(sink, report);
+}
+
 const struct sink_ops sink_watch = {
     .name = "watch",
     .help = "watch: what is concluded and what is found, as it happens",
     .event = conclusion_line,
     .finding = finding_lines,
+    .finish = summary,
 };

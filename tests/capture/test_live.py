@@ -143,6 +143,19 @@ def test_counters_on_request(cable):
     assert err.count("7 packets captured, 0 dropped") == 2, err     # and at the end
 
 
+def test_the_last_line_is_the_verdict(cable):
+    """As that of a report of what was captured."""
+    take = captures.take("failover_crash-valkey-8.1.1")
+    run = start(cable, "watch", "-i", cable.far)
+    whole = reading(run)
+    cable.send(tcp_frames(take))
+    time.sleep(SETTLE)
+    run.send_signal(signal.SIGTERM)
+    last = whole().splitlines()[-1]
+    assert run.wait(timeout=20) == 0
+    assert last.startswith("critical: ") and "was marked failed" in last
+
+
 def test_only_the_ports_that_were_named(cable):
     run = start(cable, "watch", "-i", cable.far, "-p", "7000-7002")
     cable.send([frame_of(1)])           # port 6379
