@@ -24,6 +24,8 @@ static bool open_files(struct input *input, const struct source_options *options
     for (size_t i = 0; i < files->count; i++)
         if (strcmp(files->list[i], "-") == 0 && isatty(STDIN_FILENO))
             return err_set(err, "-: standard input is a terminal: pipe a capture into it");
+    if (input->config->filter && !(input->sieve = sieve_new(input->config->filter, err)))
+        return false;
     input->merge = merge_open(files->list, files->count, options, err);
     return input->merge;
 }
@@ -86,6 +88,7 @@ bool input_open(struct input *input, const struct config *config, bool sha256, s
 
 void input_close(struct input *input) {
     merge_close(input->merge);
+    sieve_free(input->sieve);
     live_free(&input->live);
     buf_free(&input->path);
 }
@@ -118,23 +121,35 @@ static inline void count(struct tally *tally, const struct packet *packet) {
         tally->last = packet->time;
 }
 
-/* Reads some packets, at least one unless there are none; takes them off *left. */
+static inline enum source_got next(struct input *input, struct packet *ret_packet, bool *ret_passes,
+                                   struct err *err) {
+    enum source_got got = merge_next(input->merge, ret_packet, err);
+    *ret_passes = true;
+    if (UNLIKELY(input->sieve) && got == SOURCE_PACKET &&
+        !sieve_look(input->sieve, ret_packet, ret_passes, err))
+        return SOURCE_FAILED;
+    return got;
+}
+
+/* Reads some packets, at least one unless there are none; takes those that pass off *left. */
 static enum source_got run_some(struct input *input, struct engine *engine, uint64_t *left,
                                 struct err *err) {
     struct packet packet;
-    enum source_got got = SOURCE_PACKET;
-    uint64_t end = *left > TICK ? *left - TICK : 0;
-    for (; *left > end; *left -= !packet.more) {
-        got = merge_next(input->merge, &packet, err);
+    bool passes;
+    for (int i = 0; i < TICK && *left; i++) {
+        enum source_got got = next(input, &packet, &passes, err);
         if (UNLIKELY(got != SOURCE_PACKET))
-            break;
+            return got;
+        if (UNLIKELY(!passes))
+            continue;
+        *left -= !packet.more;
         bool doubtful = packet.time < input->from || packet.time > input->until;
         if (UNLIKELY(doubtful) && is_outside(input, packet.time))
             continue;
         count(&input->tally, &packet);
         engine_packet(engine, &packet);
     }
-    return got;
+    return SOURCE_PACKET;
 }
 
 bool input_run(struct input *input, struct engine *engine, bool show_progress, keep_on *ask,

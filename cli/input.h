@@ -1,19 +1,21 @@
-/* input.h - packets from the user's FILEs or interfaces, within --from, --to and -c, into an
- * engine. */
+/* input.h - packets from the user's FILEs or interfaces, that pass -f, within --from, --to and
+ * -c, into an engine. */
 #ifndef BUSTAP_CLI_INPUT_H
 #define BUSTAP_CLI_INPUT_H
 
 #include "analysis/engine.h"
 #include "base/buf.h"
 #include "capture/merge.h"
+#include "capture/sieve.h"
 #include "cli/live.h"
 #include "report/sink.h"
 
 struct input {
     const struct config *config;
     struct merge *merge;
-    struct live live; /* what is captured, without FILEs */
-    struct buf path;  /* of that */
+    struct sieve *sieve; /* of FILEs; NULL: all packets pass */
+    struct live live;    /* what is captured, without FILEs */
+    struct buf path;     /* of that */
     struct tally tally;
     nstime from, until; /* the window, both included */
     bool window_known;

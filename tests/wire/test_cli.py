@@ -146,6 +146,33 @@ def test_from_and_to(store, whole):
     assert part == [m for m in bustap.messages(whole) if m["time"] <= bustap.when(last)]
 
 
+LINKS = {"Ethernet": (wire.ethernet, wire.ETHERNET), "raw IP": (lambda ip: ip, 101)}
+
+
+@pytest.mark.parametrize("wrap,link", LINKS.values(), ids=LINKS)
+def test_filter(store, wrap, link):
+    """As tcpdump's, also of a file: what does not pass is not there, and -c does not count it.
+    Frames keep their numbers."""
+    path = store(TALK.pcap(wrap, link))
+    kept = [m for m in bustap.messages(bustap.dump(path)) if ":40002" not in m["src"] + m["dst"]]
+    assert 0 < len(kept) < 21
+    assert bustap.messages(bustap.dump("-f", "not port 40002", path)) == kept
+    counted = bustap.dump("-f", "not port 40002", "-c", kept[2]["frame"], path)
+    assert len(bustap.messages(counted)) > 3
+    assert bustap.analyze("--filter=udp", path)["capture"]["packets"] == 0
+
+
+def test_wrong_filter(store):
+    done = bustap.run("analyze", "-f", "frob nicate", store(PLAIN), code=2)
+    assert "frob nicate" in done.err.decode() and done.out == b""
+
+
+def test_filter_for_a_link_type_that_has_none(store):
+    """It cannot be told what passes."""
+    done = bustap.run("analyze", "-f", "tcp", store(TALK.pcap(wire.ethernet, 65000)), code=2)
+    assert "filter 'tcp'" in done.err.decode()
+
+
 @pytest.mark.parametrize("window", [("--to", "2001-01-01T00:00:00Z"),
                                     ("--from", "2099-01-01T00:00:00Z")])
 def test_empty_window(store, window):
