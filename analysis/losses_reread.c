@@ -61,6 +61,8 @@ static void explain(struct finding *finding, const struct server *server,
     if (losses->count > 1)
         finding_evidence(finding, &losses->last, "%s acknowledges the last of them", name);
     finding_evidence(finding, &place, "%s answers that the key is not there", name);
+    finding_caveat(finding, "nobody took over, so there is no winner, and no proof by offsets or "
+                            "claims");
     finding_caveat(finding, "one key was read and was not there; of younger writes it follows, as "
                             "a data set that is loaded ends at some write");
     if (losses->open)
@@ -90,7 +92,7 @@ static void tell(const struct detection *detection, const struct server *server,
     finding_addr(finding, &server->addr);
     value_number(finding_metrics(finding), "count", losses->count);
     value_number(finding_metrics(finding), "bytes", losses->bytes);
-    value_text(finding_metrics(finding), "proof", "read-again");
+    value_text(finding_metrics(finding), "shown_by", "read-again");
     losses_measure(losses, finding, &server->addr);
     advise(finding);
     finding_doubt(finding, CONFIDENCE_LIKELY);

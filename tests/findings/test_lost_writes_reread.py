@@ -50,7 +50,8 @@ def test_fires_on_a_key_that_is_gone(store):
     found = story.one(store)
     assert [w["key"] for w in found.metrics["writes"]] == ["{b}a", "{b}b"]
     assert (found.severity, found.confidence) == ("critical", "likely")
-    assert found.metrics["proof"] == "read-again" and found.metrics["count"] == 2
+    assert found.metrics["shown_by"] == "read-again" and found.metrics["count"] == 2
+    assert "proof" not in found.metrics         # there are two, and this is neither
     assert found.nodes == [story.play.nodes["p1"].id]
 
 

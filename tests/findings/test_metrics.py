@@ -42,6 +42,14 @@ METRICS = {
     "memory-pressure": "node fragmentation_ratio rss_share oom_replies",
     "opaque-traffic": "flows bytes",
 }
+# The words of which the contract has no more than these.
+WORDS = {
+    ("failover", "kind"): "automatic manual forced takeover",
+    ("lost-writes", "proof"): "psync-offset claim-order",
+    ("redirect-storm", "cause"): "stale-clients migration topology-change self-redirect "
+                                 "disagreement unreachable-target",
+    ("slot-migration", "kind"): "migrate atomic",
+}
 # A sum over the whole capture: no packet stands for it.
 WITHOUT_PROOF = {"capture-loss", "opaque-traffic"}
 
@@ -50,6 +58,9 @@ def lacks(found):
     wanting = [name for name in METRICS[found.type].split() if name not in found.metrics]
     if wanting and not found.caveats:
         yield f"has no {', '.join(wanting)}, and no caveat"
+    for (type_, name), words in WORDS.items():
+        if type_ == found.type and found.metrics.get(name, words) not in (words, *words.split()):
+            yield f"{name} is {found.metrics[name]}, which the contract does not know"
     if not found.evidence and found.type not in WITHOUT_PROOF:
         yield "has no evidence"
     if not found.verdict:
