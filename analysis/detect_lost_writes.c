@@ -400,6 +400,8 @@ static void tell_emptied(const struct detection *detection, const struct event *
     if (index != NODE_NONE) {
         value_node(finding_metrics(finding), "loser", model_node(detection->model, index)->id);
         finding_node(finding, model_node(detection->model, index)->id);
+    } else {
+        finding_caveat(finding, "the bus did not tell which node this is");
     }
     finding_addr(finding, server);
     value_number(finding_metrics(finding), "count", losses->count);

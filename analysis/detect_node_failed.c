@@ -4,6 +4,11 @@
 
 #include <inttypes.h>
 
+static bool is_detection_known(const struct suspicion *suspicion) {
+    return suspicion->since != TIME_NONE && suspicion->since <= suspicion->failed.time &&
+           !suspicion->late;
+}
+
 static void measure(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding) {
     struct value *metrics = finding_metrics(finding);
@@ -12,7 +17,7 @@ static void measure(const struct detection *detection, const struct suspicion *s
         value_node(metrics, "announced_by", model_node(detection->model, suspicion->announcer)->id);
     value_number(metrics, "quorum_needed", suspicion->needed);
     value_number(metrics, "quorum_seen", suspicion->agreed);
-    if (suspicion->since != TIME_NONE && !suspicion->late)
+    if (is_detection_known(suspicion))
         value_number(metrics, "detection_ms",
                      (uint64_t)((suspicion->failed.time - suspicion->since) / NS_PER_MS));
 }
@@ -22,6 +27,9 @@ static void tell_caveats(const struct detection *detection, const struct suspici
     if (suspicion->late)
         finding_caveat(finding, "those who missed it were only heard when it was back: when they "
                                 "marked it failed, and how fast, is not known");
+    else if (!is_detection_known(suspicion))
+        finding_caveat(finding, "when it fell silent was not seen, so how fast that was noticed "
+                                "is not known");
     if (suspicion->announcer == NODE_NONE)
         finding_caveat(finding,
                        "no FAIL message was seen: others' gossip tells that it has failed");

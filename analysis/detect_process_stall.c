@@ -218,8 +218,10 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
 /* ---- telling it ---- */
 
 static void tell_command(const struct stall *stall, struct finding *finding) {
-    if (!stall->command)
+    if (!stall->command) {
+        finding_caveat(finding, "no command was seen that it answered before");
         return;
+    }
     value_text(finding_metrics(finding), "last_command", stall->command->name);
     if (stall->was_busy)
         finding_explain(finding,

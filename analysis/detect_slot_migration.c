@@ -121,6 +121,12 @@ static void explain(struct finding *finding, const struct migration *m) {
     }
     if (m->atomic)
         finding_explain(finding, "The slots went over at once, on a connection of their own.");
+    else if (m->restores && m->calls == 0)
+        finding_explain(finding, "The source sent the keys to the target; the MIGRATE that asked "
+                                 "for it was not seen.");
+    else if (m->calls == 0)
+        finding_explain(finding, "No key was seen to move: that the slots changed hands is what "
+                                 "the bus tells.");
     measure_source(finding, m);
 }
 

@@ -88,6 +88,8 @@ static void tell(const struct detection *detection, const struct server *server,
     if (index != NODE_NONE) {
         value_node(finding_metrics(finding), "loser", model_node(detection->model, index)->id);
         finding_node(finding, model_node(detection->model, index)->id);
+    } else {
+        finding_caveat(finding, "the bus did not tell which node this is");
     }
     finding_addr(finding, &server->addr);
     value_number(finding_metrics(finding), "count", losses->count);

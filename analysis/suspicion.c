@@ -294,6 +294,8 @@ static void let_go(struct suspicion *suspicion, uint32_t node, const struct even
         reporter->holds = false;
     suspicion->holders -= held && suspicion->holders > 0;
     suspicion->let_go = place_of(event);
+    if (event->time < suspicion->begin.time) /* told late, behind a hole */
+        suspicion->let_go.time = suspicion->begin.time;
     if (suspicion->holders == 0)
         suspicion->end = suspicion->let_go;
 }

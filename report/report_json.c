@@ -226,7 +226,10 @@ static void cluster_node(struct writer *w, uint32_t index) {
     json_open(json, NULL, '{');
     writer_node(w, "id", index);
     address(json, "addr", node);
-    json_u64(json, "bus_port", node->bus_port);
+    if (node->bus_port)
+        json_u64(json, "bus_port", node->bus_port);
+    else
+        json_null(json, "bus_port");
     json_text(json, "role", node->replica ? "replica" : "primary");
     writer_node(w, "primary", node->primary);
     struct buf slots = {.max = SLOTS_TEXT};

@@ -1,75 +1,11 @@
-"""Whatever is found, it has the metrics that the contract names for its type, or says in a caveat
-why it lacks one; it has proof, and times that do not run back."""
+"""Whatever is found in real captures has what the contract promises (tests/lib/contract.py, which
+findings.of() asks)."""
 
 import pytest
 
 from lib import captures, findings
 
-METRICS = {
-    "capture-loss": "gaps gap_bytes kernel_drops truncated_packets",
-    "node-suspected": "node reporters duration_ms",
-    "node-failed": "node reporters announced_by quorum_needed quorum_seen detection_ms",
-    "gossip-loss": "from to pings pongs lost longest_silence_ms",
-    "bus-unreachable": "node client_port_alive attempts",
-    "process-stall": "node duration_ms last_command",
-    "link-flap": "from to reconnects",
-    "partition": "sides majority_side",
-    "failover": "old_primary new_primary kind epoch votes votes_needed unavailable_ms slots",
-    "failover-failed": "candidate epoch votes votes_needed reason",
-    "split-brain": "slots claimants writes_acknowledged",
-    "lost-writes": "loser winner count bytes proof slots",
-    "epoch-collision": "nodes epoch",
-    "cluster-down": "nodes replies duration_ms",
-    "slot-uncovered": "slots duration_ms",
-    "redirect-storm": "moved ask peak_per_s clients servers slots cause",
-    "redirect-loop": "slot chain client",
-    "slot-migration": "slots source target keys bytes duration_ms kind outcome",
-    "migration-saturation": "source target bytes_per_s link_bytes_per_s bus_rtt_before_us "
-                            "bus_rtt_during_us client_p99_before_us client_p99_during_us",
-    "migration-failed": "source target errors keys_at_risk keys_on_both",
-    "slot-stuck": "slot source target asks duration_ms",
-    "big-key": "bytes command server blocked_ms",
-    "replication-lag": "replica primary lag_bytes lag_ms",
-    "full-resync-loop": "replica primary count bytes cause",
-    "bus-flood": "node messages_per_s bytes_per_s by_type",
-    "node-identity-changed": "addr old_id new_id",
-    "address-disagreement": "node addrs first_said_by",
-    "clock-skew": "node skew_s",
-    "error-burst": "server code count peak_per_s",
-    "slow-commands": "server command count p99_us max_us",
-    "refresh-storm": "server per_s clients",
-    "connection-storm": "server per_s refused",
-    "memory-pressure": "node fragmentation_ratio rss_share oom_replies",
-    "opaque-traffic": "flows bytes",
-}
-# The words of which the contract has no more than these.
-WORDS = {
-    ("failover", "kind"): "automatic manual forced takeover",
-    ("lost-writes", "proof"): "psync-offset claim-order",
-    ("redirect-storm", "cause"): "stale-clients migration topology-change self-redirect "
-                                 "disagreement unreachable-target",
-    ("slot-migration", "kind"): "migrate atomic",
-}
-# A sum over the whole capture: no packet stands for it.
-WITHOUT_PROOF = {"capture-loss", "opaque-traffic"}
-
-
-def lacks(found):
-    wanting = [name for name in METRICS[found.type].split() if name not in found.metrics]
-    if wanting and not found.caveats:
-        yield f"has no {', '.join(wanting)}, and no caveat"
-    for (type_, name), words in WORDS.items():
-        if type_ == found.type and found.metrics.get(name, words) not in (words, *words.split()):
-            yield f"{name} is {found.metrics[name]}, which the contract does not know"
-    if not found.evidence and found.type not in WITHOUT_PROOF:
-        yield "has no evidence"
-    if not found.verdict:
-        yield "has no verdict: what is not known is unknown"
-    if found.end and found.end < found.start:
-        yield f"ends before it begins: {found.start} {found.end}"
-
 
 @pytest.mark.parametrize("take", captures.TAKES, ids=lambda take: take.name)
 def test_each_finding_has_what_the_contract_promises(take):
-    wrong = [f"{found}\n      {what}" for found in findings.of(take.path) for what in lacks(found)]
-    assert not wrong, "\n".join(wrong)
+    findings.of(take.path)

@@ -19,6 +19,8 @@ import shlex
 import subprocess
 import unicodedata
 
+from lib import contract
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("BUSTAP", str(ROOT / "build" / "bustap"))
 TIMEOUT = 60
@@ -76,9 +78,11 @@ def analyze(*args, code=0, stdin=None):
     """The report as a dictionary."""
     result = run("analyze", "--json", *args, code=code, stdin=stdin)
     try:
-        return json.loads(result.out)
+        report = json.loads(result.out)
     except ValueError as error:
         raise AssertionError(f"the report is not JSON: {error}{result}") from None
+    contract.check_report(report)
+    return report
 
 
 # What there are thousands of.

@@ -9,7 +9,7 @@
 
 import datetime
 
-from lib import bustap
+from lib import bustap, contract
 
 LOUD = ("warning", "critical")
 
@@ -41,7 +41,9 @@ def seconds(moment):
 
 
 def of(path, *args, code=0):
-    return [Finding(f) for f in bustap.analyze(*args, path, code=code)["findings"]]
+    found = [Finding(f) for f in bustap.analyze(*args, path, code=code)["findings"]]
+    contract.check(found)
+    return found
 
 
 def listing(found):
