@@ -197,6 +197,7 @@ static bool goes_on(void *context) {
 
 /* False, having said why, if one of the outputs is not whole. */
 static bool finish_sinks(struct run *run, const char *damage) {
+    timeline_sort(&run->timeline);
     struct report report = {
         .version = BUSTAP_VERSION,
         .engine = run->engine,

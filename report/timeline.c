@@ -137,6 +137,18 @@ void timeline_sentence(struct buf *buf, const struct model *model, const struct 
 
 /* ---- the record ---- */
 
+/* Those of one time stay as they were told: their texts stand in that order. */
+static int by_time(const void *a, const void *b) {
+    const struct timeline_entry *x = a, *y = b;
+    return x->time != y->time ? (x->time > y->time) - (x->time < y->time)
+                              : (x->text > y->text) - (x->text < y->text);
+}
+
+void timeline_sort(struct timeline *timeline) {
+    if (timeline->count)
+        qsort(timeline->entries, timeline->count, sizeof *timeline->entries, by_time);
+}
+
 void timeline_init(struct timeline *timeline) {
     *timeline = (struct timeline){.text = {.max = TIMELINE_TEXT_MAX}};
 }

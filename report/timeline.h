@@ -1,4 +1,4 @@
-/* timeline.h - what the model concluded, in order, as sentences: the second block of events.def,
+/* timeline.h - what the model concluded, as sentences: the second block of events.def,
  * kept for a report. At most CAP_TIMELINE entries; later ones are counted. */
 #ifndef BUSTAP_REPORT_TIMELINE_H
 #define BUSTAP_REPORT_TIMELINE_H
@@ -35,6 +35,9 @@ void timeline_event(struct timeline *timeline, const struct model *model,
 static inline const char *timeline_text(const struct timeline *timeline, size_t index) {
     return timeline->text.data + timeline->entries[index].text;
 }
+
+/* Puts the entries in the order of time: what was held behind a hole was told late. */
+void timeline_sort(struct timeline *timeline);
 
 /* The sentence for a conclusion; key=value pairs for a kind that has none. */
 void timeline_sentence(struct buf *buf, const struct model *model, const struct event *event);

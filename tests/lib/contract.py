@@ -83,6 +83,8 @@ def numbers_in(value):
 
 def check_report(report):
     """What holds of each, whatever it is about."""
+    times = [entry["time"] for entry in report["timeline"]]
+    assert times == sorted(times), "the timeline runs back"
     ports = {node["id"]: node["bus_port"] for node in report["cluster"]["nodes"]}
     assert 0 not in ports.values(), f"a port that is not known is null: {ports}"
 
