@@ -238,6 +238,8 @@ static int run_all(struct run *run) {
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
     if (is_live(run))
         say_counters(run);
+    else if (interrupted())
+        (void)say("stopped by a signal: what follows in the input was not read");
     if (!sound)
         (void)say("%s", damage.text);
     if (!sound || !whole)

@@ -342,17 +342,19 @@ def unread(pipe):
 
 
 def test_interrupted_while_waiting_for_input(link):
-    """SIGINT while the pipe that is read stays open: a report of what came so far, exit code 0."""
+    """SIGINT while the pipe that is read stays open: a report of what came so far, a word that it
+    is not all, exit code 0."""
     capture, connection = link()
     talk(connection, [1, 2, 3])
     with subprocess.Popen([bustap.PROGRAM, "analyze", "--json", "-"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as program:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         try:
             program.stdin.write(capture.pcap())
             program.stdin.flush()
             wait_until(lambda: not unread(program.stdin) and sleeps(program.pid))
             program.send_signal(signal.SIGINT)
             report = json.loads(program.stdout.read() or b"null")
+            assert b"was not read" in program.stderr.read()
             assert program.wait(10) == 0
         finally:
             program.kill()
