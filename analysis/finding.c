@@ -150,7 +150,7 @@ void finding_client(struct finding *finding, const struct endpoint *client) {
 }
 
 void finding_addr(struct finding *finding, const struct endpoint *addr) {
-    if (finding && !value_has_addr(&finding->addrs, addr))
+    if (finding && addr->port && !value_has_addr(&finding->addrs, addr))
         value_addr(&finding->addrs, NULL, addr);
 }
 

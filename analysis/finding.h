@@ -75,7 +75,7 @@ void finding_advise(struct finding *finding, const char *format, ...) ATTR_PRINT
 void finding_evidence(struct finding *finding, const struct place *place, const char *format, ...)
     ATTR_PRINTF(3, 4);
 
-/* Whom it concerns; each once. */
+/* Whom it concerns; each once. An address whose port is not known (0) is none. */
 void finding_node(struct finding *finding, const char *node);
 void finding_client(struct finding *finding, const struct endpoint *client);
 void finding_addr(struct finding *finding, const struct endpoint *addr);

@@ -2,9 +2,10 @@
 #include "analysis/follower_finding.h"
 
 static void name_end(const struct model *model, struct finding *finding, const char *role,
-                     uint32_t node, const struct endpoint *addr) {
+                     uint32_t node, const struct endpoint *addr, char text[ENDPOINT_TEXT]) {
+    endpoint_known_text(addr, text);
     if (node == NODE_NONE) {
-        value_addr(finding_metrics(finding), role, addr);
+        value_text(finding_metrics(finding), role, text);
         return;
     }
     finding_node(finding, model_node(model, node)->id);
@@ -17,10 +18,8 @@ struct follower_finding follower_finding(const struct detection *detection, cons
     const struct model *model = detection->model;
     const struct endpoint *replica = &follower->replica, *primary = &follower->primary->addr;
     struct follower_finding f = {.finding = finding_new(type, severity, start)};
-    endpoint_text(replica, f.replica);
-    endpoint_text(primary, f.primary);
-    name_end(model, f.finding, "replica", model_follower_node(model, follower), replica);
-    name_end(model, f.finding, "primary", model_source_node(model, follower), primary);
+    name_end(model, f.finding, "replica", model_follower_node(model, follower), replica, f.replica);
+    name_end(model, f.finding, "primary", model_source_node(model, follower), primary, f.primary);
     finding_addr(f.finding, replica);
     return f;
 }

@@ -21,10 +21,7 @@ static void name_end(const struct model *model, struct finding *finding, const c
         finding_node(finding, model_node(model, index)->id);
         value_node(metrics, role, model_node(model, index)->id);
     } else {
-        if (end->port == 0)
-            endpoint_ip_text(end, text);
-        else
-            endpoint_text(end, text);
+        endpoint_known_text(end, text);
         value_text(metrics, role, text);
         finding_addr(finding, end);
     }

@@ -40,3 +40,7 @@ void endpoint_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]) {
     bool v4 = endpoint_is_ipv4(endpoint);
     (void)snprintf(text, ENDPOINT_TEXT, v4 ? "%.45s:%u" : "[%.45s]:%u", ip, endpoint->port);
 }
+
+void endpoint_known_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]) {
+    (endpoint->port ? endpoint_text : endpoint_ip_text)(endpoint, text);
+}

@@ -44,4 +44,7 @@ void endpoint_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]);
 /* The address alone, without brackets. */
 void endpoint_ip_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]);
 
+/* Of an end whose port may not be known (0): the address alone, then. */
+void endpoint_known_text(const struct endpoint *endpoint, char text[ENDPOINT_TEXT]);
+
 #endif

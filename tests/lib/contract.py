@@ -68,6 +68,8 @@ def lacks(found):
             yield f"has no {name}"
     if found.end and found.end < found.start:
         yield f"ends before it begins: {found.start} {found.end}"
+    if any(addr.endswith(":0") for addr in found.subjects["addrs"]):
+        yield f"names a port that nobody has: {found.subjects['addrs']}"
     if any(number >= IMPOSSIBLE for number in numbers_in(found.metrics)):
         yield f"a number ran over: {found.metrics}"
 
