@@ -33,16 +33,16 @@ static bool is_of_the_path(enum verdict_kind kind) {
 
 /* Of the node as all see it, if that explains it; else of the pair. */
 static struct verdict judge(const struct model *model, const struct link *link, nstime now) {
-    struct verdict all = verdict_about(model, link->to, NODE_NONE, link->waiting_since, now);
+    struct verdict all = verdict_about(model, link->to, NODE_NONE, link->waiting.time, now);
     if (all.kind != VERDICT_UNKNOWN && !is_of_the_path(all.kind))
         return all;
-    return verdict_about(model, link->to, link->from, link->waiting_since, now);
+    return verdict_about(model, link->to, link->from, link->waiting.time, now);
 }
 
 /* Some of it arrives: where nothing did before, in the same silence, this is its end. */
 static bool is_its_end(const struct verdict *before, const struct verdict *verdict,
                        const struct link *link) {
-    return before->at > link->waiting_since && before->kind != VERDICT_UNKNOWN &&
+    return before->at > link->waiting.time && before->kind != VERDICT_UNKNOWN &&
            verdict->kind == VERDICT_LOSSY_PATH;
 }
 
@@ -62,7 +62,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
-        if (link->waiting_since != TIME_NONE && now - link->waiting_since >= least)
+        if (link->waiting.time != TIME_NONE && now - link->waiting.time >= least)
             look_at(detection->model, link, &losses->list[i], now);
     }
 }
@@ -82,8 +82,8 @@ static void on_event(const struct detection *detection, void *state, const struc
 enum { WORD_S = 5 /* so long after a silence the suspicion may be heard */ };
 
 static bool is_told_elsewhere(const struct link *link, const struct loss *loss) {
-    return loss->suspected >= link->silent_from &&
-           loss->suspected <= link->silent_from + link->longest_silence + WORD_S * NS_PER_SEC;
+    return loss->suspected >= link->silent.time &&
+           loss->suspected <= link->silent.time + link->longest_silence + WORD_S * NS_PER_SEC;
 }
 
 /* ---- telling ---- */
@@ -99,12 +99,12 @@ struct pair {
 static const nstime NEAR = 10 * NS_PER_SEC;
 
 static nstime silent_until(const struct link *link) {
-    return link->silent_from + link->longest_silence;
+    return link->silent.time + link->longest_silence;
 }
 
 static int by_start(const void *a, const void *b) {
-    nstime x = ((const struct pair *)a)->link->silent_from;
-    nstime y = ((const struct pair *)b)->link->silent_from;
+    nstime x = ((const struct pair *)a)->link->silent.time;
+    nstime y = ((const struct pair *)b)->link->silent.time;
     return (x > y) - (x < y);
 }
 
@@ -148,10 +148,13 @@ static void list_pairs(const struct detection *detection, struct finding *findin
     }
 }
 
-static void tell_answer(struct finding *finding, const struct pair *pair) {
-    struct place place = place_of_stamp(pair->loss->answered);
-    bool before = place.time <= pair->link->silent_from;
-    finding_evidence(finding, &place, before ? "the last answer before" : "the first answer after");
+static void tell_silence(struct finding *finding, const struct pair *pair) {
+    struct place asked = place_of_stamp(pair->link->silent);
+    struct place answered = place_of_stamp(pair->loss->answered);
+    bool before = answered.time <= asked.time;
+    finding_evidence(finding, &asked, "the PING that waited for an answer");
+    finding_evidence(finding, &answered,
+                     before ? "the last answer before" : "the first answer after");
 }
 
 /* What several pairs have gone through at about the same time, or one alone. */
@@ -167,14 +170,14 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
     }
     struct finding *finding =
         finding_new("gossip-loss", told_elsewhere ? SEVERITY_NOTICE : SEVERITY_WARNING,
-                    pairs->link->silent_from);
+                    pairs->link->silent.time);
     if (!finding) {
         detection_report(detection, NULL);
         return;
     }
     title(detection, finding, worst->link, count);
     verdict_tell(&worst->loss->verdict, finding);
-    tell_answer(finding, worst);
+    tell_silence(finding, worst);
     name_nodes(detection, finding, worst->link);
     measure(detection, worst->link, finding_metrics(finding));
     if (count > 1)
@@ -198,7 +201,7 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
 static size_t together(const struct pair *pairs, size_t count) {
     nstime end = silent_until(pairs->link);
     size_t n = 1;
-    for (; n < count && pairs[n].link->silent_from <= end + NEAR; n++)
+    for (; n < count && pairs[n].link->silent.time <= end + NEAR; n++)
         if (silent_until(pairs[n].link) > end)
             end = silent_until(pairs[n].link);
     return n;

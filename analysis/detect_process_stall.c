@@ -14,10 +14,11 @@ struct stall {
     uint32_t node;
     bool over;
     bool died; /* its port refuses: it had ended, and somebody kept its connections for a while */
-    nstime since, end;  /* its last sign of life, the next one */
-    struct stamp last;  /* its last message on the bus */
-    struct stamp acked; /* an acknowledgement meanwhile */
-    uint32_t witnesses; /* nodes that it left waiting, at most, at a time */
+    nstime since, end;   /* its last sign of life, the next one */
+    struct stamp last;   /* its last message on the bus */
+    struct stamp acked;  /* an acknowledgement meanwhile */
+    struct stamp waited; /* the reply to a client that waited for all that time */
+    uint32_t witnesses;  /* nodes that it left waiting, at most, at a time */
     nstime looked_at;
     uint32_t seen; /* witnesses then */
     const struct command *command;
@@ -48,8 +49,8 @@ static nstime last_sign(const struct model *model, uint32_t index) {
 static bool is_ignored(const struct model *model, const struct link *link, nstime now,
                        nstime least) {
     return link_has_got(link) && now - link->got_at >= least &&
-           link->closed[1].time < link->waiting_since && link->knocks.refused == 0 &&
-           last_sign(model, link->to) < link->waiting_since;
+           link->closed[1].time < link->waiting.time && link->knocks.refused == 0 &&
+           last_sign(model, link->to) < link->waiting.time;
 }
 
 /* ---- the list ---- */
@@ -83,9 +84,10 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
     if (!stall)
         return NULL;
     *stall = (struct stall){.node = node,
-                            .since = last == TIME_NONE ? link->waiting_since : last,
+                            .since = last == TIME_NONE ? link->waiting.time : last,
                             .end = TIME_NONE,
                             .last = model_node(detection->model, node)->spoke,
+                            .waited = {.time = TIME_NONE},
                             .command = server ? server->last_command : NULL};
     return stall;
 }
@@ -163,6 +165,7 @@ static void look_at_wait(const struct model *model, struct stalls *stalls, uint3
                             .end = mute->to < idle->to ? mute->to : idle->to,
                             .last = node->before_pause,
                             .acked = {.time = TIME_NONE},
+                            .waited = server->wait_over,
                             .command = server->pause_command,
                             .clients = true};
     stall->was_busy = stall->command && server->pause_asked <= stall->since + slack;
@@ -233,6 +236,14 @@ static void tell_command(const struct stall *stall, struct finding *finding) {
                         stall->command->name);
 }
 
+static void tell_proof(const struct stall *stall, struct finding *finding) {
+    struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
+    struct place waited = place_of_stamp(stall->waited);
+    finding_evidence(finding, &last, "its last message on the bus");
+    finding_evidence(finding, &acked, "its kernel acknowledges a PING that it did not answer");
+    finding_evidence(finding, &waited, "its answer to a client that had waited all that time");
+}
+
 /* Its answers may have been lost on the way to the only one that was seen to wait. */
 static bool is_alone(const struct stall *stall) {
     return stall->witnesses < 2 && !stall->clients;
@@ -255,7 +266,6 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
                  const struct stall *stall) {
     const struct model *model = detection->model;
     nstime end = stall->over ? stall->end : model_books(model)->last;
-    struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
     char name[ENDPOINT_TEXT];
     model_node_text(model, stall->node, name);
     bool alone = is_alone(stall);
@@ -279,8 +289,7 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
     value_number(finding_metrics(finding), "duration_ms",
                  (uint64_t)((end - stall->since) / NS_PER_MS));
     tell_command(stall, finding);
-    finding_evidence(finding, &last, "its last message on the bus");
-    finding_evidence(finding, &acked, "its kernel acknowledges a PING that it did not answer");
+    tell_proof(stall, finding);
     finding_node(finding, model_node(model, stall->node)->id);
     finding_advise(finding, "look at its slow log, at latency of fork, at swap and at CPU steal "
                             "for this time");

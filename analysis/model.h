@@ -74,9 +74,9 @@ struct link {
     uint64_t broadcasts;       /* PONGs that `from` sent unasked */
     struct stamp delivered[2]; /* last message of `from`, of `to`, when it was acknowledged */
     struct spread rtt;         /* PING to PONG: network and event loop of `to` */
-    nstime waiting_since;      /* an unanswered PING; TIME_NONE: none */
+    struct stamp waiting;      /* an unanswered PING; TIME_NONE: none */
     nstime longest_silence;    /* longest wait for a PONG, or still waiting at the end */
-    nstime silent_from;        /* when that began */
+    struct stamp silent;       /* the PING with which that began */
     nstime unacked_since[2];   /* about when it sent the oldest message that is not acknowledged, on
                                   whatever connection; TIME_NONE: all are */
     nstime got_at;     /* what `from` sent was first acknowledged since it waits; see below */
@@ -98,7 +98,7 @@ struct link {
 
 /* Has the kernel of `to` got anything since a PING waits? Then since `got_at`. */
 static inline bool link_has_got(const struct link *link) {
-    return link->waiting_since != TIME_NONE && link->got_at >= link->waiting_since;
+    return link->waiting.time != TIME_NONE && link->got_at >= link->waiting.time;
 }
 
 /* Nothing passes between the two, on either connection, and nothing waits there for an answer. */

@@ -239,6 +239,7 @@ static void note_late(struct model *model, const struct client_conn *conn,
     nstime latency = (nstime)event->reply.latency_us * NS_PER_US;
     if (latency > PAUSE_MIN_MS * NS_PER_MS) {
         server->wait = (struct pause){event->time - latency, event->time};
+        server->wait_over = stamp_of(event);
         server->wait_had = event->flow->sides[!event->direction].stats.retransmits == 0;
     }
     if (conn->gap_frame != event->frame)

@@ -39,6 +39,7 @@ struct server {
     const struct command *pause_command; /* the one that it answered when that was over */
     nstime pause_asked;                  /* when that had been asked */
     struct pause wait;                   /* the last long one of a client, from request to reply */
+    struct stamp wait_over;              /* that reply */
     bool wait_had;                       /* its kernel had that request: none was sent again */
     bool others;                         /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;

@@ -41,7 +41,7 @@ static uint32_t add_link(struct model *model, uint32_t from, uint32_t to) {
     model->links[model->link_count] = (struct link){
         .from = from,
         .to = to,
-        .waiting_since = TIME_NONE,
+        .waiting = {.time = TIME_NONE},
         .delivered = {{.time = TIME_NONE}, {.time = TIME_NONE}},
         .unacked_since = {TIME_NONE, TIME_NONE},
         .got_at = TIME_NONE,
@@ -99,7 +99,7 @@ static struct conn *conn_of(struct flow *flow) {
     *conn = (struct conn){.kind = NOTE_LINK,
                           .node = {NODE_NONE, NODE_NONE},
                           .link = NODE_NONE,
-                          .early_ping_since = TIME_NONE,
+                          .early_ping = {.time = TIME_NONE},
                           .ponged = {TIME_NONE, TIME_NONE},
                           .pinged = TIME_NONE};
     flow->note = conn;
@@ -141,10 +141,10 @@ static struct link *link_of(struct model *model, struct conn *conn, const struct
         return NULL;
     struct link *link = &model->links[conn->link];
     link->pings += conn->early_pings;
-    if (link->waiting_since == TIME_NONE)
-        link->waiting_since = conn->early_ping_since;
+    if (link->waiting.time == TIME_NONE)
+        link->waiting = conn->early_ping;
     conn->early_pings = 0;
-    conn->early_ping_since = TIME_NONE;
+    conn->early_ping.time = TIME_NONE;
     return link;
 }
 
@@ -160,7 +160,7 @@ static void set_end(struct model *model, struct conn *conn, unsigned end, uint32
         return;
     if (is_another(model, conn, end, node)) { /* who was asked, or asked, is not there any more */
         if (conn->link != NODE_NONE)
-            model->links[conn->link].waiting_since = TIME_NONE;
+            model->links[conn->link].waiting.time = TIME_NONE;
         conn->pinged = TIME_NONE;
     }
     conn->node[end] = node;
@@ -171,25 +171,26 @@ static void set_end(struct model *model, struct conn *conn, unsigned end, uint32
 /* ---- pings and pongs ---- */
 
 /* A PING that is found behind a gap is told late, perhaps after its PONG: then it does not wait. */
-static void on_ping(struct conn *conn, struct link *link, nstime now, nstime ponged) {
-    nstime *since = link ? &link->waiting_since : &conn->early_ping_since;
+static void on_ping(struct conn *conn, struct link *link, const struct event *event,
+                    nstime ponged) {
+    struct stamp *waiting = link ? &link->waiting : &conn->early_ping;
     if (link)
         link->pings++;
     else
         conn->early_pings++;
-    if (UNLIKELY(ponged != TIME_NONE && now < ponged))
+    if (UNLIKELY(ponged != TIME_NONE && event->time < ponged))
         return;
-    if (*since == TIME_NONE)
-        *since = now;
+    if (waiting->time == TIME_NONE)
+        *waiting = stamp_of(event);
     if (conn->pinged == TIME_NONE)
-        conn->pinged = now;
+        conn->pinged = event->time;
 }
 
 static void keep_silence(struct link *link, nstime now) {
-    if (now - link->waiting_since <= link->longest_silence)
+    if (now - link->waiting.time <= link->longest_silence)
         return;
-    link->longest_silence = now - link->waiting_since;
-    link->silent_from = link->waiting_since;
+    link->longest_silence = now - link->waiting.time;
+    link->silent = link->waiting;
 }
 
 /* The round trip is that of the connection; the silence lasts from connection to connection. A
@@ -200,10 +201,10 @@ static void on_pong(struct conn *conn, struct link *link, nstime now) {
         spread_add(&link->rtt, now - conn->pinged);
         conn->pinged = TIME_NONE;
     }
-    if (link->waiting_since == TIME_NONE || now < link->waiting_since)
+    if (link->waiting.time == TIME_NONE || now < link->waiting.time)
         return;
     keep_silence(link, now);
-    link->waiting_since = TIME_NONE;
+    link->waiting.time = TIME_NONE;
 }
 
 static void on_liveness(struct model *model, struct conn *conn, const struct event *event) {
@@ -216,7 +217,7 @@ static void on_liveness(struct model *model, struct conn *conn, const struct eve
     bool from_connector = event->direction == (unsigned)flow->connector;
     struct link *link = link_of(model, conn, flow);
     if (from_connector && (type == BUS_PING || type == BUS_MEET))
-        on_ping(conn, link, event->time, conn->ponged[!event->direction]);
+        on_ping(conn, link, event, conn->ponged[!event->direction]);
     else if (type == BUS_PONG && link && !from_connector)
         on_pong(conn, link, event->time);
     else if (type == BUS_PONG && link)
@@ -330,7 +331,7 @@ void model_link_flow_end(struct model *model, const struct event *event) {
     }
     if (link) {
         add_tcp(link, flow);
-        if (link->waiting_since != TIME_NONE)
+        if (link->waiting.time != TIME_NONE)
             keep_silence(link, event->time);
     }
     drop_conn(flow);

@@ -562,6 +562,8 @@ static void settle_alone(struct model *model, struct restore *r) {
 static void count_refusal(struct migration *m, const struct event *event) {
     if (m->failed.time == TIME_NONE)
         m->failed = place_of(event);
+    if (event->time > m->last)
+        m->last = event->time;
     by_word_add(&m->errors, cause_of(event->move_answered.said), 1);
 }
 

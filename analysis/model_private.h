@@ -55,7 +55,7 @@ struct conn {
     uint32_t node[2]; /* by direction; NODE_NONE */
     uint32_t link;    /* index, or NODE_NONE until both ends are known */
     uint32_t early_pings;
-    nstime early_ping_since;
+    struct stamp early_ping;
     nstime pinged;         /* an unanswered PING on it; TIME_NONE: none */
     nstime ponged[2];      /* the last PONG, by direction; TIME_NONE: none */
     uint32_t in_flight[2]; /* messages not acknowledged, by direction */

@@ -38,7 +38,7 @@ void model_sign_delivered(struct conn *conn, struct link *link, unsigned directi
     if (link->unacked_since[end] != TIME_NONE &&
         UNLIKELY(event->time - link->unacked_since[end] > LATE_MS * NS_PER_MS))
         note_late(link, link->unacked_since[end], event->time);
-    if (end == 0 && link->waiting_since != TIME_NONE && !link_has_got(link))
+    if (end == 0 && link->waiting.time != TIME_NONE && !link_has_got(link))
         link->got_at = event->time;
     link->delivered[end] = stamp_of(event);
     link->unacked_since[end] = conn->in_flight[direction] ? event->time : TIME_NONE;
@@ -125,7 +125,7 @@ static bool hush_of(const struct link *link, nstime now, struct hush *ret_hush) 
     ret_hush->time = ret_hush->goes_on ? (struct pause){link->seen, now} : link->hush;
     nstime end = ret_hush->time.to;
     return end > 0 && now - end < AFTER_MS * NS_PER_MS &&
-           is_none_or_after(link->waiting_since, end) &&
+           is_none_or_after(link->waiting.time, end) &&
            is_none_or_after(link->unacked_since[0], end) &&
            is_none_or_after(link->unacked_since[1], end) &&
            is_none_or_after(link->knocks.first.time, end);

@@ -62,7 +62,7 @@ static void look_at(const struct detection *detection, struct suspicions *suspic
 }
 
 static bool is_late(const struct link *link, nstime now) {
-    bool waits = link->waiting_since != TIME_NONE && now - link->waiting_since > NS_PER_SEC;
+    bool waits = link->waiting.time != TIME_NONE && now - link->waiting.time > NS_PER_SEC;
     return waits || link->knocks.first.time != TIME_NONE;
 }
 
@@ -118,11 +118,11 @@ static bool is_back(const struct node *node, nstime now) {
 static nstime silent_since(const struct link *link, nstime now) {
     if (!link)
         return TIME_NONE;
-    if (link->waiting_since != TIME_NONE && now - link->waiting_since > SILENCE_MS * NS_PER_MS)
-        return link->waiting_since;
+    if (link->waiting.time != TIME_NONE && now - link->waiting.time > SILENCE_MS * NS_PER_MS)
+        return link->waiting.time;
     bool just_now = link->longest_silence > SILENCE_MS * NS_PER_MS &&
-                    now - link->silent_from - link->longest_silence < JUST_NOW_MS * NS_PER_MS;
-    return just_now ? link->silent_from : TIME_NONE;
+                    now - link->silent.time - link->longest_silence < JUST_NOW_MS * NS_PER_MS;
+    return just_now ? link->silent.time : TIME_NONE;
 }
 
 static nstime earlier(nstime a, nstime b) {

@@ -68,9 +68,9 @@ static void look_at_calls(struct pair *pair, const struct link *link,
     pair->stuck_to |= link->knocks.first.time != TIME_NONE;
     pair->acked_to |= is_let_in(link, verdict->since);
     pair->had_time |= had_time(link, verdict->at);
-    pair->behind |= link->waiting_since != TIME_NONE &&
-                    verdict->at - link->waiting_since > NS_PER_SEC &&
-                    link->delivered[1].time > link->waiting_since;
+    pair->behind |= link->waiting.time != TIME_NONE &&
+                    verdict->at - link->waiting.time > NS_PER_SEC &&
+                    link->delivered[1].time > link->waiting.time;
 }
 
 /* Both connections between the subject and a peer. */
@@ -135,7 +135,7 @@ static nstime first_missed(const struct model *model, uint32_t subject, uint32_t
                                       ? NULL
                                       : model_link_between(model, peer, subject);
         if (link)
-            since = earlier(since, earlier(link->waiting_since, link->knocks.first.time));
+            since = earlier(since, earlier(link->waiting.time, link->knocks.first.time));
     }
     return since;
 }

@@ -175,7 +175,7 @@ static void link(struct writer *w, const struct link *link) {
     microseconds(json, "rtt_mean_us", timed, spread_mean(&link->rtt));
     microseconds(json, "rtt_max_us", timed, link->rtt.max);
     microseconds(json, "longest_silence_us", true, link->longest_silence);
-    json_time(json, "waiting_since", link->waiting_since);
+    json_time(json, "waiting_since", link->waiting.time);
     json_u64(json, "retransmits", link->retransmits);
     json_u64(json, "zero_windows", link->zero_windows);
     json_u64(json, "gap_bytes", link->gap_bytes);
