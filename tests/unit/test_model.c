@@ -569,7 +569,7 @@ static void pings_and_pongs(void **state) {
     assert_int_equal(link->rtt.max, 30 * NS_PER_MS);
     assert_int_equal(link->rtt.sum, 60 * NS_PER_MS);
     assert_int_equal(link->longest_silence, 501 * NS_PER_MS);
-    assert_true(link->waiting_since != TIME_NONE);
+    assert_true(link->waiting.time != TIME_NONE);
 }
 
 /* Of a connection that is joined within a message, the next PING is believed when another one
