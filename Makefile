@@ -190,8 +190,11 @@ pytest: all $(ASK) $(LOAD)  ## all python tests
 	$(call pytest,)
 
 lab-tools: $(LOAD)  ## makes load on the clusters of tests/lab
+# A cluster mostly waits: several stand side by side, on bridges of their own.
+LANES ?= $(shell nproc)
 live: all $(LOAD)  ## every scenario of tests/lab on every server (root, hours); LIVE=scenario:server, by substrings
-	@BUSTAP=$(abspath $(B))/$(NAME) LIVE=$(or $(LIVE),all) $(PYTHON) -m pytest -q tests/live
+	@BUSTAP=$(abspath $(B))/$(NAME) LIVE=$(or $(LIVE),all) \
+	 $(PYTHON) -m pytest -q -n $(LANES) tests/live
 pcaps: $(LOAD)  ## captures and truth in pcaps/ made anew (root, an hour)
 	@$(PYTHON) -m tests.lab corpus
 
