@@ -70,10 +70,10 @@ static enum kind kind_of(const struct detection *detection, const struct electio
     return unasked ? KIND_TAKEOVER : KIND_UNKNOWN;
 }
 
+/* A request may come after the promotion: to a host that was cut off, from before it was. */
 static nstime begin_of(const struct election *e) {
-    return seen(&e->handover) ? e->handover.time
-           : seen(&e->asked)  ? e->asked.time
-                              : e->promoted.time;
+    nstime begin = seen(&e->handover) ? e->handover.time : e->asked.time;
+    return begin == TIME_NONE || begin > e->promoted.time ? e->promoted.time : begin;
 }
 
 static nstime latest(nstime a, nstime b) {

@@ -130,6 +130,22 @@ def test_near_miss_an_old_header_of_a_primary_that_has_become_a_replica(store):
     assert found.metrics["new_primary"] == play.nodes["r1"].id
 
 
+def test_a_request_that_reaches_a_host_after_the_promotion(store):
+    """It waited for the network to heal, as that host was cut off: the failover did not begin then."""
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1")
+    play.run(6)
+    play.epoch += 1
+    play.set("r1", current_epoch=play.epoch)
+    request = wire.message("auth-req", play.nodes["r1"])
+    play.promote("r1", play.epoch)
+    play.tell("r1", request)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert found.start == found.end
+
+
 def handed_over(play):
     """A manual failover of r1, as B.5 of the reference has it."""
     play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")
