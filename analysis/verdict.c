@@ -56,6 +56,12 @@ static void look_at(struct pair *pair, const struct link *link, unsigned subject
     verdict->retransmits += link->retransmits;
 }
 
+/* Its PING was lost with the connection, which was given up for that, and there is no other yet. */
+static bool is_given_up(const struct link *link, nstime now) {
+    return link->waiting.time != TIME_NONE && !link_has_got(link) &&
+           now - link->waiting.time > STUCK_MS * NS_PER_MS;
+}
+
 /* A SYN-ACK is an acknowledgement. */
 static bool is_let_in(const struct link *link, nstime since) {
     return link->opens &&
@@ -65,7 +71,7 @@ static bool is_let_in(const struct link *link, nstime since) {
 /* A connection that the peer opened: its PINGs, and whether it is let in. */
 static void look_at_calls(struct pair *pair, const struct link *link,
                           const struct verdict *verdict) {
-    pair->stuck_to |= link->knocks.first.time != TIME_NONE;
+    pair->stuck_to |= link->knocks.first.time != TIME_NONE || is_given_up(link, verdict->at);
     pair->acked_to |= is_let_in(link, verdict->since);
     pair->had_time |= had_time(link, verdict->at);
     pair->behind |= link->waiting.time != TIME_NONE &&
