@@ -3,10 +3,10 @@
  * claims the slots when it has all.
  *
  *   Valkey 9    the source connects: ESTABLISH, then all on that connection; PAUSED,
- * FAILOVER-GRANTED Redis 8.4   the target connects, twice: SYNC for the writes, RDBCHANNEL for the
- * keys; STREAM-EOF */
-#include <stdlib.h>
-
+ *               FAILOVER-GRANTED
+ *   Redis 8.4   the target connects, twice: SYNC for the writes, RDBCHANNEL for the keys;
+ *               STREAM-EOF
+ */
 #include "analysis/model_moves.h"
 
 struct join {
@@ -52,17 +52,11 @@ static void read_establish(const struct model *model, struct join *join,
     }
 }
 
-struct move *model_handover_asked(struct model *model, const struct event *event) {
+static struct move *syncslots_asked(struct model *model, struct moves *moves,
+                                    const struct event *event) {
     struct bytes word = move_word(event, 2);
-    struct model_migrations *migrations = &model->migrations;
-    if (strcmp(event->move_asked.command->name, "cluster|migrateslots") == 0) {
-        migrations->ordered_at = event->flow->ends[!event->direction];
-        migrations->ordered_by = event->flow->ends[event->direction];
-        return NULL;
-    }
-    struct join *join = strcmp(event->move_asked.command->name, "cluster|syncslots") == 0
-                            ? model_new_move(model, sizeof *join)
-                            : NULL;
+    struct join *join = model_new_move(model, sizeof *join);
+    (void)moves;
     if (!join)
         return NULL;
     join->job = job_of(model, move_word(event, 3));
@@ -73,6 +67,20 @@ struct move *model_handover_asked(struct model *model, const struct event *event
         read_slots(join, event, 4);
     return &join->move;
 }
+
+/* The administrator's order: who gave it is told with the migration that comes of it. */
+static struct move *migrateslots_asked(struct model *model, struct moves *moves,
+                                       const struct event *event) {
+    (void)moves;
+    model->migrations.ordered_at = event->flow->ends[!event->direction];
+    model->migrations.ordered_by = event->flow->ends[event->direction];
+    return NULL;
+}
+
+const struct move_kind move_migrateslots = {
+    .command = "cluster|migrateslots",
+    .asked = migrateslots_asked,
+};
 
 /* ---- it is accepted ---- */
 
@@ -106,12 +114,8 @@ static struct migration *migration_of(struct model *model, const struct join *jo
     return m;
 }
 
-void model_handover_answered(struct model *model, struct moves *moves, const struct move *move,
-                             const struct event *event) {
-    const struct join *join = (const struct join *)move;
-    struct migration *m = event->move_answered.failed ? NULL : migration_of(model, join, event);
-    if (!m)
-        return;
+static void begin_handover(struct model *model, struct moves *moves, const struct join *join,
+                           struct migration *m) {
     for (size_t i = 0; i < BUS_SLOT_BYTES; i++) {
         m->slots[i] |= join->slots[i];
         m->given[i] &= (uint8_t)~join->slots[i];
@@ -125,6 +129,22 @@ void model_handover_answered(struct model *model, struct moves *moves, const str
     m->jobs += moves->whole;
     model_migration_moves(model, m, NOT_KNOWN);
 }
+
+static void syncslots_answered(struct model *model, struct moves *moves, struct move *move,
+                               const struct event *event) {
+    const struct join *join = (const struct join *)move;
+    struct migration *m = event->move_answered.failed ? NULL : migration_of(model, join, event);
+    if (m)
+        begin_handover(model, moves, join, m);
+    model_free_move(model, move);
+}
+
+const struct move_kind move_syncslots = {
+    .command = "cluster|syncslots",
+    .asked = syncslots_asked,
+    .answered = syncslots_answered,
+    .dropped = model_free_move,
+};
 
 /* ---- what it carries ---- */
 

@@ -3,9 +3,9 @@
  * MIGRATE held its source up, what went wrong, and which keys may since be on both.
  *
  *   classic  SETSLOT opens a slot on both sides, MIGRATE has the source send RESTORE-ASKING for
- * each key to the target, SETSLOT NODE closes it. None of it is seen on the bus. atomic   one
- * connection carries whole slots as commands without replies (CLUSTER SYNCSLOTS); the target claims
- * them at the end. Valkey's source sends, Redis' target asks.
+ *            each key to the target, SETSLOT NODE closes it. None of it is seen on the bus.
+ *   atomic   one connection carries whole slots as commands without replies (CLUSTER SYNCSLOTS);
+ *            the target claims them at the end. Valkey's source sends, Redis' target asks.
  *
  * A migration is what goes from one source to one target without a long pause. Times are packets'.
  */

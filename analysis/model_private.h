@@ -140,12 +140,12 @@ struct model_big_keys {
     uint32_t next_moved;
 };
 
-struct call;
 struct claim_change;
+struct migrate_call;
 struct restore;
 struct open_state;
 
-/* See model_moves.c and model_migrations.c. */
+/* See model_moves.h and model_migrations.c. */
 struct model_migrations {
     struct migration **list;
     uint32_t count, room;
@@ -157,9 +157,9 @@ struct model_migrations {
     struct open_slot *kept;             /* were open, and for long */
     uint32_t kept_count, kept_room;
 
-    struct call *calls;        /* MIGRATE that waits for its reply, the oldest first */
-    struct call *failed;       /* those whose connection may still carry keys */
-    struct restore **doubtful; /* the last request about each key that may be on both sides */
+    struct migrate_call *calls;  /* that wait for their replies, the oldest first */
+    struct migrate_call *failed; /* those whose connection may still carry keys */
+    struct restore **doubtful;   /* the last request about each key that may be on both sides */
     uint32_t doubtful_count, doubtful_room;
     struct table doubtful_index; /* by key */
 
@@ -408,11 +408,7 @@ void model_load_begin(struct model *model, struct migration *migration);
 void model_load_free(struct load *load);
 void model_load_flow_end(struct model *model, const struct flow *flow);
 
-/* model_handover.c: a connection that carries whole slots was asked for, and accepted; what it
- * carries; it ends. */
-struct move *model_handover_asked(struct model *model, const struct event *event);
-void model_handover_answered(struct model *model, struct moves *moves, const struct move *move,
-                             const struct event *event);
+/* model_handover.c: what a connection carries that carries whole slots; it ends. */
 void model_handover_streamed(struct model *model, struct moves *moves, const struct event *event,
                              bool by_source);
 void model_handover_ended(struct moves *moves, const struct flow *flow);
