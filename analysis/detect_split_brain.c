@@ -35,12 +35,12 @@ static nstime span_of(const struct contest_acts *a, const struct contest_acts *b
 
 /* Did it work as a primary, for its clients or at least in its own eyes? */
 static bool served(const struct contest *contest) {
-    return span_of(&contest->served, &contest->writes) > HANDOVER;
+    return span_of(&contest->served, &contest->writes) > CONTEST_BRIEF;
 }
 
 /* Alive, a primary in its own eyes, and of no use to its clients. */
 static bool only_claimed(const struct contest *contest) {
-    return contest->claims.count && span_of(&contest->claims, &contest->refusals) > HANDOVER;
+    return contest->claims.count && span_of(&contest->claims, &contest->refusals) > CONTEST_BRIEF;
 }
 
 static nstime end_of(const struct contest *contest) {

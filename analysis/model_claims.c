@@ -24,9 +24,13 @@ static bool has_slot(const uint8_t *slots, uint64_t slot) {
 
 /* ---- the list ---- */
 
+static nstime span_of(const struct contest_acts *acts) {
+    return acts->count ? acts->last.time - acts->first.time : 0;
+}
+
 static bool is_worth_keeping(const struct contest *contest) {
-    return contest->writes.count || contest_span(&contest->claims) > HANDOVER ||
-           contest_span(&contest->refusals) > HANDOVER;
+    return contest->writes.count || span_of(&contest->claims) > CONTEST_BRIEF ||
+           span_of(&contest->refusals) > CONTEST_BRIEF;
 }
 
 /* Puts a contest that has ended into the list of those that lasted. */
@@ -186,10 +190,6 @@ void model_claim_refusal(struct model *model, const struct endpoint *server) {
 }
 
 /* ---- looking at it, and the end ---- */
-
-const struct contest *model_contest_of(const struct model *model, size_t node) {
-    return model->nodes[node]->contest;
-}
 
 size_t model_contest_count(const struct model *model) {
     return model->claims.count + model->claims.open;

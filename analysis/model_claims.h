@@ -31,15 +31,7 @@ struct contest {
 size_t model_contest_count(const struct model *model);
 const struct contest *model_contest(const struct model *model, size_t index);
 
-/* The contest of the node, going on; NULL: none. */
-const struct contest *model_contest_of(const struct model *model, size_t node);
-
 /* How long a handover may take: claims that overlap for less are none that anybody notices. */
-#define HANDOVER NS_PER_SEC
-
-/* From the first of the acts to the last. */
-static inline nstime contest_span(const struct contest_acts *acts) {
-    return acts->count ? acts->last.time - acts->first.time : 0;
-}
+static const nstime CONTEST_BRIEF = 1 * NS_PER_SEC;
 
 #endif
