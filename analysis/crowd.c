@@ -35,7 +35,6 @@ void crowd_add(struct crowd *crowd, const struct endpoint *client, const struct 
         group->connections += joins;
         group->count++;
     }
-    crowd->others += joins && !group;
     crowd->connections += joins;
     if (joins && crowd->client_count < CROWD_CLIENTS)
         crowd->clients[crowd->client_count++] = *client;

@@ -18,7 +18,7 @@ struct crowd_group {
 struct crowd {
     struct crowd_group groups[CROWD_GROUPS];
     size_t group_count;
-    uint64_t connections, others; /* others: connections in no group */
+    uint64_t connections; /* in groups or not */
     struct endpoint clients[CROWD_CLIENTS];
     size_t client_count;
 };

@@ -115,7 +115,7 @@ static void measure(struct finding *finding, const struct model *model, size_t i
     struct value *by_type = value_object(metrics, "by_type");
     for (size_t i = 0; i < BUS_COUNTERS; i++)
         if (pace->peak_counts[i])
-            value_number(by_type, bus_type_rows[i].name,
+            value_number(by_type, bus_type_names[i],
                          per_second(pace->peak_counts[i], pace->peak_span));
     value_number(metrics, "longest_pong_us", (uint64_t)(worst_pong(model, index) / NS_PER_US));
     value_number(metrics, "messages_per_s_at_twice_the_nodes",

@@ -63,12 +63,12 @@ static const struct {
 /* An address that clients were sent to. */
 struct target {
     struct endpoint addr;
-    uint64_t told, vain; /* vain: attempts to connect that failed meanwhile */
+    uint64_t vain; /* attempts to connect that failed meanwhile */
 };
 
 struct episode {
     uint64_t moved, ask, again, by_cause[REDIRECT_CAUSES];
-    nstime first, last, since; /* since: of what is no news */
+    nstime last, since; /* since: of what is no news */
     struct pace pace;
     struct crowd crowd;
     uint64_t refreshes;             /* of the topology, by hosts of the crowd */
@@ -108,27 +108,19 @@ static struct target *target_at(struct episode *now, const struct endpoint *addr
 }
 
 static void add_target(struct episode *now, const struct redirect *redirect) {
-    struct target *target = target_at(now, &redirect->target);
+    const struct target *target = target_at(now, &redirect->target);
     if (!redirect->target_known || bytes_begin(redirect->named, ":")) {
         size_t len = min_size(redirect->named.len, NAMED_MAX - 1);
         memcpy(now->named, redirect->named.data, len);
         now->named[len] = '\0';
     }
-    if (!redirect->target_known)
-        return;
-    if (!target && now->target_count < TARGETS) {
-        target = &now->targets[now->target_count++];
-        target->addr = redirect->target;
-    }
-    if (target)
-        target->told++;
+    if (redirect->target_known && !target && now->target_count < TARGETS)
+        now->targets[now->target_count++].addr = redirect->target;
 }
 
 static void begin(struct episode *now, const struct model *model, const struct event *event) {
-    *now = (struct episode){.first = event->time,
-                            .since = TIME_NONE,
-                            .change.owner = NODE_NONE,
-                            .place = place_of(event)};
+    *now =
+        (struct episode){.since = TIME_NONE, .change.owner = NODE_NONE, .place = place_of(event)};
     model_redirect_nexts(model, now->nexts);
 }
 

@@ -69,8 +69,7 @@ static bool is_at_risk(const struct restore *restore) {
 /* What all requests about the key say together. False: it was nowhere but at its source. */
 static bool judge(const struct restore *restore, struct doubtful *ret_doubtful) {
     bool at_risk = false;
-    *ret_doubtful = (struct doubtful){.migration = restore->migration,
-                                      .slot = restore->slot,
+    *ret_doubtful = (struct doubtful){.slot = restore->slot,
                                       .bytes = restore->bytes,
                                       .gone = true,
                                       .key = bytes_of(restore->key, restore->key_len)};

@@ -106,8 +106,9 @@ struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t 
     return last;
 }
 
-static bool is_recent(nstime time, nstime now, nstime most) {
-    return time != TIME_NONE && now - time <= most;
+/* A handover that began then may be the one that goes on. */
+static bool is_recent(nstime time, nstime now) {
+    return time != TIME_NONE && now - time <= HANDOVER_MAX;
 }
 
 static void note_background(const struct model *model, struct election *election) {
@@ -115,11 +116,11 @@ static void note_background(const struct model *model, struct election *election
     const struct node_private *candidate = model->nodes[election->candidate];
     const struct node_private *old =
         election->old_primary == NODE_NONE ? NULL : model->nodes[election->old_primary];
-    if (is_recent(candidate->handover.time, now, HANDOVER_MAX))
+    if (is_recent(candidate->handover.time, now))
         election->handover = candidate->handover;
     if (!old)
         return;
-    if (is_recent(old->paused.time, now, HANDOVER_MAX))
+    if (is_recent(old->paused.time, now))
         election->paused = old->paused;
     election->last_sign = model_last_sign(model, election->old_primary, election->candidate);
     election->alarmed = old->alarm;
@@ -155,7 +156,6 @@ static struct election *add(struct model *model, uint32_t candidate, uint32_t ol
     election->old_primary = old_primary;
     election->epoch = epoch;
     election->behind = epoch < model->books.current_epoch;
-    election->offset = node->repl_offset;
     election->asked = election->handover = election->promoted = election->served = election->stale =
         place_none();
     election->paused.time = election->last_sign.time = election->served_before.time = TIME_NONE;

@@ -21,7 +21,6 @@ struct election {
     uint32_t old_primary; /* whose replica it was; NODE_NONE: not known */
     uint64_t epoch;
     bool behind;           /* others had a greater epoch when it asked */
-    uint64_t offset;       /* the candidate's, of replication, when it asked or won */
     bool forced;           /* it asked for votes although its primary may be well (FORCEACK) */
     struct place asked;    /* its first request; TIME_NONE: none seen */
     struct place handover; /* it asked the old primary to hand over (MFSTART); likewise */

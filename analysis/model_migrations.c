@@ -268,7 +268,6 @@ static void keep(struct model *model, const struct open_slot *slot) {
 static void close_state(struct model *model, struct open_state *state, bool given) {
     note_idle(state, model->cause->time);
     state->slot.closed = model->cause->time;
-    state->slot.given = given;
     if (given && state->migration)
         set_slot(state->migration->given, state->slot.slot);
     if (state->migration) {

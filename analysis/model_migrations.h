@@ -63,7 +63,6 @@ bool model_migration_is_complete(const struct model *model, const struct migrati
 
 /* A key that a MIGRATE that failed may have left on both sides. */
 struct doubtful {
-    const struct migration *migration;
     uint16_t slot;
     uint64_t bytes;   /* of the request that carried it */
     bool both;        /* it was on both: the target has said so, or has had the whole request */
@@ -85,7 +84,6 @@ struct open_slot {
     uint64_t asks;                  /* ASK meanwhile */
     nstime first_ask, last_ask;     /* 0: none */
     bool set;                       /* SETSLOT was seen; else it is known from ASK alone */
-    bool given;                     /* closed: to the target */
     struct place place;
 };
 

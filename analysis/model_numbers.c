@@ -66,8 +66,7 @@ void model_big_reply(struct model *model, const struct event *event) {
                                           .command = reply->command,
                                           .server = event->flow->ends[event->direction],
                                           .client = event->flow->ends[!event->direction],
-                                          .at = stamp_of(event),
-                                          .request_frame = reply->request_frame};
+                                          .at = stamp_of(event)};
     if (numbers->big_count == BIG_REPLIES)
         numbers->big_least = numbers->big[BIG_REPLIES - 1].bytes;
 }

@@ -32,8 +32,7 @@ struct big_reply {
     uint64_t bytes, latency_us; /* NOT_KNOWN: the latency */
     const struct command *command;
     struct endpoint server, client;
-    struct stamp at;        /* where it was complete */
-    uint64_t request_frame; /* NOT_KNOWN */
+    struct stamp at; /* where it was complete */
 };
 
 struct model_numbers {

@@ -78,7 +78,6 @@ static uint64_t growth_of(const struct link_past *past, const struct resync_ask 
 
 struct resync_cause resync_cause_of(const struct link_past *past, const struct resync_ask *ask) {
     struct resync_cause cause = {.silence = past->any ? silence_of(past) : TIME_NONE,
-                                 .apart = TIME_NONE,
                                  .need = need_of(ask),
                                  .held = NOT_KNOWN,
                                  .unacked = NOT_KNOWN,
@@ -88,7 +87,6 @@ struct resync_cause resync_cause_of(const struct link_past *past, const struct r
         cause.missed = less(ask->offset, ask->asked_offset - 1);
     if (!past->any)
         return cause;
-    cause.by_primary = past->by_primary;
     cause.reset = past->reset;
     cause.transferring = !past->streaming;
     cause.held = less(past->produced, past->sent);
@@ -96,8 +94,6 @@ struct resync_cause resync_cause_of(const struct link_past *past, const struct r
     cause.end = end_of(past, cause.silence, cause.held);
     if (past->ended != TIME_NONE && past->online != TIME_NONE)
         cause.lasted = past->ended - past->online;
-    if (past->ended != TIME_NONE && ask->asked != TIME_NONE)
-        cause.apart = ask->asked - past->ended;
     cause.growth_per_s = growth_of(past, ask);
     return cause;
 }

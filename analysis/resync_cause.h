@@ -52,11 +52,10 @@ struct resync_ask {
 struct resync_cause {
     enum link_end end;
     enum resync_need need;
-    bool by_primary, reset;
-    bool transferring;     /* the link before ended within the payload */
+    bool reset;            /* so the link before ended */
+    bool transferring;     /* it ended within the payload */
     nstime silence;        /* the end that closed had heard nothing for so long; TIME_NONE */
     nstime lasted;         /* the link before was online for so long; 0: never */
-    nstime apart;          /* from its end to the next request; TIME_NONE: not known */
     uint64_t held;         /* bytes that waited at the primary when it ended; NOT_KNOWN */
     uint64_t unacked;      /* of the link before; NOT_KNOWN */
     uint64_t missed;       /* bytes that a backlog would have had to keep; NOT_KNOWN */

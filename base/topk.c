@@ -113,10 +113,8 @@ void topk_add(struct topk *topk, struct bytes key, uint64_t weight) {
     topk->total += weight;
     if (index == TABLE_NONE)
         index = add_key(topk, &wanted);
-    if (index == TABLE_NONE) {
-        topk->lost += weight;
+    if (index == TABLE_NONE)
         return;
-    }
     topk->entries[index].count += weight;
     sink(topk, topk->entries[index].at);
 }

@@ -34,7 +34,6 @@ struct topk {
     uint32_t *heap; /* of indexes: each count is no greater than those of its two children */
     struct table index;
     uint64_t total; /* weight of all keys */
-    uint64_t lost;  /* of those for which there was no memory */
 };
 
 void topk_free(struct topk *topk);

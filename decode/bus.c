@@ -6,11 +6,11 @@
 
 /* ---- the tables ---- */
 
-const struct bus_type_row bus_type_rows[BUS_COUNTERS] = {
-#define BUS_MESSAGE(symbol, number, name, body, since) [BUS_##symbol] = {name, since},
+const char *const bus_type_names[BUS_COUNTERS] = {
+#define BUS_MESSAGE(symbol, number, name, body, since) [BUS_##symbol] = name,
 #include "decode/bus.def"
 #undef BUS_MESSAGE
-    [BUS_UNKNOWN] = {"unknown", "any"},
+    [BUS_UNKNOWN] = "unknown",
 };
 
 static bus_body *const bodies[BUS_COUNTERS] = {

@@ -73,11 +73,8 @@ extern const size_t bus_node_flag_count;
 extern const struct bus_flag_row bus_mflag_rows[];
 extern const size_t bus_mflag_count;
 
-struct bus_type_row {
-    const char *name; /* as in the reports, "auth-req" */
-    const char *since;
-};
-extern const struct bus_type_row bus_type_rows[BUS_COUNTERS]; /* the last one is "unknown" */
+/* As in the reports, "auth-req"; the last one is "unknown". */
+extern const char *const bus_type_names[BUS_COUNTERS];
 
 /* The gossip section, as it stands on the wire. */
 struct bus_gossip {

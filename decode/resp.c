@@ -48,7 +48,7 @@ static struct resp_value *value_of(const struct resp_reader *reader, struct resp
 
 static void begin_value(struct resp_value *value) {
     value->bytes = 0;
-    value->count = value->text_used = value->errors = 0;
+    value->count = value->text_used = 0;
     value->lost = false;
 }
 
@@ -202,10 +202,7 @@ static bool parse_number(struct bytes digits, int64_t *ret_number) {
 /* Of one below the top; what an attribute says is no error of the value's. */
 static void note_error(const struct resp_reader *reader, struct resp_tools *tools,
                        struct bytes text) {
-    if (reader->depth == 0 || reader->attributes)
-        return;
-    value_of(reader, tools)->errors++;
-    if (tools->on_error)
+    if (reader->depth > 0 && !reader->attributes && tools->on_error)
         tools->on_error(tools->context, text);
 }
 

@@ -40,8 +40,7 @@ struct resp_value {
     uint64_t bytes; /* on the wire, attributes included */
     uint32_t count; /* of the items */
     uint32_t text_used;
-    uint32_t errors; /* '-' and '!' items below the top */
-    bool lost;       /* no memory to keep its items: they are missing */
+    bool lost; /* no memory to keep its items: they are missing */
     struct resp_item items[RESP_ITEMS];
 };
 

@@ -53,7 +53,7 @@ static inline void add_argument(struct resp_value *value, const uint8_t *text, u
 
 static inline void begin(struct resp_value *value, uint8_t type, int64_t number) {
     value->count = 1;
-    value->text_used = value->errors = 0;
+    value->text_used = 0;
     value->lost = false;
     value->items[0] = (struct resp_item){.number = number, .type = type};
 }

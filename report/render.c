@@ -151,7 +151,7 @@ static void text_STATE(struct buf *buf, struct field_value value) {
 }
 
 static void text_BUS_TYPE(struct buf *buf, struct field_value value) {
-    buf_text(buf, bus_type_rows[*(const field_BUS_TYPE *)value.at].name);
+    buf_text(buf, bus_type_names[*(const field_BUS_TYPE *)value.at]);
 }
 
 static void text_ANOMALY(struct buf *buf, struct field_value value) {
@@ -240,7 +240,7 @@ static void json_STATE(struct json *json, const char *key, struct field_value va
 }
 
 static void json_BUS_TYPE(struct json *json, const char *key, struct field_value value) {
-    json_text(json, key, bus_type_rows[*(const field_BUS_TYPE *)value.at].name);
+    json_text(json, key, bus_type_names[*(const field_BUS_TYPE *)value.at]);
 }
 
 static void json_ANOMALY(struct json *json, const char *key, struct field_value value) {

@@ -127,7 +127,7 @@ static void messages(struct json *json, const char *key, const message_counts co
     json_open(json, key, '{');
     for (size_t i = 0; i < BUS_COUNTERS; i++)
         if (counts[i])
-            json_u64(json, bus_type_rows[i].name, counts[i]);
+            json_u64(json, bus_type_names[i], counts[i]);
     json_close(json, '}');
 }
 

@@ -352,7 +352,7 @@ static size_t message_heads(const uint64_t *seen, struct column *ret_heads) {
     ret_heads[count++] = (struct column){"node", LEFT};
     for (size_t i = 0; i < BUS_COUNTERS; i++)
         if (seen[i])
-            ret_heads[count++] = (struct column){bus_type_rows[i].name, RIGHT};
+            ret_heads[count++] = (struct column){bus_type_names[i], RIGHT};
     ret_heads[count++] = (struct column){"sent bytes", RIGHT};
     return count;
 }

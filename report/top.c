@@ -151,7 +151,7 @@ size_t top_clients(const struct model *model, struct top_client ret_top[TOP_SHOW
     for (size_t i = 0; i < ranks.count; i++) {
         uint32_t index = ranks.list[i].index;
         const struct client *exact = index < known ? model_client(model, index) : NULL;
-        ret_top[i] = exact ? (struct top_client){exact->addr, exact->requests, 0, exact}
+        ret_top[i] = exact ? (struct top_client){exact->addr, exact->requests, 0}
                            : stranger(further[index - known]);
     }
     return ranks.count;

@@ -22,11 +22,10 @@ struct top_error {
 };
 
 /* A client with a row of its own is counted exactly; of another one `error` requests may be those
- * of others, and nothing else is known. */
+ * of others. */
 struct top_client {
     struct endpoint addr; /* without port */
     uint64_t requests, error;
-    const struct client *exact; /* NULL: it is one of those others */
 };
 
 struct top_slot {

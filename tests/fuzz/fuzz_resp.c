@@ -31,7 +31,7 @@ static void mix(uint64_t *sum, const void *data, size_t len) {
 }
 
 static void mix_value(uint64_t *sum, const struct resp_value *value) {
-    uint64_t facts[] = {value->bytes, value->count, value->errors, value->lost};
+    uint64_t facts[] = {value->bytes, value->count, value->lost};
     size_t texts = 0;
     mix(sum, facts, sizeof facts);
     assert(value->count <= RESP_ITEMS);

@@ -138,7 +138,7 @@ static void put_value(struct buf *buf, enum field_kind kind, const void *at) {
             buf_printf(buf, "%u", *(const uint8_t *)at);
         break;
     case FIELD_BUS_TYPE:
-        buf_text(buf, bus_type_rows[*(const enum bus_type *)at].name);
+        buf_text(buf, bus_type_names[*(const enum bus_type *)at]);
         break;
     case FIELD_ANOMALY:
         buf_text(buf, anomaly_rows[*(const enum anomaly *)at].name);

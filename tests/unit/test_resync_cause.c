@@ -168,7 +168,6 @@ static void numbers_of_a_cause(void **state) {
     assert_int_equal(cause.missed, 1000 + 104 * 50 - 5000);
     assert_int_equal(cause.growth_per_s, 50);
     assert_int_equal(cause.lasted, 99 * S);
-    assert_int_equal(cause.apart, 2 * S);
     assert_int_equal(cause.silence, 1 * S);
 }
 
