@@ -19,7 +19,7 @@ struct follower_finding follower_finding(const struct detection *detection, cons
     const struct endpoint *replica = &follower->replica, *primary = &follower->primary->addr;
     struct follower_finding f = {.finding = finding_new(type, severity, start)};
     name_end(model, f.finding, "replica", model_follower_node(model, follower), replica, f.replica);
-    name_end(model, f.finding, "primary", model_source_node(model, follower), primary, f.primary);
+    name_end(model, f.finding, "primary", model_followed_node(model, follower), primary, f.primary);
     finding_addr(f.finding, replica);
     return f;
 }

@@ -101,7 +101,7 @@ struct replication {
     char asked_replid[WORD_LENGTH_MAX + 1];
     struct link_past past;
     struct follower *follower; /* whose link it is; NULL: not known (yet) */
-    struct source *source;     /* likewise, of the primary */
+    struct followed *followed; /* likewise, of the primary */
 };
 
 /* Of the connection whose event is in hand; NULL: nothing was said on it. */

@@ -1,9 +1,9 @@
 /* model_followers.h - each replica of each primary: how far it is behind, in bytes and in time, and
  * how often it had to copy everything.
  *
- * Three sources tell of offsets: the stream itself (what the primary has sent), REPLCONF ACK (what
- * the replica has carried out), and the headers of the bus (both, by their own word). How far a
- * replica is behind is measured when it speaks: at its ACKs, or, where no ACK is seen, at its
+ * Three primaries tell of offsets: the stream itself (what the primary has sent), REPLCONF ACK
+ * (what the replica has carried out), and the headers of the bus (both, by their own word). How far
+ * a replica is behind is measured when it speaks: at its ACKs, or, where no ACK is seen, at its
  * headers; a silent one is not behind but silent, which others tell of. */
 #ifndef BUSTAP_ANALYSIS_MODEL_FOLLOWERS_H
 #define BUSTAP_ANALYSIS_MODEL_FOLLOWERS_H
@@ -43,8 +43,8 @@ struct resync {
 
 enum { RESYNCS_KEPT = 32 /* of one replica; the last ones */ };
 
-/* Where a stream comes from: a primary, by the address at which it answers. */
-struct source {
+/* A primary that replicas follow, by the address at which it answers. */
+struct followed {
     struct endpoint addr;
     uint64_t offset; /* the greatest that anything told; NOT_KNOWN */
     nstime offset_at;
@@ -54,7 +54,7 @@ struct source {
 };
 
 struct follower {
-    const struct source *primary;
+    const struct followed *primary;
     struct endpoint replica;  /* where it listens; port 0: not known */
     uint32_t number;          /* by appearance */
     struct replication *link; /* its last one; NULL: none was seen, or it is forgotten */
@@ -84,7 +84,7 @@ const struct follower *model_follower_of(const struct event *event);
 
 /* Its node and its primary's; NODE_NONE: not known. */
 uint32_t model_follower_node(const struct model *model, const struct follower *follower);
-uint32_t model_source_node(const struct model *model, const struct follower *follower);
+uint32_t model_followed_node(const struct model *model, const struct follower *follower);
 
 /* "up", "syncing" or "down", or "former": the replica follows another one now, or none. NULL: no
  * link was seen. */

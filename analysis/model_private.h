@@ -39,7 +39,7 @@ struct node_private {
     struct stamp paused;       /* it last said that its writes are paused; TIME_NONE: never */
     struct contest *contest;   /* another one claims its slots; NULL: mostly */
     struct follower *follower; /* of its primary; NULL: it is none, as far as known */
-    struct source *source;     /* as a primary, by its address; NULL: it has said nothing as one */
+    struct followed *followed; /* as a primary, by its address; NULL: it has said nothing as one */
 };
 
 /* A flow's note begins with what it is: a conn, or a client_conn. */
@@ -105,9 +105,9 @@ struct model_clients {
 
 /* Primaries and their replicas; records stay where they are. */
 struct model_followers {
-    struct source **sources;
-    uint32_t source_count, source_room;
-    struct table source_index; /* by address */
+    struct followed **primaries;
+    uint32_t primary_count, primary_room;
+    struct table primary_index; /* by address */
 
     struct follower **list;
     uint32_t count, room;
@@ -419,8 +419,7 @@ void model_replicated(struct model *model, const struct event *event);
 void model_replications_free(struct model_clients *clients);
 void model_replication_closed(struct model *model, const struct event *event);
 
-/* model_followers.c: what is told on a replica's link; how it ends; it is forgotten; what a header
- * says of its sender's offset. */
+/* model_follower_link.c: what is told on a replica's link; how it ends; it is forgotten. */
 void model_follower_asked(struct model *model, struct replication *link, const struct event *event);
 void model_follower_full(struct model *model, struct replication *link, const struct event *event);
 void model_follower_goes_on(struct model *model, struct replication *link,
@@ -435,7 +434,11 @@ void model_follower_refused(struct model *model, struct replication *link,
 void model_follower_sent(struct replication *link, const struct event *event, uint64_t bytes);
 void model_follower_closed(struct replication *link, const struct event *event);
 void model_follower_forgets(struct replication *link);
+
+/* model_follower_header.c: what a header says of its sender's offset. */
 void model_follower_header(struct model *model, uint32_t index);
+
+/* model_followers.c */
 void model_followers_free(struct model_followers *followers);
 
 #endif

@@ -89,7 +89,7 @@ static void replica(struct writer *w, const struct follower *follower) {
     json_open(json, NULL, '{');
     writer_node(w, "replica", model_follower_node(w->model, follower));
     render_json_endpoint(json, "replica_addr", &follower->replica);
-    writer_node(w, "primary", model_source_node(w->model, follower));
+    writer_node(w, "primary", model_followed_node(w->model, follower));
     render_json_endpoint(json, "primary_addr", &follower->primary->addr);
     json_text(json, "link", model_follower_link(w->model, follower));
     number(json, "offset", follower->primary->offset);

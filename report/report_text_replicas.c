@@ -48,7 +48,7 @@ static void row(struct page *page, struct columns *columns, const struct followe
     const char *link = model_follower_link(page->model, follower);
     bool now = follower->lag.time != TIME_NONE, ever = follower->worst.time != TIME_NONE;
     name_cell(page, columns, model_follower_node(page->model, follower), &follower->replica);
-    name_cell(page, columns, model_source_node(page->model, follower), &follower->primary->addr);
+    name_cell(page, columns, model_followed_node(page->model, follower), &follower->primary->addr);
     columns_text(columns, link ? link : "not seen");
     offset_cell(columns, follower->primary->offset);
     size_cell(columns, now, follower->lag.bytes);
