@@ -8,15 +8,11 @@ enum { GROUPS_SAID = 3, SAID_TEXT = 3 * CLIENT_WORD };
 
 static const struct introduction nothing_said;
 
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 static struct crowd_group *group_of(struct crowd *crowd, const struct endpoint *client,
                                     const struct introduction *said) {
     for (size_t i = 0; i < crowd->group_count; i++) {
         struct crowd_group *group = &crowd->groups[i];
-        if (same_host(&group->host, client) && strcmp(group->said.name, said->name) == 0 &&
+        if (endpoint_same_ip(&group->host, client) && strcmp(group->said.name, said->name) == 0 &&
             strcmp(group->said.library, said->library) == 0 &&
             strcmp(group->said.version, said->version) == 0)
             return group;
@@ -43,7 +39,7 @@ void crowd_add(struct crowd *crowd, const struct endpoint *client, const struct 
 bool crowd_refreshed(struct crowd *crowd, const struct endpoint *client) {
     bool any = false;
     for (size_t i = 0; i < crowd->group_count; i++) {
-        bool its = same_host(&crowd->groups[i].host, client);
+        bool its = endpoint_same_ip(&crowd->groups[i].host, client);
         crowd->groups[i].refreshes += its;
         any |= its;
     }

@@ -196,7 +196,7 @@ static void refused(const struct detection *detection, struct downs *downs,
                     const struct endpoint *addr) {
     for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
         const struct node *node = model_node(detection->model, i);
-        bool its = node->addr_known && memcmp(node->addr.ip, addr->ip, sizeof addr->ip) == 0 &&
+        bool its = node->addr_known && endpoint_same_ip(&node->addr, addr) &&
                    (addr->port == node->bus_port || addr->port == node->addr.port);
         if (!its)
             continue;

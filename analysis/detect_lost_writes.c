@@ -427,7 +427,7 @@ static void on_copied(const struct detection *detection, const struct event *eve
 /* ---- the loser gives in ---- */
 
 static bool is_ip_of(const struct node *node, const struct endpoint *end) {
-    return node->addr_known && memcmp(node->addr.ip, end->ip, sizeof end->ip) == 0;
+    return node->addr_known && endpoint_same_ip(&node->addr, end);
 }
 
 /* The takeover whose loser this replica is, as far as addresses tell. */

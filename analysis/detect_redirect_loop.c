@@ -28,7 +28,7 @@ static struct loop *loop_of(struct loops *loops, const struct redirect *redirect
     for (size_t i = 0; i < loops->count; i++) {
         struct loop *loop = &loops->list[i];
         if (loop->chain.slot == redirect->slot &&
-            memcmp(loop->chain.client.ip, redirect->client.ip, sizeof redirect->client.ip) == 0)
+            endpoint_same_ip(&loop->chain.client, &redirect->client))
             return loop;
     }
     if (loops->count == LOOPS)

@@ -7,7 +7,7 @@
 /* ---- which replica is at the other end? ---- */
 
 static bool is_on_host(const struct endpoint *addr, const struct replication *link) {
-    return memcmp(addr->ip, link->replica.ip, sizeof addr->ip) == 0;
+    return endpoint_same_ip(addr, &link->replica);
 }
 
 /* The only node of that host that says it follows this primary; NULL: none, or several. */

@@ -108,7 +108,7 @@ void model_load_felt(const struct model *model, const struct migration *migratio
 
 /* On one host there is no link. */
 static bool is_on_one_host(const struct migration *m) {
-    return memcmp(m->source.ip, m->target.ip, sizeof m->source.ip) == 0;
+    return endpoint_same_ip(&m->source, &m->target);
 }
 
 void model_load_begin(struct model *model, struct migration *migration) {
@@ -154,10 +154,6 @@ bool model_load_is_wanted(const struct model *model, nstime now) {
 
 /* ---- a sample ---- */
 
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 /* What the source sends to the target's client port are keys, if MIGRATE moves them: also those
  * whose requests are not complete yet. */
 static bool carries_keys(const struct migration *m, const struct flow *flow, int direction) {
@@ -181,8 +177,8 @@ static void add_moved(struct crossed *crossed, const struct flow *flow, int dire
 
 static void add_flow(struct crossed *crossed, const struct migration *m, const struct flow *flow) {
     for (int i = 0; i < 2; i++) {
-        bool out = same_host(&flow->ends[i], &m->source);
-        bool in = same_host(&flow->ends[!i], &m->target);
+        bool out = endpoint_same_ip(&flow->ends[i], &m->source);
+        bool in = endpoint_same_ip(&flow->ends[!i], &m->target);
         crossed->total[LOAD_SOURCE] += out ? flow->sides[i].stats.bytes : 0;
         crossed->total[LOAD_TARGET] += in ? flow->sides[i].stats.bytes : 0;
         if (out && in && carries_keys(m, flow, i))

@@ -101,7 +101,7 @@ static struct move *migrate_asked(struct model *model, struct moves *moves,
 static bool may_be_of(const struct migrate_call *call, const struct event *event) {
     const struct endpoint *source = &event->flow->ends[event->direction];
     const struct endpoint *target = &event->flow->ends[!event->direction];
-    return memcmp(call->source.ip, source->ip, sizeof source->ip) == 0 &&
+    return endpoint_same_ip(&call->source, source) &&
            (call->target_known ? endpoint_equal(&call->target, target)
                                : call->target.port == target->port);
 }

@@ -16,13 +16,9 @@ static const nstime BRIEF = 1 * NS_PER_SEC;
 
 /* ---- migrations ---- */
 
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 /* Of one of them perhaps only the host is known. */
 static bool may_be_same(const struct endpoint *a, const struct endpoint *b) {
-    return same_host(a, b) && (a->port == b->port || a->port == 0 || b->port == 0);
+    return endpoint_same_ip(a, b) && (a->port == b->port || a->port == 0 || b->port == 0);
 }
 
 static void learn_port(struct endpoint *known, const struct endpoint *now) {

@@ -101,8 +101,7 @@ uint32_t model_add_node(struct model *model, const char *id) {
 uint32_t model_node_by_bus_address(const struct model *model, const struct endpoint *bus) {
     for (uint32_t i = 0; i < model->node_count; i++) {
         const struct node *node = &model->nodes[i]->node;
-        if (node->addr_known && node->bus_port == bus->port &&
-            memcmp(node->addr.ip, bus->ip, sizeof bus->ip) == 0)
+        if (node->addr_known && node->bus_port == bus->port && endpoint_same_ip(&node->addr, bus))
             return i;
     }
     return NODE_NONE;
@@ -123,7 +122,7 @@ uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip) 
     uint32_t found = NODE_NONE;
     for (uint32_t i = 0; i < model->node_count; i++) {
         const struct node *node = &model->nodes[i]->node;
-        if (!node->addr_known || memcmp(node->addr.ip, ip->ip, sizeof ip->ip) != 0)
+        if (!node->addr_known || !endpoint_same_ip(&node->addr, ip))
             continue;
         if (found != NODE_NONE)
             return NODE_NONE;

@@ -227,14 +227,10 @@ static void note_news(struct slot_news *news, const struct redirect *redirect,
 
 /* ---- chains ---- */
 
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 static bool goes_on(const struct redirect_chain *chain, const struct redirect *redirect,
                     nstime now) {
     return chain->hops && chain->slot == redirect->slot && now - chain->last <= SOON &&
-           same_host(&chain->client, &redirect->client) &&
+           endpoint_same_ip(&chain->client, &redirect->client) &&
            endpoint_equal(&chain->target, &redirect->server);
 }
 

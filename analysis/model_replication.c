@@ -172,7 +172,7 @@ static const struct step_row *step_of(const char *what) {
 static bool is_stream_of(const struct replication *stream, const struct replication *rdb) {
     return stream != rdb && stream->rdb_elsewhere && stream->base_offset == NOT_KNOWN &&
            endpoint_equal(&stream->primary, &rdb->primary) &&
-           memcmp(stream->replica.ip, rdb->replica.ip, sizeof rdb->replica.ip) == 0;
+           endpoint_same_ip(&stream->replica, &rdb->replica);
 }
 
 /* Redis 8 sends the data over a connection of their own, and says on that one whose stream runs on

@@ -191,10 +191,6 @@ void model_big_key_seen(struct model *model, struct client_conn *conn, const str
         (struct moved_key){.by = call.client, .at = event->time, .bytes = bytes, .key = key};
 }
 
-static bool same_host(const struct endpoint *a, const struct endpoint *b) {
-    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
-}
-
 /* MIGRATE holds its server up until the other one has answered; how big the key was is seen there:
  * the biggest that this server's host sent meanwhile. */
 void model_big_key_moved(struct model *model, struct server *server, const struct event *event) {
@@ -206,7 +202,7 @@ void model_big_key_moved(struct model *model, struct server *server, const struc
     for (size_t i = 0; i < MOVED_KEYS; i++) {
         const struct moved_key *moved = &model->big_keys.moved[i];
         bool meanwhile = moved->bytes && moved->at >= event->time - latency &&
-                         same_host(&moved->by, &server->addr);
+                         endpoint_same_ip(&moved->by, &server->addr);
         if (meanwhile && (!biggest || moved->bytes > biggest->bytes))
             biggest = moved;
     }

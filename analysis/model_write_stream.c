@@ -98,7 +98,7 @@ static bool is_replaced(const struct model_clients *clients, const struct replic
         const struct replication *other = clients->replications[i];
         if (other != link && other->first > link->last &&
             endpoint_equal(&other->primary, &link->primary) &&
-            memcmp(other->replica.ip, link->replica.ip, sizeof link->replica.ip) == 0)
+            endpoint_same_ip(&other->replica, &link->replica))
             return true;
     }
     return false;

@@ -23,8 +23,18 @@ static inline void endpoint_set_ipv4(struct endpoint *endpoint, const uint8_t ip
 
 bool endpoint_is_ipv4(const struct endpoint *endpoint);
 
+static inline bool endpoint_same_ip(const struct endpoint *a, const struct endpoint *b) {
+    return memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+}
+
 static inline bool endpoint_equal(const struct endpoint *a, const struct endpoint *b) {
-    return a->port == b->port && memcmp(a->ip, b->ip, sizeof a->ip) == 0;
+    return a->port == b->port && endpoint_same_ip(a, b);
+}
+
+/* By address, then by port: below 0, 0 or above it, as memcmp() tells. */
+static inline int endpoint_order(const struct endpoint *a, const struct endpoint *b) {
+    int by_ip = memcmp(a->ip, b->ip, sizeof a->ip);
+    return by_ip ? by_ip : (int)a->port - (int)b->port;
 }
 
 /* A number that both directions of a connection share, and most connections do not. */

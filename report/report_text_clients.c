@@ -134,8 +134,7 @@ static int by_requests(const void *a, const void *b) {
         return x->requests > y->requests ? -1 : 1;
     if (x->others != y->others)
         return x->others ? 1 : -1;
-    int by_ip = memcmp(x->addr.ip, y->addr.ip, sizeof x->addr.ip);
-    return by_ip ? by_ip : (int)x->addr.port - (int)y->addr.port;
+    return endpoint_order(&x->addr, &y->addr);
 }
 
 static void server_cell(struct columns *columns, const struct server *server) {

@@ -41,14 +41,10 @@ struct rank {
     uint32_t index;
 };
 
-static int by_endpoint(const struct endpoint *a, const struct endpoint *b) {
-    int by_ip = memcmp(a->ip, b->ip, sizeof a->ip);
-    return by_ip ? by_ip : (int)a->port - (int)b->port;
-}
-
 static int by_rank(const void *a, const void *b) {
     const struct rank *x = a, *y = b;
-    int by_shard = by_endpoint(&x->shard, &y->shard), by_addr = by_endpoint(&x->addr, &y->addr);
+    int by_shard = endpoint_order(&x->shard, &y->shard),
+        by_addr = endpoint_order(&x->addr, &y->addr);
     if (by_shard || x->replica != y->replica)
         return by_shard ? by_shard : (int)x->replica - (int)y->replica;
     return by_addr ? by_addr : (x->index > y->index) - (x->index < y->index);
