@@ -4,6 +4,7 @@
  * resolve it when they hear each other: the one with the smaller id takes a new epoch. What lasts
  * shows that they do not. Epoch 0 is that of a node nobody has given one yet. */
 #include "analysis/detector.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 
@@ -21,22 +22,12 @@ struct collisions {
 };
 
 static bool claims_slots(const struct node *node) {
-    for (size_t i = 0; !node->replica && node->slots && i < BUS_SLOT_BYTES; i++)
-        if (node->slots[i])
-            return true;
-    return false;
+    return !node->replica && slots_any(node->slots);
 }
 
 static bool collide(const struct node *a, const struct node *b) {
     return a->config_epoch == b->config_epoch && a->config_epoch != 0 && claims_slots(a) &&
            claims_slots(b);
-}
-
-static bool share_slots(const struct node *a, const struct node *b) {
-    for (size_t i = 0; a->slots && b->slots && i < BUS_SLOT_BYTES; i++)
-        if (a->slots[i] & b->slots[i])
-            return true;
-    return false;
 }
 
 /* ---- the finding ---- */
@@ -46,7 +37,7 @@ static void tell(const struct detection *detection, const struct collision *coll
     const struct node *a = model_node(model, collision->nodes[0]);
     const struct node *b = model_node(model, collision->nodes[1]);
     char one[ENDPOINT_TEXT], other[ENDPOINT_TEXT];
-    bool shared = end == TIME_NONE && share_slots(a, b);
+    bool shared = end == TIME_NONE && slots_meet(a->slots, b->slots);
     model_node_text(model, collision->nodes[0], one);
     model_node_text(model, collision->nodes[1], other);
     struct finding *finding = finding_new(

@@ -6,6 +6,7 @@
  * target refuses AUTH or SELECT it takes the keys all the same, and the source deletes none. */
 #include "analysis/detector.h"
 #include "analysis/migration_finding.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,8 +24,7 @@ struct sums {
 static void add_key(void *context, const struct doubtful *doubtful) {
     struct sums *sums = context;
     sums->at_risk++;
-    if (doubtful->slot < BUS_SLOTS)
-        sums->slots[doubtful->slot >> 3] |= (uint8_t)(1u << (doubtful->slot & 7));
+    slots_add(sums->slots, doubtful->slot);
     if (!doubtful->both)
         return;
     if (sums->list && sums->both < KEYS_LISTED)

@@ -3,6 +3,7 @@
  * slots; and what replicates from the address may copy an empty data set. */
 #include "analysis/detector.h"
 #include "analysis/model_orders.h"
+#include "decode/slot_set.h"
 
 enum {
     SEEN_MAX = 32, /* of a run */
@@ -42,10 +43,7 @@ static void on_heard(const struct detection *detection, void *state, const struc
 }
 
 static bool had_slots(const struct node *node) {
-    for (size_t i = 0; node->slots && !node->replica && i < BUS_SLOT_BYTES; i++)
-        if (node->slots[i])
-            return true;
-    return false;
+    return !node->replica && slots_any(node->slots);
 }
 
 static void tell(const struct detection *detection, uint32_t old_index, uint32_t new_index,

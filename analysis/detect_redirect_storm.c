@@ -8,6 +8,7 @@
 #include "analysis/detector.h"
 #include "analysis/model_redirects.h"
 #include "analysis/pace.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -132,7 +133,7 @@ static void add_again(struct episode *now, const struct model *model,
         now->since = event->time;
     now->again++;
     now->by_cause[redirect->cause]++;
-    now->slots[redirect->slot >> 3] |= (uint8_t)(1u << (redirect->slot & 7));
+    slots_add(now->slots, redirect->slot);
     if (change.at.time > now->change.at.time)
         now->change = change;
     now->last_place = place_of(event);

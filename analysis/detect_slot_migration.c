@@ -2,17 +2,11 @@
  * keys and bytes, how long that took and held the source up, who asked for it, how it ended. */
 #include "analysis/detector.h"
 #include "analysis/migration_finding.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 
 static const nstime RUNNING = 2 * NS_PER_SEC;
-
-static size_t count_slots(const uint8_t *slots) {
-    size_t count = 0;
-    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
-        count += (size_t)__builtin_popcount(slots[i]);
-    return count;
-}
 
 static bool is_running(const struct detection *detection, const struct migration *m) {
     bool over = m->atomic ? m->handover >= HANDOVER_GRANTED : m->opened && m->open == 0;
@@ -30,7 +24,7 @@ static const char *outcome_of(const struct detection *detection, const struct mi
         return "failed";
     if (m->handover == HANDOVER_GRANTED)
         return "completed";
-    bool told = count_slots(m->given) > 0 || m->opened ||
+    bool told = slots_any(m->given) || m->opened ||
                 model_node_at_address(detection->model, &m->target) != NODE_NONE;
     return told ? "unfinished" : NULL;
 }
@@ -69,7 +63,7 @@ static void measure(struct finding *finding, const struct migration *m, const ch
     bool seen = m->restores || m->atomic;
     nstime lasted = m->last - m->first;
     value_slots(metrics, "slots", m->slots);
-    value_number(metrics, "slot_count", count_slots(m->slots));
+    value_number(metrics, "slot_count", slots_count(m->slots));
     value_number(metrics, "keys", keys_of(m));
     if (seen || keys_of(m) == 0)
         value_number(metrics, "bytes", m->bytes);
@@ -98,7 +92,7 @@ static bool is_outcome(const char *outcome, const char *word) {
 static void title(const struct migration_finding *named, const struct migration *m,
                   const char *outcome) {
     char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
-    size_t slots = count_slots(m->slots);
+    size_t slots = slots_count(m->slots);
     bool one = slots == 1, open = !outcome || is_outcome(outcome, "running");
     bool ended = !open && !is_outcome(outcome, "completed");
     finding_title(named->finding, "%s%zu slot%s%s from %s to %s%s: %" PRIu64 " keys, %s, in %s",
@@ -150,7 +144,7 @@ static void tell(const struct detection *detection, const struct migration *m) {
 
 /* Slots that were opened and closed again are no migration. */
 static bool is_one(const struct migration *m) {
-    return m->atomic || m->restores || m->calls || count_slots(m->given) > 0;
+    return m->atomic || m->restores || m->calls || slots_any(m->given);
 }
 
 static void look(const struct detection *detection, struct migrations_told *told, nstime now) {

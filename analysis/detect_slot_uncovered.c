@@ -7,6 +7,7 @@
 #include "analysis/detector.h"
 #include "analysis/model_elections.h"
 #include "analysis/model_orders.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 
@@ -18,45 +19,20 @@ enum {
 /* Slots that nobody claims are not told before this: a handover may be seen in halves. */
 static const nstime HANDOVER = 2 * NS_PER_SEC;
 
-typedef uint8_t slot_set[BUS_SLOT_BYTES];
-
 /* Slots that lost their owner at once. */
 struct period {
-    slot_set slots, left; /* left: still uncovered */
-    uint32_t owner;       /* who had them, if it failed; NODE_NONE: given up */
+    uint8_t slots[BUS_SLOT_BYTES], left[BUS_SLOT_BYTES]; /* left: still uncovered */
+    uint32_t owner; /* who had them, if it failed; NODE_NONE: given up */
     struct place place;
 };
 
 struct coverage {
-    slot_set ever, uncovered; /* ever: covered at some time */
+    uint8_t ever[BUS_SLOT_BYTES], uncovered[BUS_SLOT_BYTES]; /* ever: covered at some time */
     struct period periods[PERIODS_MAX];
     size_t count;
     bool dirty;
     struct place change; /* the last one */
 };
-
-static bool has(const slot_set set, size_t slot) {
-    return set[slot >> 3] >> (slot & 7) & 1;
-}
-
-static void put(slot_set set, size_t slot, bool in) {
-    uint8_t bit = (uint8_t)(1u << (slot & 7));
-    set[slot >> 3] = (uint8_t)(in ? set[slot >> 3] | bit : set[slot >> 3] & ~bit);
-}
-
-static size_t size_of(const slot_set set) {
-    size_t size = 0;
-    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
-        size += (size_t)__builtin_popcount(set[i]);
-    return size;
-}
-
-static bool meet(const uint8_t *a, const uint8_t *b) {
-    for (size_t i = 0; a && b && i < BUS_SLOT_BYTES; i++)
-        if (a[i] & b[i])
-            return true;
-    return false;
-}
 
 /* ---- the finding ---- */
 
@@ -81,7 +57,7 @@ static void explain(const struct detection *detection, struct finding *finding,
 static void title(const struct detection *detection, struct finding *finding,
                   const struct period *period, const char *duration) {
     char owner[ENDPOINT_TEXT];
-    size_t slots = size_of(period->slots);
+    size_t slots = slots_count(period->slots);
     model_node_text(detection->model, period->owner, owner);
     if (period->owner == NODE_NONE)
         finding_title(finding, "%zu slots had no owner for %s", slots, duration);
@@ -99,7 +75,7 @@ static nstime known_until(const struct model *model, const struct period *period
     nstime heard = TIME_NONE;
     for (size_t i = 0; i < model_election_count(model); i++) {
         const struct election *e = model_election(model, i);
-        if (e->promoted.time > period->place.time && meet(e->slots, period->slots))
+        if (e->promoted.time > period->place.time && slots_meet(e->slots, period->slots))
             return earlier(e->replica_until, end);
     }
     for (uint32_t i = 0; i < model_node_count(model); i++) {
@@ -173,22 +149,22 @@ static struct period *period_of(struct coverage *coverage, size_t first, const s
 }
 
 static void uncover(struct coverage *coverage, size_t slot, struct period *period) {
-    put(coverage->uncovered, slot, true);
+    slots_add(coverage->uncovered, slot);
     if (!period)
         return;
-    put(period->slots, slot, true);
-    put(period->left, slot, true);
+    slots_add(period->slots, slot);
+    slots_add(period->left, slot);
 }
 
 static void cover(struct coverage *coverage, size_t slot) {
-    put(coverage->uncovered, slot, false);
+    slots_remove(coverage->uncovered, slot);
     for (size_t i = 0; i < coverage->count; i++)
-        put(coverage->periods[i].left, slot, false);
+        slots_remove(coverage->periods[i].left, slot);
 }
 
 static void end_periods(const struct detection *detection, struct coverage *coverage) {
     for (size_t i = coverage->count; i-- > 0;) {
-        if (size_of(coverage->periods[i].left) > 0)
+        if (slots_count(coverage->periods[i].left) > 0)
             continue;
         tell(detection, &coverage->periods[i], coverage->change.time);
         coverage->periods[i] = coverage->periods[--coverage->count];
@@ -202,12 +178,12 @@ static void look(const struct detection *detection, struct coverage *coverage) {
     model_slot_owners(model, owners);
     for (size_t s = 0; s < BUS_SLOTS; s++) {
         bool failed = owners[s] != NODE_NONE && is_failed(model, owners[s]);
-        bool covered = owners[s] != NODE_NONE && !failed, was = has(coverage->uncovered, s);
+        bool covered = owners[s] != NODE_NONE && !failed, was = slots_have(coverage->uncovered, s);
         if (covered)
-            put(coverage->ever, s, true);
+            slots_add(coverage->ever, s);
         if (covered && was)
             cover(coverage, s);
-        else if (!covered && !was && has(coverage->ever, s))
+        else if (!covered && !was && slots_have(coverage->ever, s))
             uncover(coverage, s, period_of(coverage, first, model, failed ? owners[s] : NODE_NONE));
     }
     end_periods(detection, coverage);
@@ -230,7 +206,7 @@ static bool is_urgent(const struct model *model, const struct coverage *coverage
     case EV_fail_announced:
         return is_first_failure(model, event, event->fail_announced.about);
     case EV_node_slots:
-        return meet(event->node_slots.gained, coverage->uncovered);
+        return slots_meet(event->node_slots.gained, coverage->uncovered);
     case EV_node_cleared:
         return coverage->count > 0;
     default:

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "decode/slot_set.h"
 
 static const char *const severities[] = {"info", "notice", "warning", "critical"};
 static const char *const confidences[] = {"possible", "likely", "certain"};
@@ -162,14 +163,14 @@ static uint8_t *slots_of(struct finding *finding) {
 
 void finding_slot(struct finding *finding, uint32_t slot) {
     uint8_t *slots = slots_of(finding);
-    if (slots && slot < BUS_SLOTS)
-        slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+    if (slots)
+        slots_add(slots, slot);
 }
 
 void finding_slots(struct finding *finding, const uint8_t *more) {
     uint8_t *slots = slots_of(finding);
-    for (size_t i = 0; slots && i < BUS_SLOT_BYTES; i++)
-        slots[i] |= more[i];
+    if (slots)
+        slots_add_all(slots, more);
 }
 
 struct value *finding_metrics(struct finding *finding) {

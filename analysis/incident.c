@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "decode/slot_set.h"
+
 /* For each effect the most direct cause first: that one is told as its cause. */
 const struct incident_row incident_rows[] = {
     {"slow-commands", "process-stall", 1, SAME},
@@ -133,16 +135,10 @@ static bool share_nodes(const struct finding *a, const struct finding *b) {
     return false;
 }
 
-static bool share_slots(const struct finding *a, const struct finding *b) {
-    for (size_t i = 0; a->slots && b->slots && i < BUS_SLOT_BYTES; i++)
-        if (a->slots[i] & b->slots[i])
-            return true;
-    return false;
-}
-
 static bool subjects_meet(const struct incident_row *row, const struct finding *cause,
                           const struct finding *effect) {
-    return row->where == ANYWHERE || share_nodes(cause, effect) || share_slots(cause, effect);
+    return row->where == ANYWHERE || share_nodes(cause, effect) ||
+           slots_meet(cause->slots, effect->slots);
 }
 
 /* Does `first` end at most this long before `second` begins? */

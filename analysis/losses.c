@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/list.h"
 #include "decode/key_slot.h"
+#include "decode/slot_set.h"
 
 static struct place place_of_answer(const struct write *write) {
     return (struct place){.time = write->acked, .frame = write->frame, .source = write->source};
@@ -41,9 +42,8 @@ static void add_slots(const struct losses *losses, struct finding *finding, stru
     uint8_t slots[BUS_SLOT_BYTES] = {0};
     for (size_t i = 0; i < losses->count; i++) {
         struct bytes key = write_key_of(losses->log, losses->numbers[i]);
-        uint32_t slot = key.len ? key_slot(key) : 0;
         if (key.len)
-            slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
+            slots_add(slots, key_slot(key));
     }
     value_slots(metrics, "slots", slots);
     finding_slots(finding, slots);

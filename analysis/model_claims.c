@@ -18,10 +18,6 @@ static bool common_slots(const uint8_t *a, const uint8_t *b, uint8_t ret_common[
     return any != 0;
 }
 
-static bool has_slot(const uint8_t *slots, uint64_t slot) {
-    return slot < BUS_SLOTS && slots[slot >> 3] & 1u << (slot & 7);
-}
-
 /* ---- the list ---- */
 
 static nstime span_of(const struct contest_acts *acts) {
@@ -101,8 +97,7 @@ static void contest(struct model *model, uint32_t loser, uint32_t claimant, cons
     if (!going_on)
         begin(model, loser, claimant, slots, promoted);
     else
-        for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
-            going_on->slots[i] |= slots[i];
+        slots_add_all(going_on->slots, slots);
 }
 
 /* Of two that claim the same slots the one with the greater epoch is right. With equal epochs it is
@@ -179,7 +174,7 @@ static struct contest *contest_at(const struct model *model, const struct endpoi
 void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot,
                        nstime asked) {
     struct contest *contest = contest_at(model, server);
-    if (contest && asked > contest->since && has_slot(contest->slots, slot))
+    if (contest && asked > contest->since && slots_have(contest->slots, slot))
         act(model, contest, &contest->writes);
 }
 

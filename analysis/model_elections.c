@@ -48,7 +48,7 @@ static uint32_t mark_owners(const struct model *model, uint32_t old_primary, con
     model_slot_owners(model, owners);
     for (size_t s = 0; s < BUS_SLOTS; s++) {
         uint32_t index = owners[s];
-        if (slots && slots[s >> 3] & (1u << (s & 7)))
+        if (slots_have(slots, s))
             index = old_primary;
         if (index == NODE_NONE)
             nobodys++;

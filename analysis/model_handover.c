@@ -27,7 +27,7 @@ static void read_slots(struct join *join, const struct event *event, size_t at) 
     while (move_number(move_word(event, at), BUS_SLOTS - 1, &first) &&
            move_number(move_word(event, at + 1), BUS_SLOTS - 1, &last)) {
         for (uint32_t slot = first; slot <= last; slot++)
-            set_slot(join->slots, slot);
+            slots_add(join->slots, slot);
         at += 2;
     }
 }

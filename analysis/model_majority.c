@@ -65,7 +65,7 @@ void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]
         if (!node_is_voter(node) || !model_is_member(model, i))
             continue;
         for (size_t s = 0; s < BUS_SLOTS; s++) {
-            if (!(node->slots[s >> 3] & (1u << (s & 7))))
+            if (!slots_have(node->slots, s))
                 continue;
             const struct node *owner =
                 ret_owners[s] == NODE_NONE ? NULL : &model->nodes[ret_owners[s]]->node;

@@ -184,8 +184,7 @@ static void belong_to(struct open_state *state, struct migration *migration) {
 void model_migration_moves(struct model *model, struct migration *migration, uint64_t slot) {
     struct open_state *state = state_of(model, slot);
     nstime now = model->cause->time;
-    if (slot < BUS_SLOTS)
-        set_slot(migration->slots, slot);
+    slots_add(migration->slots, slot);
     if (is_open(state)) {
         note_idle(state, now);
         state->last = now;
@@ -210,8 +209,8 @@ static void join_migration(struct model *model, struct open_state *state) {
     struct migration *m = model_migration_at(model, &slot->source, &slot->target, false);
     if (!m)
         return;
-    set_slot(m->slots, slot->slot);
-    m->given[slot->slot >> 3] &= (uint8_t) ~(1u << (slot->slot & 7));
+    slots_add(m->slots, slot->slot);
+    slots_remove(m->given, slot->slot);
     if (!m->asked_by_known)
         m->asked_by = model->cause->flow->ends[!model->cause->direction];
     m->asked_by_known = true;
@@ -265,7 +264,7 @@ static void close_state(struct model *model, struct open_state *state, bool give
     note_idle(state, model->cause->time);
     state->slot.closed = model->cause->time;
     if (given && state->migration)
-        set_slot(state->migration->given, state->slot.slot);
+        slots_add(state->migration->given, state->slot.slot);
     if (state->migration) {
         touch(state->migration, model->cause->time);
         state->migration->open--;
@@ -303,10 +302,6 @@ struct claim_change {
     nstime time;
 };
 
-static bool has(const uint8_t *slots, uint32_t slot) {
-    return slots[slot >> 3] >> (slot & 7) & 1;
-}
-
 static bool know_changes(struct model_migrations *migrations) {
     if (!migrations->gained)
         migrations->gained = calloc(BUS_SLOTS, sizeof *migrations->gained);
@@ -321,12 +316,12 @@ static void handed_over(struct model *model, const struct node *from, const stru
     if (!from->addr_known || !to->addr_known)
         return;
     struct migration *m = lately(model, &from->addr, &to->addr, true);
-    if (!m || !has(m->slots, slot))
+    if (!m || !slots_have(m->slots, slot))
         m = model_migration_at(model, &from->addr, &to->addr, false);
     if (!m)
         return;
-    set_slot(m->slots, slot);
-    set_slot(m->given, slot);
+    slots_add(m->slots, slot);
+    slots_add(m->given, slot);
     if (m->handed.time == TIME_NONE)
         m->handed = place_of(model->cause);
     touch(m, model->cause->time);
@@ -356,10 +351,10 @@ void model_migration_claimed(struct model *model, const struct node *node, const
             continue;
         }
         struct claim_change *got = &migrations->gained[slot], *gave = &migrations->lost[slot];
-        if (has(gained, slot)) {
+        if (slots_have(gained, slot)) {
             close_claimed(model, node, slot);
             meet(model, got, gave, node, slot, true);
-        } else if (has(lost, slot) && !node->replica)
+        } else if (slots_have(lost, slot) && !node->replica)
             meet(model, gave, got, node, slot, false);
     }
 }

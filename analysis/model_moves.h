@@ -71,9 +71,4 @@ static inline bool move_number(struct bytes word, uint32_t max, uint32_t *ret_nu
     return word.len > 0 && number <= max;
 }
 
-static inline void set_slot(uint8_t *slots, uint64_t slot) {
-    if (slot < BUS_SLOTS)
-        slots[slot >> 3] |= (uint8_t)(1u << (slot & 7));
-}
-
 #endif

@@ -15,6 +15,7 @@
 #include "analysis/model_slow.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "decode/slot_set.h"
 
 /* What is said to be a node's address, and what was said last, to know it again. */
 struct node_addresses {
@@ -228,11 +229,6 @@ uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip);
 
 /* A view has the flags of gossip, and whether the observer has forgotten the node. */
 enum { VIEW_FAILURE = NODE_PFAIL | NODE_FAIL, VIEW_FORGOTTEN = 0x8000 };
-
-static inline bool slots_any(const uint8_t *slots) {
-    static const uint8_t none[BUS_SLOT_BYTES];
-    return slots && memcmp(slots, none, sizeof none) != 0;
-}
 
 static inline bool node_is_voter(const struct node *node) {
     return node->heard && !node->replica && slots_any(node->slots);

@@ -373,7 +373,7 @@ void model_redirect_slots(struct model *model, uint32_t owner, const uint8_t *ga
     struct redirects *redirects = redirects_of(model);
     struct slot_change change = {.at = stamp_of(model->cause), .owner = owner};
     for (size_t slot = 0; redirects && slot < BUS_SLOTS; slot++)
-        if (gained[slot >> 3] & 1u << (slot & 7))
+        if (slots_have(gained, slot))
             redirects->slots[slot].change = change;
 }
 

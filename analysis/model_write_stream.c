@@ -223,8 +223,8 @@ static bool is_claimed(const struct write_log *log, uint64_t number, const struc
                        const struct winner *winner) {
     struct bytes key = write_key_of(log, number);
     uint32_t slot = key.len ? key_slot(key) : 0;
-    return key.len && winner->claimed != TIME_NONE && winner->slots &&
-           write->asked > winner->claimed && winner->slots[slot >> 3] & 1u << (slot & 7);
+    return key.len && winner->claimed != TIME_NONE && write->asked > winner->claimed &&
+           slots_have(winner->slots, slot);
 }
 
 /* Was all of the stream that the winner got seen, and this write is not in it? */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "decode/slot_set.h"
 #include "report/format.h"
 #include "report/render.h"
 #include "report/report_text.h"
@@ -61,17 +62,15 @@ static void put_addr(struct buf *buf, const struct endpoint *addr) {
 
 /* Scattered slots make long lists, which say little: their beginning and how many there are. */
 static void put_slots(struct page *page, struct buf *buf, const uint8_t *slots) {
-    size_t from = buf->len, count = 0;
+    size_t from = buf->len;
     buf_slots(buf, slots);
     if (page->options->style.whole || buf->len - from <= SLOTS_SHOWN)
         return;
-    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
-        count += (size_t)__builtin_popcount(slots[i]);
     size_t end = from + SLOTS_SHOWN;
     while (end > from && buf->data[end] != ',')
         end--;
     buf_cut(buf, end);
-    buf_printf(buf, ",... (%zu slots)", count);
+    buf_printf(buf, ",... (%zu slots)", slots_count(slots));
 }
 
 static void put_value(struct page *page, struct buf *buf, const struct value *value) {
