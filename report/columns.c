@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "decode/event.h"
 #include "report/format.h"
 
 enum { CELLS_MAX = 8 << 20, INDENT = 2, SPACING = 2 };
@@ -31,6 +32,27 @@ void columns_rare(struct columns *columns, uint64_t value) {
         columns_u64(columns, value);
     else
         columns_text(columns, "-");
+}
+
+void columns_maybe(struct columns *columns, uint64_t value) {
+    if (value == NOT_KNOWN)
+        columns_text(columns, "?");
+    else
+        columns_u64(columns, value);
+}
+
+void columns_endpoint(struct columns *columns, const struct endpoint *endpoint) {
+    char text[ENDPOINT_TEXT];
+    endpoint_text(endpoint, text);
+    columns_text(columns, text);
+}
+
+void columns_size(struct columns *columns, uint64_t bytes) {
+    if (bytes)
+        buf_size(&columns->cells, bytes);
+    else
+        buf_text(&columns->cells, "-");
+    columns_next(columns);
 }
 
 static void measure(const struct columns *columns, size_t *widths) {

@@ -8,6 +8,7 @@
 #define BUSTAP_REPORT_COLUMNS_H
 
 #include "base/buf.h"
+#include "decode/endpoint.h"
 
 enum column_side { LEFT, RIGHT };
 
@@ -26,10 +27,15 @@ struct columns {
 struct columns columns_of(const struct column *heads, size_t count);
 void columns_next(struct columns *columns);
 
-void columns_text(struct columns *columns, const char *text); /* a whole cell */
+/* Each a whole cell. */
+void columns_text(struct columns *columns, const char *text);
 void columns_u64(struct columns *columns, uint64_t value);
-void columns_rare(struct columns *columns,
-                  uint64_t value); /* zero is "-", to make others stand out */
+void columns_maybe(struct columns *columns, uint64_t value); /* NOT_KNOWN is "?" */
+void columns_endpoint(struct columns *columns, const struct endpoint *endpoint);
+
+/* Zero is "-", to make others stand out. */
+void columns_rare(struct columns *columns, uint64_t value);
+void columns_size(struct columns *columns, uint64_t bytes);
 
 /* Appends the table, indented, and frees it. Without rows: nothing. */
 void columns_print(struct columns *columns, struct buf *buf);

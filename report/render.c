@@ -164,12 +164,15 @@ static void json_NUM(struct json *json, const char *key, struct field_value valu
     json_u64(json, key, *(const field_NUM *)value.at);
 }
 
-static void json_MAYBE(struct json *json, const char *key, struct field_value value) {
-    uint64_t number = *(const field_MAYBE *)value.at;
+void render_json_maybe(struct json *json, const char *key, uint64_t number) {
     if (number != NOT_KNOWN)
         json_u64(json, key, number);
     else
         json_null(json, key);
+}
+
+static void json_MAYBE(struct json *json, const char *key, struct field_value value) {
+    render_json_maybe(json, key, *(const field_MAYBE *)value.at);
 }
 
 static void json_HIDDEN(struct json *json, const char *key, struct field_value value) {

@@ -51,6 +51,9 @@ void render_json_key(struct json *json, const char *key, const struct render_sty
 void render_json_flags(struct json *json, const char *key, uint32_t flags,
                        const struct bus_flag_row *rows, size_t count);
 
+/* NOT_KNOWN is null. */
+void render_json_maybe(struct json *json, const char *key, uint64_t number);
+
 void render_json_endpoint(struct json *json, const char *key, const struct endpoint *endpoint);
 void render_json_node(struct json *json, const char *key, const char *id); /* NULL is null */
 

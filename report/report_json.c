@@ -16,6 +16,16 @@ void writer_piece(struct writer *w) {
         sink_flush(w->sink);
 }
 
+void writer_open_lines(struct writer *w, const char *key) {
+    json_open(&w->json, key, '[');
+    w->json.pretty = PRETTY_DEPTH - 1;
+}
+
+void writer_close_lines(struct writer *w) {
+    w->json.pretty = PRETTY_DEPTH;
+    json_close(&w->json, ']');
+}
+
 void writer_node(struct writer *w, const char *key, uint32_t index) {
     render_json_node(&w->json, key, index == NODE_NONE ? NULL : model_node(w->model, index)->id);
 }
@@ -323,8 +333,7 @@ static void cluster(struct writer *w) {
 static void timeline(struct writer *w) {
     const struct timeline *timeline = w->report->timeline;
     struct json *json = &w->json;
-    json_open(json, "timeline", '[');
-    json->pretty = PRETTY_DEPTH - 1; /* an entry a line */
+    writer_open_lines(w, "timeline");
     for (size_t i = 0; i < timeline->count; i++) {
         const struct timeline_entry *entry = &timeline->entries[i];
         json_open(json, NULL, '{');
@@ -338,8 +347,7 @@ static void timeline(struct writer *w) {
         json_close(json, '}');
         writer_piece(w);
     }
-    json->pretty = PRETTY_DEPTH;
-    json_close(json, ']');
+    writer_close_lines(w);
     json_u64(json, "timeline_left_out", timeline->left_out);
 }
 

@@ -17,6 +17,10 @@ struct writer {
 /* Called wherever much has been added. */
 void writer_piece(struct writer *w);
 
+/* A list whose items stand on a line each. */
+void writer_open_lines(struct writer *w, const char *key);
+void writer_close_lines(struct writer *w);
+
 /* The id of a node, null for NODE_NONE. */
 void writer_node(struct writer *w, const char *key, uint32_t node);
 

@@ -4,13 +4,6 @@
 #include "report/render.h"
 #include "report/report_json.h"
 
-static void number(struct json *json, const char *key, uint64_t value) {
-    if (value == NOT_KNOWN)
-        json_null(json, key);
-    else
-        json_u64(json, key, value);
-}
-
 static void moment(struct json *json, const char *key, nstime time) {
     if (time == TIME_NONE)
         json_null(json, key);
@@ -20,7 +13,7 @@ static void moment(struct json *json, const char *key, nstime time) {
 
 static void milliseconds(struct json *json, const char *key, nstime from, nstime to) {
     bool known = from != TIME_NONE && to != TIME_NONE && to >= from;
-    number(json, key, known ? (uint64_t)((to - from) / NS_PER_MS) : NOT_KNOWN);
+    render_json_maybe(json, key, known ? (uint64_t)((to - from) / NS_PER_MS) : NOT_KNOWN);
 }
 
 /* A replica that was not measured has null everywhere. */
@@ -28,12 +21,12 @@ static void lag(struct json *json, const char *key, const struct lag *lag) {
     bool known = lag->time != TIME_NONE;
     json_open(json, key, '{');
     moment(json, "time", lag->time);
-    number(json, "bytes", known ? lag->bytes : NOT_KNOWN);
-    number(json, "ms", known ? (uint64_t)(lag->behind / NS_PER_MS) : NOT_KNOWN);
+    render_json_maybe(json, "bytes", known ? lag->bytes : NOT_KNOWN);
+    render_json_maybe(json, "ms", known ? (uint64_t)(lag->behind / NS_PER_MS) : NOT_KNOWN);
     json_text(json, "told_by", !known ? NULL : lag->by_header ? "bus" : "ack");
-    number(json, "waiting_bytes", known ? lag->waiting : NOT_KNOWN);
-    number(json, "in_flight_bytes", known ? lag->in_flight : NOT_KNOWN);
-    number(json, "unread_bytes", known ? lag->unread : NOT_KNOWN);
+    render_json_maybe(json, "waiting_bytes", known ? lag->waiting : NOT_KNOWN);
+    render_json_maybe(json, "in_flight_bytes", known ? lag->in_flight : NOT_KNOWN);
+    render_json_maybe(json, "unread_bytes", known ? lag->unread : NOT_KNOWN);
     json_close(json, '}');
 }
 
@@ -45,10 +38,10 @@ static void cause(struct json *json, const struct resync_cause *cause) {
     }
     json_text(json, "cause", resync_word_name(resync_word_of(cause)));
     json_text(json, "link_before", link_end_name(cause->end));
-    number(json, "held_bytes", cause->held);
-    number(json, "unacked_bytes", cause->unacked);
-    number(json, "missed_bytes", cause->missed);
-    number(json, "growth_bytes_per_s", cause->growth_per_s);
+    render_json_maybe(json, "held_bytes", cause->held);
+    render_json_maybe(json, "unacked_bytes", cause->unacked);
+    render_json_maybe(json, "missed_bytes", cause->missed);
+    render_json_maybe(json, "growth_bytes_per_s", cause->growth_per_s);
 }
 
 static void resync(struct json *json, const struct resync *resync) {
@@ -56,8 +49,8 @@ static void resync(struct json *json, const struct resync *resync) {
     json_time(json, "time", resync->began);
     json_u64(json, "frame", resync->place.frame);
     json_u64(json, "source", resync->place.source);
-    number(json, "offset", resync->offset);
-    number(json, "bytes", resync->copied == TIME_NONE ? NOT_KNOWN : resync->bytes);
+    render_json_maybe(json, "offset", resync->offset);
+    render_json_maybe(json, "bytes", resync->copied == TIME_NONE ? NOT_KNOWN : resync->bytes);
     milliseconds(json, "transfer_ms", resync->began, resync->copied);
     milliseconds(json, "duration_ms", resync->asked, resync->online);
     cause(json, &resync->cause);
@@ -76,11 +69,11 @@ static void resyncs(struct json *json, const struct follower *follower) {
 /* The same by each of those that tell of it. */
 static void offsets(struct json *json, const struct follower *follower) {
     json_open(json, "offsets", '{');
-    number(json, "sent", follower->link ? follower->link->offset : NOT_KNOWN);
+    render_json_maybe(json, "sent", follower->link ? follower->link->offset : NOT_KNOWN);
     json_bool(json, "learnt", follower->link && follower->link->learnt);
-    number(json, "acked", follower->acked);
-    number(json, "primary_header", follower->primary->header);
-    number(json, "replica_header", follower->header);
+    render_json_maybe(json, "acked", follower->acked);
+    render_json_maybe(json, "primary_header", follower->primary->header);
+    render_json_maybe(json, "replica_header", follower->header);
     json_close(json, '}');
 }
 
@@ -92,9 +85,10 @@ static void replica(struct writer *w, const struct follower *follower) {
     writer_node(w, "primary", model_followed_node(w->model, follower));
     render_json_endpoint(json, "primary_addr", &follower->primary->addr);
     json_text(json, "link", model_follower_link(w->model, follower));
-    number(json, "offset", follower->primary->offset);
+    render_json_maybe(json, "offset", follower->primary->offset);
     offsets(json, follower);
-    number(json, "lag_bytes", follower->lag.time == TIME_NONE ? NOT_KNOWN : follower->lag.bytes);
+    render_json_maybe(json, "lag_bytes",
+                      follower->lag.time == TIME_NONE ? NOT_KNOWN : follower->lag.bytes);
     milliseconds(json, "lag_ms", follower->lag.time == TIME_NONE ? TIME_NONE : 0,
                  follower->lag.behind);
     lag(json, "last", &follower->lag);
@@ -113,11 +107,9 @@ static void replica(struct writer *w, const struct follower *follower) {
 }
 
 void writer_replicas(struct writer *w) {
-    unsigned pretty = w->json.pretty--; /* a replica a line */
-    json_open(&w->json, "replicas", '[');
+    writer_open_lines(w, "replicas");
     for (size_t i = 0; i < model_follower_count(w->model); i++)
         replica(w, model_follower(w->model, i));
-    w->json.pretty = pretty;
-    json_close(&w->json, ']');
+    writer_close_lines(w);
     json_u64(&w->json, "replicas_over_cap", model_books(w->model)->followers_over_cap);
 }

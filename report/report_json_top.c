@@ -102,10 +102,7 @@ static void big_reply(struct json *json, const struct big_reply *big) {
     json_text(json, "command", big->command ? big->command->name : NULL);
     render_json_endpoint(json, "server", &big->server);
     render_json_endpoint(json, "client", &big->client);
-    if (big->latency_us == NOT_KNOWN)
-        json_null(json, "latency_us");
-    else
-        json_u64(json, "latency_us", big->latency_us);
+    render_json_maybe(json, "latency_us", big->latency_us);
     json_time(json, "time", big->at.time);
     json_u64(json, "frame", big->at.frame);
     json_u64(json, "source", big->at.source);

@@ -74,6 +74,9 @@ void page_slots(struct page *page);
 void page_links(struct page *page);
 void page_messages(struct page *page);
 
+/* "get 800, set 20 and 4 more", of counts by row of command_rows, and one more of the unknown. */
+void page_busiest(struct page *page, struct buf *buf, const uint64_t *counts);
+
 void page_clients(struct page *page);
 void page_top(struct page *page); /* within that section */
 void page_replicas(struct page *page);

@@ -1,5 +1,5 @@
-/* report_text_clients.c - clients and replication in the text report: how much each server was
- * asked, how fast it answered and with which errors; what flows from primaries to replicas. */
+/* report_text_clients.c - clients in the text report: how much each server was asked, how fast it
+ * answered and with which errors. */
 #include <stdlib.h>
 
 #include "analysis/model_clients.h"
@@ -9,7 +9,6 @@
 
 enum {
     SERVERS_SHOWN = 40,
-    LINKS_SHOWN = 40,
     COMMANDS_SHOWN = 3, /* of a server, the busiest */
     WORDS_SHOWN = 6,    /* of a server's errors, the commonest */
 };
@@ -34,20 +33,6 @@ static void latency_cells(struct columns *columns, const struct histogram *histo
     microseconds_cell(columns, histogram, histogram_percentile(histogram, 500));
     microseconds_cell(columns, histogram, histogram_percentile(histogram, 990));
     microseconds_cell(columns, histogram, histogram->max);
-}
-
-static void endpoint_cell(struct columns *columns, const struct endpoint *endpoint) {
-    char text[ENDPOINT_TEXT];
-    endpoint_text(endpoint, text);
-    columns_text(columns, text);
-}
-
-static void size_cell(struct columns *columns, uint64_t bytes) {
-    if (bytes)
-        buf_size(&columns->cells, bytes);
-    else
-        buf_text(&columns->cells, "-");
-    columns_next(columns);
 }
 
 /* ---- what is most ---- */
@@ -82,8 +67,7 @@ static void most(struct buf *buf, struct named *list, size_t count, size_t shown
         buf_text(buf, "-");
 }
 
-/* The counts of commands, by row and one more for the unknown. */
-static void busiest(struct page *page, struct buf *buf, const uint64_t *counts) {
+void page_busiest(struct page *page, struct buf *buf, const uint64_t *counts) {
     struct named *list = calloc(command_count + 1, sizeof *list);
     size_t used = 0;
     if (!list) {
@@ -107,7 +91,7 @@ static void commands_cell(struct page *page, struct columns *columns, const stru
     for (size_t i = 0; i < command_count; i++)
         calls[i] = server->commands[i] ? server->commands[i]->calls : 0;
     calls[command_count] = server->rest.calls;
-    busiest(page, &columns->cells, calls);
+    page_busiest(page, &columns->cells, calls);
     columns_next(columns);
     free(calls);
 }
@@ -141,7 +125,7 @@ static void server_cell(struct columns *columns, const struct server *server) {
     if (server->others)
         columns_text(columns, "(others)");
     else
-        endpoint_cell(columns, &server->addr);
+        columns_endpoint(columns, &server->addr);
 }
 
 static void server_row(struct page *page, struct columns *columns, const struct server *server) {
@@ -257,66 +241,4 @@ void page_clients(struct page *page) {
         page_top(page);
     }
     free(servers);
-}
-
-/* ---- replication ---- */
-
-/* How far the replica was behind at the end, as far as the connection tells. */
-static void behind_cell(struct columns *columns, const struct replication *link) {
-    bool known = link->offset != NOT_KNOWN && link->acked != NOT_KNOWN;
-    if (known)
-        buf_size(&columns->cells, link->offset > link->acked ? link->offset - link->acked : 0);
-    else
-        buf_text(&columns->cells, "?");
-    columns_next(columns);
-}
-
-static void replication_row(struct page *page, struct columns *columns,
-                            const struct replication *link) {
-    endpoint_cell(columns, &link->primary);
-    endpoint_cell(columns, &link->replica);
-    columns_text(columns, link->kind);
-    columns_rare(columns, link->full_resyncs);
-    columns_rare(columns, link->partial_resyncs);
-    columns_rare(columns, link->refused);
-    size_cell(columns, link->rdb_bytes);
-    size_cell(columns, link->stream_bytes);
-    if (link->offset == NOT_KNOWN)
-        columns_text(columns, "?");
-    else
-        columns_u64(columns, link->offset);
-    behind_cell(columns, link);
-    if (link->commands)
-        busiest(page, &columns->cells, link->commands);
-    else
-        buf_text(&columns->cells, "-");
-    columns_next(columns);
-}
-
-/* What stands in the table of replicas need not stand here. */
-static bool is_shown(const struct page *page, const struct replication *link) {
-    return page->options->style.whole || !link->follower;
-}
-
-void page_replication(struct page *page) {
-    static const struct column heads[] = {{"from", LEFT},    {"to", LEFT},       {"kind", LEFT},
-                                          {"full", RIGHT},   {"partial", RIGHT}, {"refused", RIGHT},
-                                          {"rdb", RIGHT},    {"stream", RIGHT},  {"offset", RIGHT},
-                                          {"behind", RIGHT}, {"commands", LEFT}};
-    struct columns columns = columns_of(heads, countof(heads));
-    size_t count = 0, rows = 0;
-    for (size_t i = 0; i < model_replication_count(page->model); i++) {
-        const struct replication *link = model_replication(page->model, i);
-        if (!is_shown(page, link))
-            continue;
-        if (rows == 0)
-            page_section(page, "Connections of replication and migration, as they were at the end");
-        if (page->options->style.whole || rows < LINKS_SHOWN) {
-            replication_row(page, &columns, link);
-            rows++;
-        }
-        count++;
-    }
-    columns_print(&columns, page->buf);
-    page_more(page, count - rows, "connection");
 }

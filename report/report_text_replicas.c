@@ -18,13 +18,10 @@ static void name_cell(struct page *page, struct columns *columns, uint32_t node,
 }
 
 static void size_cell(struct columns *columns, bool known, uint64_t bytes) {
-    if (!known)
-        buf_text(&columns->cells, "?");
-    else if (bytes)
-        buf_size(&columns->cells, bytes);
+    if (known)
+        columns_size(columns, bytes);
     else
-        buf_text(&columns->cells, "-");
-    columns_next(columns);
+        columns_text(columns, "?");
 }
 
 static void time_cell(struct columns *columns, bool known, nstime span) {
@@ -37,20 +34,13 @@ static void time_cell(struct columns *columns, bool known, nstime span) {
     columns_next(columns);
 }
 
-static void offset_cell(struct columns *columns, uint64_t offset) {
-    if (offset == NOT_KNOWN)
-        columns_text(columns, "?");
-    else
-        columns_u64(columns, offset);
-}
-
 static void row(struct page *page, struct columns *columns, const struct follower *follower) {
     const char *link = model_follower_link(page->model, follower);
     bool now = follower->lag.time != TIME_NONE, ever = follower->worst.time != TIME_NONE;
     name_cell(page, columns, model_follower_node(page->model, follower), &follower->replica);
     name_cell(page, columns, model_followed_node(page->model, follower), &follower->primary->addr);
     columns_text(columns, link ? link : "not seen");
-    offset_cell(columns, follower->primary->offset);
+    columns_maybe(columns, follower->primary->offset);
     size_cell(columns, now, follower->lag.bytes);
     time_cell(columns, now, follower->lag.behind);
     size_cell(columns, ever, follower->most_bytes);
@@ -58,8 +48,8 @@ static void row(struct page *page, struct columns *columns, const struct followe
     columns_rare(columns, follower->full_resyncs);
     columns_rare(columns, follower->partial_resyncs);
     columns_rare(columns, follower->unsettled);
-    size_cell(columns, true, follower->rdb_bytes);
-    size_cell(columns, true, follower->stream_bytes);
+    columns_size(columns, follower->rdb_bytes);
+    columns_size(columns, follower->stream_bytes);
 }
 
 void page_replicas(struct page *page) {
