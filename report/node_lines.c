@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "report/format.h"
+#include "report/node_order.h"
 #include "report/report_text.h"
 
 enum { TEXT_MAX = 1 << 20 };
@@ -24,20 +25,12 @@ static void heard_cell(struct columns *columns, const struct model *model,
 static void node_row(struct page *page, struct columns *columns, uint32_t index,
                      enum health health) {
     const struct node *node = model_node(page->model, index);
-    page_node(page, &columns->cells, index);
-    columns_next(columns);
+    page_node_cell(page, columns, index);
     columns_text(columns, node->replica ? "replica" : "primary");
     columns_text(columns, healths[health]);
     heard_cell(columns, page->model, node);
     columns_u64(columns, node->config_epoch);
-    size_t from = columns->cells.len;
-    if (node->replica && node->primary != NODE_NONE) {
-        buf_text(&columns->cells, "of ");
-        page_node(page, &columns->cells, node->primary);
-    } else {
-        view_slots_of(page->view, index, &columns->cells);
-    }
-    buf_text(&columns->cells, columns->cells.len == from ? "-" : "");
+    page_slots_or_primary(page, &columns->cells, index);
     columns_next(columns);
 }
 
@@ -56,7 +49,7 @@ static void put_rows(struct node_lines *lines, struct page *page) {
 void node_lines_make(struct node_lines *ret_lines, const struct report *report) {
     const struct model *model = engine_model(report->engine);
     struct view *view = view_new(report);
-    uint32_t *order = page_order(model);
+    uint32_t *order = node_order(model);
     *ret_lines = (struct node_lines){.text.max = TEXT_MAX, .count = model_node_count(model)};
     ret_lines->health = calloc(ret_lines->count + 1, sizeof *ret_lines->health);
     struct page page = {.model = model, .view = view, .order = order};

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "report/format.h"
+#include "report/node_order.h"
 #include "report/render.h"
 
 enum { WIDTH = 100 /* of paragraphs */, VERDICT_MAX = 512 };
@@ -49,6 +50,15 @@ void page_node(struct page *page, struct buf *buf, uint32_t index) {
     }
     endpoint_text(&node->addr, text);
     buf_text(buf, text);
+}
+
+void page_node_cell(struct page *page, struct columns *columns, uint32_t node) {
+    page_node(page, &columns->cells, node);
+    columns_next(columns);
+}
+
+size_t page_rows(const struct page *page, size_t rows, size_t most) {
+    return page->options->style.whole ? rows : min_size(rows, most);
 }
 
 void page_more(struct page *page, uint64_t more, const char *noun) {
@@ -225,7 +235,7 @@ static void write_page(struct sink *sink, const struct report *report, const str
 
 void page_report(struct sink *sink, const struct report *report) {
     struct view *view = view_new(report);
-    uint32_t *order = page_order(engine_model(report->engine));
+    uint32_t *order = node_order(engine_model(report->engine));
     if (view && order)
         write_page(sink, report, view, order);
     else

@@ -14,7 +14,7 @@ struct page {
     const struct model *model;
     const struct model_books *books;
     const struct view *view;
-    const uint32_t *order; /* of the nodes in tables: a primary, its replicas, the next primary */
+    const uint32_t *order; /* of the nodes in tables (node_order.h) */
     bool endless;          /* lines are not broken: whoever shows them does it */
 };
 
@@ -39,6 +39,14 @@ void page_frame(struct page *page, struct buf *buf, uint16_t source, uint64_t fr
 
 /* How a node is called in tables: its address, else its short id. */
 void page_node(struct page *page, struct buf *buf, uint32_t node);
+void page_node_cell(struct page *page, struct columns *columns, uint32_t node);
+
+/* "0-5460" of a primary, "of 10.0.0.1:7000" of a replica; "-" where neither is known. */
+void page_slots_or_primary(struct page *page, struct buf *buf, uint32_t node);
+
+/* How many of a table's rows are shown; all of them, if all was asked for. */
+enum { NODES_SHOWN = 100 };
+size_t page_rows(const struct page *page, size_t rows, size_t most);
 
 /* A long text, broken into lines and indented. */
 void page_paragraph(struct page *page, const char *label, const char *text);
@@ -64,9 +72,6 @@ void page_since(struct buf *buf, nstime time, nstime start);
 void page_timeline(struct page *page);
 void page_unseen(struct page *page);
 void page_numbers(struct page *page);
-
-/* The order of the nodes; NULL: out of memory. Released with free(). */
-uint32_t *page_order(const struct model *model);
 
 void page_nodes(struct page *page);
 void page_views(struct page *page);

@@ -228,7 +228,7 @@ void page_clients(struct page *page) {
     for (size_t i = 0; i < count; i++)
         servers[i] = model_server(page->model, i);
     if (count > 0) {
-        size_t shown = page->options->style.whole ? count : min_size(count, SERVERS_SHOWN);
+        size_t shown = page_rows(page, count, SERVERS_SHOWN);
         qsort(servers, count, sizeof(struct server *), by_requests);
         page_section(page, "Clients: what servers were asked, the busiest first");
         servers_table(page, servers, shown);

@@ -59,7 +59,7 @@ void page_replicas(struct page *page) {
                                           {"partial", RIGHT}, {"lost", RIGHT},   {"copied", RIGHT},
                                           {"streamed", RIGHT}};
     size_t count = model_follower_count(page->model);
-    size_t shown = page->options->style.whole ? count : min_size(count, REPLICAS_SHOWN);
+    size_t shown = page_rows(page, count, REPLICAS_SHOWN);
     if (count == 0)
         return;
     struct columns columns = columns_of(heads, countof(heads));

@@ -42,7 +42,7 @@ static void commands_table(struct page *page) {
     struct top_command top[TOP_SHOWN];
     struct columns columns = columns_of(heads, countof(heads));
     size_t count = top_commands(page->model, top);
-    size_t shown = page->options->style.whole ? count : min_size(count, COMMANDS_SHOWN);
+    size_t shown = page_rows(page, count, COMMANDS_SHOWN);
     for (size_t i = 0; i < shown; i++)
         command_row(&columns, &top[i]);
     columns_print(&columns, page->buf);
