@@ -31,7 +31,7 @@ class Cable:
     near, far = "near", "far"
 
     def __init__(self):
-        self.name = f"bustap-cable-{os.getpid()}"
+        self.name, self.started = f"bustap-cable-{os.getpid()}", []
 
     def __enter__(self):
         subprocess.run(["ip", "netns", "add", self.name], check=True)
@@ -47,6 +47,10 @@ class Cable:
         self.ip("link", "set", far, "up")
 
     def __exit__(self, *_):
+        for program in self.started:            # a test that failed leaves it running
+            if program.poll() is None:
+                program.kill()
+                program.wait()
         subprocess.run(["ip", "netns", "del", self.name], check=True)
 
     def inside(self, command):
@@ -60,8 +64,9 @@ class Cable:
         return self.run("ip", *words)
 
     def popen(self, command, **more):
-        return subprocess.Popen(self.inside(command), stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, **more)
+        self.started.append(subprocess.Popen(self.inside(command), stdout=subprocess.PIPE,
+                                             stderr=subprocess.PIPE, text=True, **more))
+        return self.started[-1]
 
     def send(self, frames, *ends):
         """All of them, in order, into the near end; with several ends into one after the other."""
