@@ -35,7 +35,7 @@ static void tell_metrics(struct finding *finding, const struct big_key *key) {
     value_number(metrics, "bytes", key->call.bytes);
     value_text(metrics, "command", key->call.command->name);
     value_addr(metrics, "server", &key->server->addr);
-    value_number(metrics, "blocked_ms", (uint64_t)(key->call.busy / NS_PER_MS));
+    value_ms(metrics, "blocked_ms", key->call.busy);
     value_number(metrics, "count", key->count);
 }
 

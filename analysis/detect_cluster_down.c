@@ -396,8 +396,7 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
     explain(detection, finding, outage);
     advise(finding, outage, end != TIME_NONE);
     value_number(finding_metrics(finding), "replies", outage->replies);
-    value_number(finding_metrics(finding), "duration_ms",
-                 (uint64_t)((over - outage->start) / NS_PER_MS));
+    value_ms(finding_metrics(finding), "duration_ms", over - outage->start);
     finding_ends(finding, end,
                  is_minority(outage)           ? "minority"
                  : outage->failed != NODE_NONE ? "slots-uncovered"

@@ -120,7 +120,7 @@ static void put_metrics(struct finding *finding, const struct filled *f) {
     value_number(metrics, "bytes_per_s", plateau->bytes_per_s);
     value_number(metrics, "link_bytes_per_s", plateau->link_per_s);
     value_number(metrics, "other_bytes_per_s", plateau->all_per_s - plateau->bytes_per_s);
-    value_number(metrics, "plateau_ms", (uint64_t)(plateau->lasted / NS_PER_MS));
+    value_ms(metrics, "plateau_ms", plateau->lasted);
     value_number(metrics, "ack_mean_us", (uint64_t)(plateau->ack_mean / NS_PER_US));
     value_number(metrics, "ack_least_us", (uint64_t)(plateau->ack_least / NS_PER_US));
     put_number(finding, "bus_rtt_before_us", bus[LOAD_BEFORE].pings, bus[LOAD_BEFORE].rtt_us,

@@ -18,8 +18,7 @@ static void measure(const struct detection *detection, const struct suspicion *s
     value_number(metrics, "quorum_needed", suspicion->needed);
     value_number(metrics, "quorum_seen", suspicion->agreed);
     if (is_detection_known(suspicion))
-        value_number(metrics, "detection_ms",
-                     (uint64_t)((suspicion->failed.time - suspicion->since) / NS_PER_MS));
+        value_ms(metrics, "detection_ms", suspicion->failed.time - suspicion->since);
 }
 
 static void tell_caveats(const struct detection *detection, const struct suspicion *suspicion,

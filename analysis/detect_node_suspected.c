@@ -15,7 +15,7 @@ static void measure(const struct detection *detection, const struct suspicion *s
     nstime over = suspicion_end(suspicion), end = over == TIME_NONE ? books->last : over;
     struct value *metrics = finding_metrics(finding);
     value_node(metrics, "node", model_node(detection->model, suspicion->subject)->id);
-    value_number(metrics, "duration_ms", (uint64_t)((end - suspicion->begin.time) / NS_PER_MS));
+    value_ms(metrics, "duration_ms", end - suspicion->begin.time);
 }
 
 static void tell(const struct detection *detection, struct suspicion *suspicion) {

@@ -97,8 +97,8 @@ static void measure(struct finding *finding, const struct episode *episode) {
     struct value *metrics = finding_metrics(finding);
     const struct lag *worst = &episode->worst, *last = &episode->last;
     value_number(metrics, "lag_bytes", episode->most);
-    value_number(metrics, "lag_ms", (uint64_t)(worst->behind / NS_PER_MS));
-    value_number(metrics, "duration_ms", (uint64_t)((last->time - episode->start) / NS_PER_MS));
+    value_ms(metrics, "lag_ms", worst->behind);
+    value_ms(metrics, "duration_ms", last->time - episode->start);
     measured(metrics, "waiting_bytes", worst->waiting);
     measured(metrics, "in_flight_bytes", worst->in_flight);
     measured(metrics, "unread_bytes", worst->unread);

@@ -40,8 +40,8 @@ static void measure_source(struct finding *finding, const struct migration *m) {
     if (m->calls == 0)
         return;
     value_number(metrics, "migrate_calls", m->calls);
-    value_number(metrics, "blocked_ms", (uint64_t)(m->blocked.sum / NS_PER_MS));
-    value_number(metrics, "blocked_longest_ms", (uint64_t)(m->blocked.max / NS_PER_MS));
+    value_ms(metrics, "blocked_ms", m->blocked.sum);
+    value_ms(metrics, "blocked_longest_ms", m->blocked.max);
     finding_explain(finding,
                     "%" PRIu64 " MIGRATE held the source up for %s in all, %s at the most: it "
                     "serves nobody meanwhile.",
@@ -53,7 +53,7 @@ static void measure_atomic(struct finding *finding, const struct migration *m) {
     struct value *metrics = finding_metrics(finding);
     value_number(metrics, "writes", m->writes);
     if (m->paused && m->resumed >= m->paused)
-        value_number(metrics, "paused_ms", (uint64_t)((m->resumed - m->paused) / NS_PER_MS));
+        value_ms(metrics, "paused_ms", m->resumed - m->paused);
     if (m->jobs > 1)
         value_number(metrics, "attempts", m->jobs);
 }
@@ -70,7 +70,7 @@ static void measure(struct finding *finding, const struct migration *m, const ch
     else
         finding_caveat(finding, "what the source sent to the target was not captured: bytes are "
                                 "not known, keys as MIGRATE named them");
-    value_number(metrics, "duration_ms", (uint64_t)(lasted / NS_PER_MS));
+    value_ms(metrics, "duration_ms", lasted);
     if (lasted > 0)
         value_number(metrics, "keys_per_s", keys_of(m) * (uint64_t)NS_PER_SEC / (uint64_t)lasted);
     value_text(metrics, "kind", m->atomic ? "atomic" : "migrate");

@@ -83,7 +83,7 @@ static void tell(const struct stuck *stuck, const struct open_slot *slot) {
     finding_slot(finding, slot->slot);
     value_number(metrics, "slot", slot->slot);
     value_number(metrics, "asks", slot->asks);
-    value_number(metrics, "duration_ms", (uint64_t)(length / NS_PER_MS));
+    value_ms(metrics, "duration_ms", length);
     finding_ends(finding, end, "migration-stopped");
     finding_rests_on_unseen(finding);
     if (stuck->told == SLOTS_TOLD && stuck->all > stuck->told)

@@ -116,7 +116,7 @@ static void tell(const struct detection *detection, const struct period *period,
                      period->owner == NODE_NONE ? "they are given up"
                                                 : "their owner is marked FAIL");
     value_slots(finding_metrics(finding), "slots", period->slots);
-    value_number(finding_metrics(finding), "duration_ms", (uint64_t)(length / NS_PER_MS));
+    value_ms(finding_metrics(finding), "duration_ms", length);
     const struct order *order = period->owner == NODE_NONE ? given_up_by(detection, period) : NULL;
     order_tell(order, finding);
     finding_ends(finding, end,

@@ -131,7 +131,7 @@ static void tell_metrics(struct finding *finding, const struct suspect *suspect)
     value_number(metrics, "p99_us", histogram_percentile(&suspect->stats->latency, 990));
     value_number(metrics, "max_us", suspect->stats->latency.max);
     value_number(metrics, "usual_us", suspect->usual_us);
-    value_number(metrics, "busy_ms", (uint64_t)(command->busy / NS_PER_MS));
+    value_ms(metrics, "busy_ms", command->busy);
 }
 
 static void advise(struct finding *finding, const struct command *command) {

@@ -68,8 +68,7 @@ static void measure(struct finding *finding, const struct model *model,
     add_claimant(finding, model, contest->node, contest->node_epoch, claimants);
     value_number(metrics, "writes_acknowledged", contest->writes.count);
     value_number(metrics, "refusals", contest->refusals.count);
-    value_number(metrics, "duration_ms",
-                 (uint64_t)((end_of(contest) - contest->since) / NS_PER_MS));
+    value_ms(metrics, "duration_ms", end_of(contest) - contest->since);
     finding_slots(finding, contest->slots);
 }
 

@@ -26,6 +26,10 @@ void value_number(struct value *parent, const char *name, uint64_t number) {
         value->number = number;
 }
 
+void value_ms(struct value *parent, const char *name, nstime duration) {
+    value_number(parent, name, (uint64_t)(duration / NS_PER_MS));
+}
+
 void value_real(struct value *parent, const char *name, double real) {
     struct value *value = add(parent, name, VALUE_REAL);
     if (value)
