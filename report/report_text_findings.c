@@ -46,12 +46,11 @@ static void put_items(struct page *page, struct buf *buf, const struct value *co
 }
 
 static void put_node(struct page *page, struct buf *buf, const char *id) {
-    for (size_t i = 0; i < model_node_count(page->model); i++)
-        if (memcmp(model_node(page->model, i)->id, id, BUS_NODE_ID) == 0) {
-            page_node(page, buf, (uint32_t)i);
-            return;
-        }
-    render_node_short(buf, id);
+    uint32_t index = model_index_of(page->model, id);
+    if (index == NODE_NONE)
+        render_node_short(buf, id);
+    else
+        page_node(page, buf, index);
 }
 
 static void put_addr(struct buf *buf, const struct endpoint *addr) {

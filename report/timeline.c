@@ -58,14 +58,6 @@ static const struct event_field *field_named(const struct event *event, const ch
     return field->name ? field : NULL;
 }
 
-/* A plain search: it is made for the sentences that are kept, and those are capped. */
-static const struct node *find_node(const struct model *model, const char *id) {
-    for (size_t i = 0; i < model_node_count(model); i++)
-        if (memcmp(model_node(model, i)->id, id, BUS_NODE_ID) == 0)
-            return model_node(model, i);
-    return NULL;
-}
-
 static const char *id_in(const struct event *event, const struct event_field *field) {
     const char *id;
     memcpy(&id, (const char *)event + field->offset, sizeof id);
@@ -75,11 +67,11 @@ static const char *id_in(const struct event *event, const struct event_field *fi
 /* Puts the node's address; false if it is not known. */
 static bool put_address(struct sentence *sentence, const struct event_field *field) {
     const char *id = id_in(sentence->event, field);
-    const struct node *node = id ? find_node(sentence->model, id) : NULL;
-    if (!node || !node->addr_known)
+    uint32_t index = id ? model_index_of(sentence->model, id) : NODE_NONE;
+    if (index == NODE_NONE || !model_node(sentence->model, index)->addr_known)
         return false;
     char text[ENDPOINT_TEXT];
-    endpoint_text(&node->addr, text);
+    endpoint_text(&model_node(sentence->model, index)->addr, text);
     buf_text(sentence->buf, text);
     return true;
 }
