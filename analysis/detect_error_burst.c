@@ -66,7 +66,7 @@ struct burst {
 struct bursts {
     struct burst **list; /* ROWS */
     size_t count;
-    uint64_t left_out;
+    uint64_t left_out; /* errors past ROWS, or for want of memory */
 };
 
 static struct burst *add_burst(struct bursts *bursts, const struct endpoint *server,
@@ -128,7 +128,8 @@ static const struct meaning *meaning_of(const struct burst *burst) {
     return meaning;
 }
 
-static void tell(const struct detection *detection, struct burst *burst, nstime end) {
+static void tell(const struct detection *detection, const struct bursts *bursts,
+                 const struct burst *burst, nstime end) {
     const struct meaning *meaning = meaning_of(burst);
     char server[ENDPOINT_TEXT], length[DURATION_TEXT], who[CROWD_TEXT];
     if (pace_peak(&burst->pace) < threshold(detection, THRESHOLD_error_burst))
@@ -143,6 +144,9 @@ static void tell(const struct detection *detection, struct burst *burst, nstime 
                     crowd_text(&burst->crowd, who), meaning->what);
     finding_advise(finding, "%s", meaning->advice);
     finding_evidence(finding, &burst->place, "the first of them");
+    if (bursts->left_out)
+        finding_caveat(finding, "%" PRIu64 " errors of further servers and kinds are not looked at",
+                       bursts->left_out);
     finding_addr(finding, &burst->server);
     if (node != NODE_NONE)
         finding_node(finding, model_node(detection->model, node)->id);
@@ -164,7 +168,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
         struct burst *burst = bursts->list[i];
         if (burst->count == 0 || time - burst->last < APART)
             continue;
-        tell(detection, burst, burst->last);
+        tell(detection, bursts, burst, burst->last);
         burst->count = 0;
     }
 }
@@ -175,7 +179,8 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < bursts->count; i++) {
         struct burst *burst = bursts->list[i];
         if (burst->count)
-            tell(detection, burst, last - burst->last < NS_PER_SEC ? TIME_NONE : burst->last);
+            tell(detection, bursts, burst,
+                 last - burst->last < NS_PER_SEC ? TIME_NONE : burst->last);
     }
 }
 

@@ -9,7 +9,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { LOOPS = 64 /* of a host and a slot */, LOOPS_TOLD = 8 };
+enum { LOOPS = 64 /* of a host and a slot; of further ones nothing is kept */, LOOPS_TOLD = 8 };
 
 struct loop {
     struct redirect_chain chain;      /* the longest */
@@ -21,7 +21,6 @@ struct loop {
 struct loops {
     struct loop list[LOOPS];
     size_t count;
-    uint64_t left_out; /* redirects of others, past LOOPS */
 };
 
 static struct loop *loop_of(struct loops *loops, const struct redirect *redirect) {
@@ -47,10 +46,8 @@ static void on_event(const struct detection *detection, void *state, const struc
     if (!redirect || !redirect->chain || redirect->chain->hops < least)
         return;
     struct loop *loop = loop_of(loops, redirect);
-    if (!loop) {
-        loops->left_out++;
+    if (!loop)
         return;
-    }
     bool begins = redirect->chain->hops == least || loop->chains == 0;
     loop->chains += begins;
     loop->hops += begins ? redirect->chain->hops : 1;

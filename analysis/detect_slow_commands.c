@@ -170,6 +170,9 @@ static void tell(const struct detection *detection, const struct suspect *suspec
     finding_client(finding, &worst->client);
     finding_evidence(finding, &at, "the reply to the longest call");
     advise(finding, worst->command);
+    if (suspect->slow->over)
+        finding_caveat(finding, "%" PRIu64 " silences of further commands are not looked at",
+                       suspect->slow->over);
     if (command->count < TIMES_CERTAIN) {
         finding_doubt(finding, CONFIDENCE_LIKELY);
         finding_caveat(finding, "so few calls may also have been the first to wait for a process "

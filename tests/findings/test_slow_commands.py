@@ -136,3 +136,20 @@ def test_near_miss_a_server_that_is_far_away(store):
         server.wait(0.08)
         server.answer(0)
     findings.none(slow(server, store), "slow-commands")
+
+
+def test_the_commands_of_a_server_are_bounded(store):
+    """24 of them are looked at; of further ones the finding says how often they were slow."""
+    further = ("LRANGE a 0 9", "SMEMBERS a", "HGETALL a", "HKEYS a", "HVALS a", "ZRANGE a 0 9", "SORT a",
+               "SINTER a", "SUNION a", "SDIFF a", "ZCOUNT a 0 1", "LINDEX a 5", "LPOS a x", "HSCAN a 0",
+               "SSCAN a 0", "ZSCAN a 0", "SCAN 0", "STRLEN a", "BITCOUNT a", "BITPOS a 1", "DUMP a",
+               "GETRANGE a 0 9", "TYPE a", "TTL a", "EXISTS a", "LLEN a")
+    server = Server().traffic(3)
+    for _ in range(4):
+        server.carry_out("KEYS *", 0.4).traffic(1)
+    for request in further:
+        server.carry_out(request, 0.06)
+    path = store(server.traffic(1).pcap())
+    found = findings.only(findings.of(path, "--set", "slow-commands-ms=100"), "slow-commands")
+    assert found.metrics["command"] == "keys"
+    assert f"{len(further) - 23} silences of further commands are not looked at" in found.caveats
