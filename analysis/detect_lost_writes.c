@@ -1,7 +1,7 @@
 /* detect_lost_writes.c - writes that a primary acknowledged and that are gone: another node took
  * its slots over without having got them, and the primary has thrown them away, or is dead.
  *
- * The proof (protocol.md B.7): the winner's first header as a primary tells how much of the loser's
+ * The proof: the winner's first header as a primary tells how much of the loser's
  * replication stream it had. When the loser gives in it asks the winner to go on from where its own
  * stream ended (PSYNC), and is refused: what lies between the two offsets is lost, to the byte.
  * Writes are placed in the stream by what replicas were sent of it (model_write_stream.c). Without

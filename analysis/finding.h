@@ -1,5 +1,6 @@
 /* finding.h - a conclusion about the run: what happened, to whom, when, how we know, what to do.
- * The types are those of the contract, as are the fields.
+ * The types are promised to whoever reads the JSON, as are their metrics and verdicts
+ * (tests/lib/contract.py).
  *
  *   struct finding *finding = finding_new("node-failed", SEVERITY_CRITICAL, start);
  *   finding_title(finding, "%s was marked failed", name);
@@ -82,7 +83,7 @@ void finding_addr(struct finding *finding, const struct endpoint *addr);
 void finding_slot(struct finding *finding, uint32_t slot);
 void finding_slots(struct finding *finding, const uint8_t *slots); /* BUS_SLOT_BYTES */
 
-/* Where the metrics of the contract go; NULL for NULL. */
+/* Where its metrics go; NULL for NULL. */
 struct value *finding_metrics(struct finding *finding);
 
 /* "40 ms", "5.3 s", "12 min": as people say it. Returns `text`. */

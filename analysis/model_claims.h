@@ -1,8 +1,9 @@
 /* model_claims.h - who claims which slots: a node that goes on claiming slots, or serving them,
- * after another one has claimed them with a config epoch that is no smaller (protocol.md B.6, B.7).
+ * after another one has claimed them with a config epoch that is no smaller.
  *
  * Such a double claim is a contest. Every handover is one, for milliseconds; one that lasts while
- * both nodes are alive is a split brain. */
+ * both nodes are alive is a split brain. Who is right: Redis and Valkey src/cluster_legacy.c,
+ * clusterUpdateSlotsConfigWith(). */
 #ifndef BUSTAP_ANALYSIS_MODEL_CLAIMS_H
 #define BUSTAP_ANALYSIS_MODEL_CLAIMS_H
 

@@ -2,7 +2,8 @@
  * asked, who voted, who refused, and what came of it.
  *
  * An election begins with a request for votes, or with the promotion itself when no request was
- * seen: CLUSTER FAILOVER TAKEOVER asks nobody. Protocol reference B.4 and B.5. */
+ * seen: CLUSTER FAILOVER TAKEOVER asks nobody. The rules: Redis and Valkey src/cluster_legacy.c,
+ * clusterSendFailoverAuthIfNeeded() and clusterHandleManualFailover(). */
 #ifndef BUSTAP_ANALYSIS_MODEL_ELECTIONS_H
 #define BUSTAP_ANALYSIS_MODEL_ELECTIONS_H
 

@@ -1,6 +1,6 @@
 /* model_migrations.h - slots and keys that move from one primary to another, as the servers' client
- * ports show it (protocol.md D): who moves what to whom, how many keys and bytes, for how long each
- * MIGRATE held its source up, what went wrong, and which keys may since be on both.
+ * ports show it: who moves what to whom, how many keys and bytes, for how long each MIGRATE held
+ * its source up, what went wrong, and which keys may since be on both.
  *
  *   classic  SETSLOT opens a slot on both sides, MIGRATE has the source send RESTORE-ASKING for
  *            each key to the target, SETSLOT NODE closes it. None of it is seen on the bus.
@@ -8,7 +8,9 @@
  *            the target claims them at the end. Valkey's source sends, Redis' target asks.
  *
  * A migration is what goes from one source to one target without a long pause. Times are packets'.
- */
+ *
+ * Source: Redis and Valkey src/cluster.c (MIGRATE), Redis 8.4 src/cluster_asm.c, Valkey 9
+ * src/cluster_migrateslots.c. */
 #ifndef BUSTAP_ANALYSIS_MODEL_MIGRATIONS_H
 #define BUSTAP_ANALYSIS_MODEL_MIGRATIONS_H
 

@@ -1,5 +1,6 @@
 /* resync_cause.h - why a replica has to copy all of its primary's data once more: how its link had
- * ended before, and why the primary could not go on where that was (protocol.md E.7, E.8). */
+ * ended before, and why the primary could not go on where that was. When it can: Redis
+ * src/replication.c, masterTryPartialResynchronization(). */
 #ifndef BUSTAP_ANALYSIS_RESYNC_CAUSE_H
 #define BUSTAP_ANALYSIS_RESYNC_CAUSE_H
 

@@ -1,5 +1,6 @@
 /* resp_repl.c - streams without replies: what a primary sends to a replica, and the migration of
- * slots over a client connection (protocol.md D and E).
+ * slots over a client connection. Source: Redis and Valkey src/replication.c; Redis 8.4
+ * src/cluster_asm.c, Valkey 9 src/cluster_migrateslots.c.
  *
  *   +FULLRESYNC id offset   LF ... $length CRLF payload           the stream's offset begins there
  *                           LF ... $EOF:mark CRLF payload mark

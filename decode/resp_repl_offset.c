@@ -1,6 +1,6 @@
 /* resp_repl_offset.c - the offset of a replication stream whose beginning was not captured.
  *
- * A replica acknowledges what it has carried out, by offset (REPLCONF ACK, protocol.md E.5). If it
+ * A replica acknowledges what it has carried out, by offset (REPLCONF ACK). If it
  * has received all that was sent, and has carried that out, the offset is that of the end of the
  * last command. It may not have come so far yet: then it says less, and more the next time. So the
  * greatest difference between what ACKs say and our count is believed once three ACKs agree in it:

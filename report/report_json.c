@@ -1,5 +1,5 @@
-/* report_json.c - `analyze --json`: the report as one object, member by member as the contract
- * (contract.md, section 2) names them. Members that the contract does not name are ours.
+/* report_json.c - `analyze --json`: the report as one object. Members may come; those that are
+ * there stay as they are, for programs read them (tests/lib/contract.py).
  *
  * The object is written in pieces, so that a report of any length needs little memory. */
 #include <stdlib.h>

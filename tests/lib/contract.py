@@ -1,6 +1,6 @@
-"""What the contract promises of each finding: the metrics of its type, or a caveat that says why
-one is missing; words that it knows; proof; times that do not run back. findings.of() asks it of all
-that any test finds, bustap.analyze() what holds of each report.
+"""The contract with programs that read `analyze --json`: each finding has the metrics of its type, or
+a caveat that says why one is missing; words that are known; proof; times that do not run back.
+findings.of() asks it of all that any test finds, bustap.analyze() what holds of each report.
 """
 
 METRICS = {

@@ -1,7 +1,7 @@
 """RESP as it travels: values, requests, and conversations of a client with a server.
 
-A test-only encoder, from the grammar of the protocol reference (C.1, C.2); nothing is shared with
-the program under test, nor with the reader that checks it.
+A test-only encoder, from the grammar of the RESP specification; nothing is shared with the program
+under test, nor with the reader that checks it.
 
     talk = Dialogue()                             # a client that has just connected to a server
     talk.ask("SET k v")                           # *3 $3 SET $1 k $1 v

@@ -1,4 +1,4 @@
-/* said.c - the tables of the protocol reference (A.3, A.7, A.8), and bytes put by them. */
+/* said.c - the tables of src/cluster_legacy.h, written down once more, and bytes put by them. */
 #include "tests/lib/said.h"
 
 #include "tests/lib/wire.h"

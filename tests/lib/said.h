@@ -1,5 +1,5 @@
 /* said.h - messages of the cluster bus made by hand, independently of decode/: the offsets are
- * those of the protocol reference, in tables of their own.
+ * those of the servers' src/cluster_legacy.h, in tables of their own.
  *
  *   struct said m = said_new(1, SAY_PING, 7);           node 7 says PING, header version 1
  *   said_number(&m, SAID_CONFIG_EPOCH, 3);

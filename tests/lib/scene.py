@@ -9,7 +9,7 @@
     scene.run(5)
     path = store(scene.pcap())
 
-What happens by itself follows protocol reference B.1 and B.2, simplified: each ordered pair has a
+What happens by itself is what the servers' clusterCron() does, simplified: each ordered pair has a
 link of its own and one ping a second on it; a ping unanswered for NT/2 has the link closed and
 opened anew; after NT its sender gossips PFAIL; once most primaries do, the first of them sends FAIL
 to all. Elections, claims and clients are done by the script. Times are exact, nothing is random.

@@ -1,7 +1,7 @@
 """Bytes as they travel: bus messages, TCP/IP packets, tunnels, capture files.
 
-A test-only encoder. Every offset comes from the tables of the protocol reference (A.3 to A.8) and
-from the RFCs, and is written down here as a table; nothing is shared with the program under test.
+A test-only encoder. Every offset comes from the servers' src/cluster_legacy.h and from the RFCs, and
+is written down here as a table; nothing is shared with the program under test.
 
     capture = Capture()
     link = capture.link(A, B)                     # a TCP connection that node A opened to node B
@@ -46,7 +46,7 @@ LIGHT_HEADER = {"sig": (0, "4s"), "totlen": (4, "I"), "ver": (8, "H"), "type": (
 LIGHT_HEADER_SIZE = 16
 LIGHT = 0x8000                                  # bit 15 of the type
 
-# node flags, reference A.4
+# node flags
 PRIMARY, REPLICA, PFAIL, FAIL, MYSELF = 0x1, 0x2, 0x4, 0x8, 0x10
 HANDSHAKE, NOADDR, MEET, MIGRATE_TO, NOFAILOVER = 0x20, 0x40, 0x80, 0x100, 0x200
 LIGHT_PUBLISH, LIGHT_MODULE = 0x800, 0x1000

@@ -1,5 +1,5 @@
 /* test_resp_repl.c - links without replies, event by event: a replica's, from the handshake through
- * the payload to the stream and its offsets (protocol reference E), and those that move slots (D).
+ * the payload to the stream and its offsets, and those that move slots.
  * How lines are read here: tests/lib/dialogue.h.
  *
  * tests/wire/test_replication.py asks what reports make of such links. */

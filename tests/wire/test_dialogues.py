@@ -1,8 +1,8 @@
-"""Dialogues as the protocol reference says that they must be read (C to E), event by event.
+"""Dialogues as they must be read, event by event: requests and replies, migrations, replication.
 
-They were written from the reference alone, to be held against the decoder; what test_resp.py asks
-of reports is not asked again. Where the reference leaves something open a comment says what servers
-do. A line of what is expected is
+They were written from what the servers document and their sources say, without a look at the
+decoder; what test_resp.py asks of reports is not asked again. Where something is left open a comment
+says what servers do. A line of what is expected is
 
     get bulk-string            the reply to GET, and its type; also the error's word, and "blocking"
     silent …, unanswered … why, unmatched type or error
