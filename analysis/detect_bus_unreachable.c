@@ -2,7 +2,6 @@
  * answers clients, and its own connections to others work. A firewall that knows the client port
  * and not the other one, mostly. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "analysis/detector.h"
 #include "analysis/verdict.h"

@@ -7,7 +7,6 @@
 #include "analysis/model_redirects.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { LOOPS = 64 /* of a host and a slot; of further ones nothing is kept */, LOOPS_TOLD = 8 };
 

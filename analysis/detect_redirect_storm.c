@@ -11,7 +11,6 @@
 #include "decode/slot_set.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
 enum { SERVERS_TOLD = 16, TARGETS = 8, VAIN = 3, NAMED_MAX = 80 };
 

@@ -6,7 +6,6 @@
 #include "analysis/follower_finding.h"
 #include "base/list.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 enum { UNSETTLED = 3 /* links in a row */ };

@@ -9,8 +9,6 @@
 #include "analysis/model_orders.h"
 #include "decode/slot_set.h"
 
-#include <inttypes.h>
-
 enum {
     PERIODS_MAX = 16, /* open at once */
     ORDER_S = 10,     /* from an order until its effect is heard */

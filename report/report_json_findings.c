@@ -1,5 +1,4 @@
 /* report_json_findings.c - the findings in the JSON report, and which of them make one incident. */
-#include <inttypes.h>
 
 #include "report/format.h"
 #include "report/render.h"

@@ -1,7 +1,6 @@
 /* report_text_findings.c - the findings as a person reads them: first the incidents, then every
  * finding with its proof and what to do. */
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/limits.h"
 #include "decode/slot_set.h"

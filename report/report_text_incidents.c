@@ -1,6 +1,5 @@
 /* report_text_incidents.c - findings that hang together, as one story: the cause, then what it led
  * to in the order of time, counted from when it began, and what it cost. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "report/format.h"
