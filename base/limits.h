@@ -16,6 +16,8 @@
     CAP(SOURCES, 256, "capture files read at once; more are refused")                             \
     CAP(TAPS, 16, "interfaces captured from at once; more are refused")                           \
     CAP(LOCAL_SERVERS, 256, "server processes of this host captured from; more are left out")     \
+    CAP(LEARNT_PORTS, 64,                                                                         \
+        "ports captured because nodes announce them; no further ones are, which is said")         \
     CAP(NET_DEPTH, 8, "nested headers before TCP; anomaly net-too-deep")                          \
     CAP(FRAGMENTS, 64, "datagrams under reassembly; the oldest goes, anomaly fragment-dropped")   \
     CAP(FLOWS, 32768, "connections followed; half-open and closed ones go first, flow-evicted")   \

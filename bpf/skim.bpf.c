@@ -43,9 +43,10 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 1 << 16);
     __type(key, __u32);
-    __type(value, __u8);
+    __type(value, __u64);
 } ports SEC(".maps");
 
 struct {
@@ -104,7 +105,7 @@ static __always_inline __u32 mix(__u32 hash, __u32 word) {
 
 static __always_inline bool port_wanted(__be16 port) {
     __u32 key = bpf_ntohs(port);
-    __u8 *wanted = bpf_map_lookup_elem(&ports, &key);
+    __u64 *wanted = bpf_map_lookup_elem(&ports, &key);
     return wanted && *wanted;
 }
 

@@ -180,6 +180,13 @@ enum source_got merge_next(struct merge *merge, struct packet *ret_packet, struc
     return SOURCE_PACKET;
 }
 
+bool merge_widen(struct merge *merge, const struct port_set *ports, struct err *err) {
+    for (size_t i = 0; i < merge->count; i++)
+        if (!source_widen(merge->heads[i].source, ports, err))
+            return false;
+    return true;
+}
+
 size_t merge_count(const struct merge *merge) {
     return merge->count;
 }

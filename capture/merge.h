@@ -18,6 +18,9 @@ struct merge *merge_open(const char *const *paths, size_t count,
  * the others are read to their ends, and err holds the first source's message. */
 enum source_got merge_next(struct merge *merge, struct packet *ret_packet, struct err *err);
 
+/* Of all sources (source_widen); the first that cannot says why. */
+bool merge_widen(struct merge *merge, const struct port_set *ports, struct err *err);
+
 size_t merge_count(const struct merge *merge);
 const struct source_info *merge_info(const struct merge *merge, size_t index);
 void merge_close(struct merge *merge); /* NULL is fine */

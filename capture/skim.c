@@ -53,27 +53,29 @@ static bool configure(struct skim *skim, const struct skim_options *options) {
     bpf->rodata->ring_bytes = skim->ring_bytes;
     bpf->rodata->snaplen = options->snaplen < SNAPLEN_WHOLE ? options->snaplen : UINT32_MAX;
     bpf->rodata->secret = secret;
-    bpf->rodata->all_ports = options->port_count == 0;
+    bpf->rodata->all_ports = port_set_is_empty(&options->ports);
     return bpf_map__set_max_entries(bpf->maps.rings, (uint32_t)skim->ring_count) == 0 &&
            bpf_map__set_value_size(bpf->maps.rings, (uint32_t)skim->stride) == 0;
 }
 
-static bool want_ports(const struct skim *skim, const struct skim_options *options) {
-    int map = bpf_map__fd(skim->bpf->maps.ports);
-    for (size_t i = 0; i < options->port_count; i++) {
-        uint32_t port = options->ports[i];
-        uint8_t wanted = 1;
-        if (bpf_map_update_elem(map, &port, &wanted, BPF_ANY) != 0)
-            return false;
-    }
-    return true;
+enum { PORTS = UINT16_MAX + 1 };
+
+/* NULL, with errno: it is not to be had. */
+static void *map_memory(const struct bpf_map *map, size_t size) {
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
-static bool map_rings(struct skim *skim) {
-    void *memory = mmap(NULL, skim->stride * skim->ring_count, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        bpf_map__fd(skim->bpf->maps.rings), 0);
-    skim->memory = memory == MAP_FAILED ? NULL : memory;
-    return skim->memory;
+static bool map_all(struct skim *skim) {
+    skim->memory = map_memory(skim->bpf->maps.rings, skim->stride * skim->ring_count);
+    skim->ports = map_memory(skim->bpf->maps.ports, PORTS * sizeof *skim->ports);
+    return skim->memory && skim->ports;
+}
+
+void skim_want(struct skim *skim, const struct port_set *ports) {
+    for (unsigned port = 0; port < PORTS; port++)
+        if (port_set_has(ports, (uint16_t)port))
+            __atomic_store_n(&skim->ports[port], 1, __ATOMIC_RELAXED);
 }
 
 static bool refused(struct err *err, const char *what) {
@@ -105,8 +107,10 @@ bool skim_open(struct skim *skim, const struct skim_options *options, struct err
     if (skim_bpf__load(skim->bpf) != 0)
         return refused(err, "this kernel does not take the programs");
     skim->has_tcx = knows_tcx(bpf_program__fd(skim->bpf->progs.skim_ip));
-    return (want_ports(skim, options) && map_rings(skim)) ||
-           refused(err, "the rings cannot be prepared");
+    if (!map_all(skim))
+        return refused(err, "the rings cannot be prepared");
+    skim_want(skim, &options->ports);
+    return true;
 }
 
 /* ---- attaching ---- */
@@ -252,6 +256,8 @@ void skim_close(struct skim *skim) {
         (void)close(skim->links[i]);
     if (skim->memory)
         (void)munmap(skim->memory, skim->stride * skim->ring_count);
+    if (skim->ports)
+        (void)munmap(skim->ports, PORTS * sizeof *skim->ports);
     if (skim->bpf)
         skim_bpf__destroy(skim->bpf);
     for (size_t i = 0; i < skim->device_count; i++)

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/port_set.h"
 #include "bpf/record.h"
 #include "capture/clsact.h"
 #include "capture/keeper.h"
@@ -16,8 +17,7 @@
 struct skim_options {
     uint32_t snaplen;
     size_t ring_mib;       /* of all CPUs' rings together */
-    const uint16_t *ports; /* either end of a packet has one of them */
-    size_t port_count;     /* 0: all packets */
+    struct port_set ports; /* either end of a packet has one of them; empty: all packets */
 };
 
 struct skim_device {
@@ -36,7 +36,8 @@ struct skim {
     uint64_t ring_bytes;
     struct skim_bpf *bpf; /* libbpf's skeleton */
     uint8_t *memory;
-    size_t stride; /* from ring to ring */
+    uint64_t *ports; /* a word for each: is it wanted? */
+    size_t stride;   /* from ring to ring */
     int links[2 * CAP_TAPS];
     size_t link_count;
     struct clsact held[CAP_TAPS]; /* without tcx, instead of links */
@@ -48,6 +49,9 @@ struct skim {
 /* Loads the programs. False: the kernel cannot take them; err says why. Whatever happened,
  * skim_close() it. */
 bool skim_open(struct skim *skim, const struct skim_options *options, struct err *err);
+
+/* From now on packets of these ports are, too. It needs no privilege. */
+void skim_want(struct skim *skim, const struct port_set *ports);
 
 /* Attaches to an interface, or to all there are: "any". "eth0@1234" is one of the network namespace
  * in which process 1234 is. */

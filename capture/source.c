@@ -23,6 +23,10 @@ enum source_got source_next(struct source *source, struct packet *ret_packet, st
     return source->next(source, ret_packet, err);
 }
 
+bool source_widen(struct source *source, const struct port_set *ports, struct err *err) {
+    return !source->widen || source->widen(source, ports, err);
+}
+
 const struct source_info *source_info(const struct source *source) {
     return &source->info;
 }

@@ -11,6 +11,7 @@
 #define BUSTAP_CAPTURE_SOURCE_H
 
 #include "base/err.h"
+#include "base/port_set.h"
 #include "capture/packet.h"
 
 enum source_got {
@@ -29,11 +30,9 @@ struct source_options {
     nstime (*stopped_at)(void); /* by the wall clock, when it was told to end; TIME_NONE: not yet */
     nstime (*now)(void);        /* the wall clock, by which packets are stamped; or NULL */
     nstime (*steady)(void);     /* the monotonic one, by which eBPF stamps them */
-    const char *filter;         /* as tcpdump's; "" is all */
-    const char *own_filter;     /* what of it the user gave; NULL: nothing */
-    const uint16_t *ports;      /* borrowed: of which a packet has one; all if there are none */
-    size_t port_count;
-    int snaplen;  /* bytes of each packet */
+    const char *filter;         /* the user's, as tcpdump's; NULL: none */
+    struct port_set ports;      /* of which a packet has one; empty: all pass */
+    int snaplen;                /* bytes of each packet */
     int ring_mib; /* the kernel's buffer: of libpcap for each interface, of eBPF for all CPUs */
 };
 
@@ -65,6 +64,11 @@ struct source *source_open(const char *path, const struct source_options *option
 
 /* The next packet in the order of the file. */
 enum source_got source_next(struct source *source, struct packet *ret_packet, struct err *err);
+
+/* From now on packets of these ports pass, too: they are all that did and some more. None of those
+ * that pass anyway is missed meanwhile. False and a message: all is as before. Files have no ports.
+ */
+bool source_widen(struct source *source, const struct port_set *ports, struct err *err);
 
 const struct source_info *source_info(const struct source *source);
 void source_close(struct source *source); /* NULL is fine */

@@ -259,6 +259,12 @@ static enum source_got ebpf_next(struct source *source, struct packet *packet, s
 
 /* ---- life ---- */
 
+static bool ebpf_widen(struct source *source, const struct port_set *ports, struct err *err) {
+    (void)err; /* it cannot fail */
+    skim_want(&((struct ebpf *)source)->skim, ports);
+    return true;
+}
+
 static void ebpf_close(struct source *source) {
     struct ebpf *ebpf = (struct ebpf *)source;
     skim_close(&ebpf->skim);
@@ -280,15 +286,15 @@ static bool attach(struct ebpf *ebpf, struct err *err) {
 /* The filter is not for the kernel: it decides here, over the headers and what is there of the
  * rest. */
 static bool set_filter(struct ebpf *ebpf, const struct source_options *options, struct err *err) {
-    if (!options->own_filter)
+    if (!options->filter)
         return true;
     const int whole = 262144;
     pcap_t *form =
         pcap_open_dead(ebpf->skim.devices[0].link_type == 1 ? DLT_EN10MB : DLT_RAW, whole);
-    ebpf->filtered = form && pcap_compile(form, &ebpf->filter, options->own_filter, 1,
-                                          PCAP_NETMASK_UNKNOWN) == 0;
+    ebpf->filtered =
+        form && pcap_compile(form, &ebpf->filter, options->filter, 1, PCAP_NETMASK_UNKNOWN) == 0;
     if (!ebpf->filtered)
-        (void)err_set(err, "the filter '%.200s' is wrong: %.100s", options->own_filter,
+        (void)err_set(err, "the filter '%.200s' is wrong: %.100s", options->filter,
                       form ? pcap_geterr(form) : strerror(ENOMEM));
     if (form)
         pcap_close(form);
@@ -300,7 +306,6 @@ static bool open_rings(struct ebpf *ebpf, const struct source_options *options, 
         .snaplen = (uint32_t)options->snaplen,
         .ring_mib = (size_t)options->ring_mib,
         .ports = options->ports,
-        .port_count = options->port_count,
     };
     if (!skim_open(&ebpf->skim, &wanted, err))
         return false;
@@ -324,6 +329,7 @@ struct source *source_ebpf_open(const char *path, const struct source_options *o
     }
     ebpf->source = (struct source){.next = ebpf_next,
                                    .close = ebpf_close,
+                                   .widen = ebpf_widen,
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
     ebpf->stopped_at = options->stopped_at;

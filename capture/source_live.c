@@ -17,6 +17,7 @@
 
 #include "base/limits.h"
 #include "capture/netns.h"
+#include "capture/port_filter.h"
 #include "capture/source_kind.h"
 
 enum {
@@ -31,6 +32,7 @@ enum {
 struct tap {
     char *name; /* points into live.names */
     pcap_t *pcap;
+    struct port_filter filter;
     uint16_t link_type;
     bool waits;      /* a packet that was not yet handed out */
     nstime empty_at; /* asked then, it had none; TIME_NONE: not asked since it had one */
@@ -84,15 +86,6 @@ static void configure(const struct tap *tap, const struct source_options *option
     (void)pcap_set_tstamp_precision(tap->pcap, PCAP_TSTAMP_PRECISION_NANO);
 }
 
-static bool set_filter(const struct tap *tap, const char *filter, struct err *err) {
-    struct bpf_program program;
-    if (pcap_compile(tap->pcap, &program, filter, 1, PCAP_NETMASK_UNKNOWN) != 0)
-        return err_set(err, "the filter '%.200s' is wrong: %.100s", filter, pcap_geterr(tap->pcap));
-    int status = pcap_setfilter(tap->pcap, &program);
-    pcap_freecode(&program);
-    return status == 0 || tap_refused(tap, status, err);
-}
-
 /* Makes its socket, in the namespace where we are. */
 static bool tap_activate(struct tap *tap, const char *interface,
                          const struct source_options *options, bool several, struct err *err) {
@@ -129,7 +122,8 @@ static bool tap_open(struct tap *tap, const struct source_options *options, bool
     tap->link_type = link_type_of(pcap_datalink(tap->pcap));
     if (pcap_setnonblock(tap->pcap, 1, why) != 0)
         return err_set(err, "%.100s: %.300s", tap->name, why);
-    return set_filter(tap, options->filter, err);
+    return port_filter_open(&tap->filter, tap->pcap, options->filter, err) &&
+           port_filter_set(&tap->filter, tap->pcap, &options->ports, err);
 }
 
 static bool open_taps(struct live *live, const struct source_options *options, struct err *err) {
@@ -312,11 +306,24 @@ static enum source_got live_next(struct source *source, struct packet *packet, s
 
 /* ---- life ---- */
 
+static bool live_widen(struct source *source, const struct port_set *ports, struct err *err) {
+    struct live *live = (struct live *)source;
+    for (size_t i = 0; i < live->count; i++)
+        if (!port_filter_set(&live->taps[i].filter, live->taps[i].pcap, ports, err))
+            return false;
+    return true;
+}
+
+static void tap_close(struct tap *tap) {
+    port_filter_free(&tap->filter);
+    if (tap->pcap)
+        pcap_close(tap->pcap);
+}
+
 static void live_close(struct source *source) {
     struct live *live = (struct live *)source;
     for (size_t i = 0; i < live->count; i++)
-        if (live->taps[i].pcap)
-            pcap_close(live->taps[i].pcap);
+        tap_close(&live->taps[i]);
     free(live->names);
     free(live);
 }
@@ -333,6 +340,7 @@ struct source *source_live_open(const char *path, const struct source_options *o
     }
     live->source = (struct source){.next = live_next,
                                    .close = live_close,
+                                   .widen = live_widen,
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
     live->stopped_at = options->stopped_at;

@@ -57,10 +57,8 @@ static bool open_interfaces(struct input *input, struct source_options *options,
     const struct config *config = input->config;
     if (!live_choose(config, &input->live, err))
         return false;
-    options->filter = buf_str(&input->live.filter);
-    options->own_filter = config->filter;
+    options->filter = config->filter;
     options->ports = input->live.ports;
-    options->port_count = input->live.port_count;
     options->snaplen = (int)config->snaplen;
     options->ring_mib = config->ring ? (int)config->ring : RING_MIB;
     if (config->backend == BACKEND_EBPF) {

@@ -7,9 +7,7 @@
 
 struct live {
     struct buf interfaces; /* "lo,eth0", as a source takes them */
-    struct buf filter;     /* as tcpdump's */
-    uint16_t *ports;       /* that pass it; none: all do */
-    size_t port_count;
+    struct port_set ports; /* of which a packet has one; empty: all pass */
 };
 
 /* What had to be found is said to the user. False and a message: there is nothing to capture.

@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 #include "capture/privileges.h"
+#include "cli/clock.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
+#include "cli/learnt.h"
 #include "cli/onlooker.h"
 #include "cli/say.h"
 #include "version.h"
 
-enum { SINKS = 2 };
+enum { SINKS = 2, LINES_MAX = 64 << 10 };
 
 struct run {
     const struct config *config;
@@ -28,6 +30,7 @@ struct run {
     struct sink sinks[SINKS];
     size_t sink_count;
     struct onlooker onlooker; /* of `watch` */
+    struct learnt learnt;     /* live: the ports that are captured */
 };
 
 static bool is_live(const struct run *run) {
@@ -171,10 +174,19 @@ static void say_counters(struct run *run) {
               run->input.tally.packets, drops);
 }
 
+static void learn_ports(struct run *run) {
+    struct buf said = {.max = LINES_MAX};
+    learnt_look(&run->learnt, engine_model(run->engine), run->input.merge, clock_steady(), &said);
+    if (said.len && !run->config->quiet && onlooker_make_way(&run->onlooker))
+        say_lines(buf_str(&said));
+    buf_free(&said);
+}
+
 /* While a live run goes on: what is known of losses, and what was written, are for all to see. */
 static void go_along(struct run *run) {
     struct run_facts facts = input_facts(&run->input);
     engine_facts(run->engine, &facts);
+    learn_ports(run);
     for (size_t i = 0; i < run->sink_count; i++)
         output_flush(&run->sinks[i].output);
     if (counters_wanted())
@@ -230,6 +242,7 @@ static bool is_found(const struct run *run) {
 static int run_all(struct run *run) {
     struct err damage;
     bool shows_progress = !run->config->quiet && !watches(run);
+    run->learnt = learnt_start(&run->input.live.ports, !port_set_is_empty(&run->config->ports));
     bool sound =
         input_run(&run->input, run->engine, shows_progress, goes_on, run, &damage) || interrupted();
     onlooker_close(&run->onlooker);

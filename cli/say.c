@@ -18,3 +18,10 @@ int say(const char *format, ...) {
     (void)fputc('\n', stderr);
     return EXIT_TROUBLE;
 }
+
+void say_lines(const char *lines) {
+    for (size_t len; *lines; lines += len + (lines[len] == '\n')) {
+        len = strcspn(lines, "\n");
+        (void)say("%.*s", (int)len, lines);
+    }
+}

@@ -10,4 +10,7 @@ enum { EXIT_DONE = 0, EXIT_FOUND = 1, EXIT_TROUBLE = 2 };
  * printable ASCII is shown as \xHH. Returns EXIT_TROUBLE. */
 int say(const char *format, ...) ATTR_PRINTF(1, 2);
 
+/* Each line of a text. */
+void say_lines(const char *lines);
+
 #endif

@@ -77,16 +77,10 @@ static void knock(void) {
 }
 
 static struct source *open_source(const char *path) {
-    static const uint16_t ports[] = {PORT};
-    struct source_options options = {.now = wall,
-                                     .steady = steady,
-                                     .stopped_at = stopped_at,
-                                     .filter = "tcp port 6379",
-                                     .ports = ports,
-                                     .port_count = 1,
-                                     .snaplen = 65535,
-                                     .ring_mib = 1};
+    struct source_options options = {
+        .now = wall, .steady = steady, .stopped_at = stopped_at, .snaplen = 65535, .ring_mib = 1};
     struct err err;
+    port_set_add(&options.ports, PORT);
     struct source *source = source_open(path, &options, &err);
     if (!source) {
         print_message("%s\n", err.text);

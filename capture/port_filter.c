@@ -1,0 +1,168 @@
+/* port_filter.c - libpcap compiles; how the filter comes into the kernel is another matter.
+ *
+ * pcap_setfilter puts a filter that takes nothing in between, and looks once more itself at what
+ * waits in the ring, by the new one. What comes in that moment is lost, and counted by nobody. So
+ * it is called once, when nothing has been read, with the widest filter that there will be: what it
+ * looks at itself, it lets pass. The filter of the ports is then put in the place of the one before
+ * by the bare system call, which the kernel does in one step.
+ *
+ * That filter is two, one behind the other: the ports', where whatever accepts a packet becomes a
+ * jump behind its end, and there the widest one. So the user's is compiled once, while names of
+ * ports and hosts may still be looked up. */
+#include "capture/port_filter.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+
+enum {
+    TEXT_MAX = 8192,
+    RANGES_MAX = 128, /* libpcap's optimiser takes time with the cube of them: 0.2 s */
+    SLL_HEADER = 16,  /* of Linux cooked capture (`any`): libpcap makes it, the kernel has none */
+    SLL_TYPE = 0,
+    SLL_PROTOCOL = 14,
+};
+
+/* ---- compiling ---- */
+
+/* "tcp and (port 7000 or portrange 17000-17002)" */
+static void put_ports(struct buf *text, const struct port_set *ports) {
+    uint16_t first, last;
+    for (unsigned from = 0; port_set_run(ports, from, &first, &last); from = last + 1U) {
+        buf_text(text, text->len ? " or " : "tcp and (");
+        buf_printf(text, first < last ? "portrange %u-%u" : "port %u", first, last);
+    }
+    buf_text(text, ")");
+}
+
+static bool takes(const struct port_set *ports, struct err *err) {
+    uint16_t first, last;
+    size_t ranges = 0;
+    for (unsigned from = 0; port_set_run(ports, from, &first, &last); from = last + 1U)
+        ranges++;
+    return ranges <= RANGES_MAX ||
+           err_set(err,
+                   "%zu ranges of ports, with those of the bus, are more than %d: name fewer "
+                   "(-p), or interfaces alone (-i)",
+                   ranges, RANGES_MAX);
+}
+
+/* Takes the text away. */
+static bool compile(pcap_t *pcap, struct buf *text, struct bpf_program *ret_program,
+                    struct err *err) {
+    bool sound = !text->failed;
+    *ret_program = (struct bpf_program){0};
+    if (!sound)
+        err_no_memory(err);
+    else if (pcap_compile(pcap, ret_program, buf_str(text), 1, PCAP_NETMASK_UNKNOWN) != 0)
+        sound =
+            err_set(err, "the filter '%.200s' is wrong: %.100s", buf_str(text), pcap_geterr(pcap));
+    buf_free(text);
+    return sound;
+}
+
+bool port_filter_open(struct port_filter *filter, pcap_t *pcap, const char *own, struct err *err) {
+    struct buf text = {.max = TEXT_MAX};
+    *filter = (struct port_filter){0};
+    buf_text(&text, own ? "tcp and (" : "tcp");
+    buf_text(&text, own ? own : "");
+    buf_text(&text, own ? ")" : "");
+    if (!compile(pcap, &text, &filter->widest, err))
+        return false;
+    return pcap_setfilter(pcap, &filter->widest) == 0 ||
+           err_set(err, "the filter cannot be set: %.200s", pcap_geterr(pcap));
+}
+
+void port_filter_free(struct port_filter *filter) {
+    pcap_freecode(&filter->widest);
+}
+
+/* ---- one behind the other ---- */
+
+static bool accepts(const struct bpf_insn *insn) {
+    return BPF_CLASS(insn->code) == BPF_RET && (BPF_RVAL(insn->code) != BPF_K || insn->k != 0);
+}
+
+/* NULL: out of memory. */
+static struct bpf_insn *join(const struct bpf_program *first, const struct bpf_program *then) {
+    struct bpf_insn *joined = malloc((first->bf_len + then->bf_len) * sizeof *joined);
+    if (!joined)
+        return NULL;
+    memcpy(joined, first->bf_insns, first->bf_len * sizeof *joined);
+    memcpy(joined + first->bf_len, then->bf_insns, then->bf_len * sizeof *joined);
+    for (unsigned i = 0; i < first->bf_len; i++)
+        if (accepts(&joined[i]))
+            joined[i] = (struct bpf_insn)BPF_STMT(BPF_JMP | BPF_JA, first->bf_len - i - 1);
+    return joined;
+}
+
+/* ---- as the kernel sees packets ---- */
+
+static bool loads_packet(const struct bpf_insn *insn) {
+    unsigned mode = BPF_MODE(insn->code), class = BPF_CLASS(insn->code);
+    return (class == BPF_LD || class == BPF_LDX) &&
+           (mode == BPF_ABS || mode == BPF_IND || mode == BPF_MSH);
+}
+
+/* Of a packet that libpcap shows with a header of its own, the kernel sees what is behind that, and
+ * keeps what is in it elsewhere. False: a part of which that is not so. */
+static bool uncook(struct bpf_insn *insn) {
+    if (!loads_packet(insn) || insn->k >= (uint32_t)SKF_AD_OFF)
+        return true;
+    if (insn->k == SLL_TYPE)
+        insn->k = (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE);
+    else if (insn->k == SLL_PROTOCOL)
+        insn->k = (uint32_t)(SKF_AD_OFF + SKF_AD_PROTOCOL);
+    else if (insn->k >= SLL_HEADER)
+        insn->k -= SLL_HEADER;
+    else
+        return false;
+    return true;
+}
+
+static bool for_kernel(pcap_t *pcap, struct bpf_insn *program, unsigned len) {
+    bool cooked = pcap_datalink(pcap) == DLT_LINUX_SLL, sound = true;
+    for (unsigned i = 0; cooked && i < len; i++)
+        sound = sound && uncook(&program[i]);
+    return sound;
+}
+
+static bool attach(pcap_t *pcap, struct bpf_insn *program, unsigned len, struct err *err) {
+    _Static_assert(sizeof(struct sock_filter) == sizeof *program, "libpcap has the kernel's form");
+    const struct sock_fprog kernels = {.len = (unsigned short)len,
+                                       .filter = (struct sock_filter *)(void *)program};
+    return setsockopt(pcap_fileno(pcap), SOL_SOCKET, SO_ATTACH_FILTER, &kernels, sizeof kernels) ==
+               0 ||
+           err_set(err, "the filter cannot be set: %s", strerror(errno));
+}
+
+/* What the kernel cannot look at, libpcap does in its place, for all ports. */
+static bool put(const struct port_filter *filter, pcap_t *pcap, const struct bpf_program *ports,
+                struct err *err) {
+    unsigned len = ports->bf_len + filter->widest.bf_len;
+    struct bpf_insn *program = join(ports, &filter->widest);
+    if (!program)
+        return err_no_memory(err);
+    bool sound = !for_kernel(pcap, program, len) || attach(pcap, program, len, err);
+    free(program);
+    return sound;
+}
+
+bool port_filter_set(const struct port_filter *filter, pcap_t *pcap, const struct port_set *ports,
+                     struct err *err) {
+    struct buf text = {.max = TEXT_MAX};
+    struct bpf_program program;
+    if (port_set_is_empty(ports))
+        return true;
+    if (!takes(ports, err))
+        return false;
+    put_ports(&text, ports);
+    if (!compile(pcap, &text, &program, err))
+        return false;
+    bool sound = put(filter, pcap, &program, err);
+    pcap_freecode(&program);
+    return sound;
+}
