@@ -232,15 +232,10 @@ bool skim_keep(struct skim *skim, struct err *err) {
     return skim->has_keeper || skim->held_count == 0;
 }
 
-bool skim_is_attached(const struct skim *skim, struct err *err) {
-    for (size_t i = 0; i < skim->device_count; i++) {
-        const struct skim_device *device = &skim->devices[i];
-        struct ifreq answer;
-        if (!ask(device, SIOCGIFINDEX, &answer) || (uint32_t)answer.ifr_ifindex != device->ifindex)
-            return err_set(err, "%.100s: the capture has ended: the interface is gone",
-                           device->name);
-    }
-    return true;
+bool skim_is_there(const struct skim *skim, size_t index) {
+    const struct skim_device *device = &skim->devices[index];
+    struct ifreq answer;
+    return ask(device, SIOCGIFINDEX, &answer) && (uint32_t)answer.ifr_ifindex == device->ifindex;
 }
 
 struct skim_ring *skim_ring(const struct skim *skim, size_t cpu) {

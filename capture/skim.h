@@ -60,8 +60,8 @@ bool skim_attach(struct skim *skim, const char *name, struct err *err);
 /* After the last: whatever happens to this process from now on, nothing remains. */
 bool skim_keep(struct skim *skim, struct err *err);
 
-/* False: an interface that was attached to is gone; err names it. */
-bool skim_is_attached(const struct skim *skim, struct err *err);
+/* False: the device that was attached to is gone. */
+bool skim_is_there(const struct skim *skim, size_t device);
 
 struct skim_ring *skim_ring(const struct skim *skim, size_t cpu);
 

@@ -37,6 +37,14 @@ struct source_options {
 };
 
 enum { SOURCE_LINK_TYPES = 8 };
+#define COUNT_UNKNOWN UINT64_MAX
+
+struct source_interface {
+    const char *name;
+    nstime gone;      /* noticed then, by the wall clock; TIME_NONE: it is there */
+    uint64_t packets; /* of those handed out; or COUNT_UNKNOWN, as the drops */
+    uint64_t drops;   /* known once it is gone */
+};
 
 /* What is known of a source so far; final once source_next returned something else than a packet.
  * All strings live as long as the source. */
@@ -53,6 +61,8 @@ struct source_info {
     uint64_t kernel_drops; /* as the kernel or the capture says (pcapng interface statistics) */
     uint64_t input_offset; /* bytes read of the stored input, for progress */
     uint64_t input_size;   /* its size; 0 if unknown (a pipe) */
+    const struct source_interface *interfaces; /* of a live one */
+    size_t interface_count;
 };
 
 struct source;

@@ -45,7 +45,8 @@ struct ebpf {
     nstime looked; /* monotonic: when that was looked up */
     nstime idled;  /* monotonic: when a moment was last said to have passed */
     int sleep_ms;
-    bool gone;                 /* an interface is, and the rings were looked at since */
+    struct source_interface interfaces[CAP_TAPS]; /* of each device */
+    nstime left_at[CAP_TAPS];  /* it was missed then, and the rings are looked at since; 0: never */
     struct bpf_program filter; /* the user's own */
     bool filtered;
     bool inside, passing; /* a packet of which records are to come; it passes the filter */
@@ -178,6 +179,14 @@ static void fill(struct ebpf *ebpf, const struct skim_record *record, struct pac
     };
 }
 
+/* Two devices of different namespaces may have the same number: what is of which is not known. */
+static void count(struct ebpf *ebpf, struct packet *packet) {
+    struct source_interface *interface = &ebpf->interfaces[packet->interface];
+    source_count_skimmed(&ebpf->source, packet);
+    if (interface->packets != COUNT_UNKNOWN)
+        interface->packets += !packet->more;
+}
+
 /* A packet passes with all its records, by what is in the first. */
 static bool passes(struct ebpf *ebpf, const struct packet *packet) {
     struct pcap_pkthdr head = {.caplen = (bpf_u_int32)packet->data.len, .len = packet->wire_len};
@@ -214,14 +223,41 @@ static enum source_got say(struct ebpf *ebpf, enum source_got what) {
     return what;
 }
 
-/* An interface that is gone brings nothing more; but what it brought may not have been looked at.
- */
+/* An interface that is gone brings nothing more; but what it brought may not have been looked at,
+ * so it is gone for those who ask only the next time. True: one is newly missed. */
+static bool miss(struct ebpf *ebpf) {
+    bool news = false;
+    for (size_t i = 0; i < ebpf->skim.device_count; i++) {
+        if (ebpf->left_at[i]) {
+            ebpf->interfaces[i].gone = ebpf->left_at[i];
+        } else if (!skim_is_there(&ebpf->skim, i)) {
+            ebpf->left_at[i] = ebpf->wall();
+            news = true;
+        }
+    }
+    return news;
+}
+
+static bool is_any_left(const struct ebpf *ebpf) {
+    for (size_t i = 0; i < ebpf->skim.device_count; i++)
+        if (ebpf->interfaces[i].gone == TIME_NONE)
+            return true;
+    return false;
+}
+
+static enum source_got fail(const struct ebpf *ebpf, struct err *err) {
+    size_t count = ebpf->skim.device_count;
+    if (count > 1)
+        (void)err_set(err, "the capture has ended: none of its %zu interfaces is left", count);
+    else
+        (void)err_set(err, "%.100s: the capture has ended: the interface is gone",
+                      ebpf->skim.devices[0].name);
+    return SOURCE_FAILED;
+}
+
 static enum source_got check(struct ebpf *ebpf, struct err *err) {
-    if (skim_is_attached(&ebpf->skim, err))
-        return SOURCE_IDLE;
-    if (ebpf->gone)
-        return SOURCE_FAILED;
-    ebpf->gone = true;
+    if (!miss(ebpf))
+        return is_any_left(ebpf) ? SOURCE_IDLE : fail(ebpf, err);
     (void)poll(NULL, 0, LOOK_MS);
     look_at_rings(ebpf);
     return SOURCE_PACKET;
@@ -231,7 +267,7 @@ static enum source_got check(struct ebpf *ebpf, struct err *err) {
 static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *err) {
     if (is_over(ebpf, ebpf->settled))
         return say(ebpf, SOURCE_END);
-    if (ebpf->gone || moment_passed(ebpf))
+    if (moment_passed(ebpf))
         return say(ebpf, check(ebpf, err));
     if (looked_in_vain) {
         (void)poll(NULL, 0, ebpf->sleep_ms);
@@ -253,7 +289,7 @@ static enum source_got ebpf_next(struct source *source, struct packet *packet, s
     }
     if (is_over(ebpf, packet->time - ebpf->wall_less_mono))
         return say(ebpf, SOURCE_END);
-    source_count_skimmed(source, packet);
+    count(ebpf, packet);
     return SOURCE_PACKET;
 }
 
@@ -275,11 +311,31 @@ static void ebpf_close(struct source *source) {
     free(ebpf);
 }
 
+static bool has_twin(const struct skim *skim, size_t index) {
+    for (size_t i = 0; i < skim->device_count; i++)
+        if (i != index && skim->devices[i].ifindex == skim->devices[index].ifindex)
+            return true;
+    return false;
+}
+
+static void list_interfaces(struct ebpf *ebpf) {
+    const struct skim *skim = &ebpf->skim;
+    for (size_t i = 0; i < skim->device_count; i++)
+        ebpf->interfaces[i] =
+            (struct source_interface){.name = skim->devices[i].name,
+                                      .gone = TIME_NONE,
+                                      .packets = has_twin(skim, i) ? COUNT_UNKNOWN : 0,
+                                      .drops = COUNT_UNKNOWN};
+    ebpf->source.info.interfaces = ebpf->interfaces;
+    ebpf->source.info.interface_count = skim->device_count;
+}
+
 static bool attach(struct ebpf *ebpf, struct err *err) {
     char *rest = ebpf->names;
     for (char *name; (name = strsep(&rest, ","));)
         if (!skim_attach(&ebpf->skim, name, err))
             return false;
+    list_interfaces(ebpf);
     return true;
 }
 

@@ -8,7 +8,8 @@
  * no other ring can hold an older one back: a moment after it came. So their order is that of time,
  * as far as the host itself keeps it. Nothing is ever sent, and no interface is made promiscuous.
  *
- * When it is told to stop, what the rings hold up to that moment is still handed out. */
+ * When it is told to stop, what the rings hold up to that moment is still handed out. It also ends
+ * when no interface is left; the others of one that goes away go on. */
 #include <errno.h>
 #include <net/if.h>
 #include <pcap/pcap.h>
@@ -44,8 +45,10 @@ struct live {
     struct source source;
     char *names;
     struct tap taps[CAP_TAPS];
+    struct source_interface interfaces[CAP_TAPS]; /* of each tap */
     struct pollfd polled[CAP_TAPS];
-    size_t count;
+    size_t count, left; /* of these are not gone */
+    uint64_t drops_of_gone;
     nstime (*stopped_at)(void), (*now)(void);
     nstime until; /* told to stop then; TIME_NONE: not yet */
     nstime idled; /* by the packets' times, when a moment was last said to have passed */
@@ -135,7 +138,8 @@ static bool open_taps(struct live *live, const struct source_options *options, s
         struct tap *tap = &live->taps[live->count];
         tap->name = name;
         tap->empty_at = TIME_NONE;
-        live->count++;
+        live->interfaces[live->count++] =
+            (struct source_interface){.name = name, .gone = TIME_NONE};
         if (!tap_open(tap, options, several, err))
             return false;
         live->polled[live->count - 1] =
@@ -150,23 +154,49 @@ static nstime time_of(const struct pcap_pkthdr *head) {
     return (nstime)head->ts.tv_sec * NS_PER_SEC + (nstime)head->ts.tv_usec; /* these are ns */
 }
 
+static uint64_t drops_of(const struct tap *tap) {
+    struct pcap_stat stat;
+    return tap->pcap && pcap_stats(tap->pcap, &stat) == 0 ? stat.ps_drop : 0;
+}
+
 static void count_drops(struct live *live) {
-    uint64_t drops = 0;
-    for (size_t i = 0; i < live->count; i++) {
-        struct pcap_stat stat;
-        if (live->taps[i].pcap && pcap_stats(live->taps[i].pcap, &stat) == 0)
-            drops += stat.ps_drop;
-    }
+    uint64_t drops = live->drops_of_gone;
+    for (size_t i = 0; i < live->count; i++)
+        drops += drops_of(&live->taps[i]);
     live->source.info.kernel_drops = drops;
 }
 
-static bool ask(const struct live *live, struct tap *tap, struct err *err) {
+static void tap_close(struct tap *tap) {
+    port_filter_free(&tap->filter);
+    if (tap->pcap)
+        pcap_close(tap->pcap);
+    tap->pcap = NULL;
+}
+
+/* Its ring is read. False: it was the last. */
+static bool depart(struct live *live, struct tap *tap, struct err *err) {
+    size_t index = (size_t)(tap - live->taps);
+    struct source_interface *interface = &live->interfaces[index];
+    interface->drops = drops_of(tap);
+    interface->gone = live->now ? live->now() : 0;
+    live->drops_of_gone += interface->drops;
+    live->polled[index].fd = -1; /* poll(2) passes it over */
+    live->left--;
+    if (live->count > 1)
+        (void)err_set(err, "the capture has ended: none of its %zu interfaces is left",
+                      live->count);
+    else
+        (void)err_set(err, "%.100s: the capture has ended: %.200s", tap->name,
+                      pcap_geterr(tap->pcap));
+    tap_close(tap);
+    return live->left > 0;
+}
+
+static bool ask(struct live *live, struct tap *tap, struct err *err) {
     int got = pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
     tap->waits = got == 1;
     tap->empty_at = got == 0 && live->now ? live->now() : TIME_NONE;
-    if (got >= 0)
-        return true;
-    return err_set(err, "%.100s: the capture has ended: %.200s", tap->name, pcap_geterr(tap->pcap));
+    return got >= 0 || depart(live, tap, err);
 }
 
 static bool is_older(const struct tap *tap, const struct tap *than) {
@@ -187,12 +217,17 @@ static bool is_doubtful(const struct tap *tap, nstime time) {
     return tap->empty_at == TIME_NONE || time + SETTLE_MS * NS_PER_MS > tap->empty_at;
 }
 
-/* The tap with the oldest packet at hand; *ret_tap NULL: there is none. False: a tap has ended. */
+/* Is the ring to be asked before that packet (NULL: none) is handed out? */
+static bool is_to_be_asked(const struct tap *tap, const struct tap *oldest) {
+    return tap->pcap && !tap->waits && (!oldest || is_doubtful(tap, time_of(oldest->head)));
+}
+
+/* The tap with the oldest packet at hand; *ret_tap NULL: there is none. False: no tap is left. */
 static bool oldest(struct live *live, struct tap **ret_tap, struct err *err) {
     *ret_tap = oldest_waiting(live);
     for (size_t i = 0; i < live->count; i++) {
         struct tap *tap = &live->taps[i];
-        if (tap->waits || (*ret_tap && !is_doubtful(tap, time_of((*ret_tap)->head))))
+        if (!is_to_be_asked(tap, *ret_tap))
             continue;
         if (!ask(live, tap, err))
             return false;
@@ -208,7 +243,8 @@ static int too_young(const struct live *live, const struct tap *oldest) {
     nstime time = time_of(oldest->head), left = 0;
     for (size_t i = 0; i < live->count; i++) {
         const struct tap *tap = &live->taps[i];
-        bool matters = !tap->waits && tap->empty_at != TIME_NONE && time <= tap->empty_at;
+        bool matters =
+            tap->pcap && !tap->waits && tap->empty_at != TIME_NONE && time <= tap->empty_at;
         nstime missing = matters ? time + SETTLE_MS * NS_PER_MS - tap->empty_at : 0;
         left = missing > left ? missing : left;
     }
@@ -234,6 +270,7 @@ static enum source_got hand_out(struct live *live, struct tap *tap, struct packe
         .link_type = tap->link_type,
     };
     tap->waits = false;
+    live->interfaces[packet->interface].packets++;
     source_count(&live->source, packet);
     return SOURCE_PACKET;
 }
@@ -309,15 +346,10 @@ static enum source_got live_next(struct source *source, struct packet *packet, s
 static bool live_widen(struct source *source, const struct port_set *ports, struct err *err) {
     struct live *live = (struct live *)source;
     for (size_t i = 0; i < live->count; i++)
-        if (!port_filter_set(&live->taps[i].filter, live->taps[i].pcap, ports, err))
+        if (live->taps[i].pcap &&
+            !port_filter_set(&live->taps[i].filter, live->taps[i].pcap, ports, err))
             return false;
     return true;
-}
-
-static void tap_close(struct tap *tap) {
-    port_filter_free(&tap->filter);
-    if (tap->pcap)
-        pcap_close(tap->pcap);
 }
 
 static void live_close(struct source *source) {
@@ -346,8 +378,12 @@ struct source *source_live_open(const char *path, const struct source_options *o
     live->stopped_at = options->stopped_at;
     live->now = options->now;
     live->until = TIME_NONE;
-    if (open_taps(live, options, err))
+    if (open_taps(live, options, err)) {
+        live->left = live->count;
+        live->source.info.interfaces = live->interfaces;
+        live->source.info.interface_count = live->count;
         return &live->source;
+    }
     live_close(&live->source);
     return NULL;
 }

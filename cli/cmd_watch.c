@@ -19,7 +19,9 @@ const struct subcommand cmd_watch = {
         "Without -i and -p the Redis and Valkey servers of this host are found, also in "
         "containers;\n"
         "what is captured is told on standard error, and so are ports that nodes announce later:\n"
-        "they are captured from then on.\n"
+        "they are captured from then on. An interface that goes away is told, too; without the "
+        "last\n"
+        "one the run ends, with status 2.\n"
         "Capturing needs root, or CAP_NET_RAW (--backend ebpf: CAP_BPF and CAP_NET_ADMIN); once "
         "the\ninterfaces are open it is given up.\n",
     .bit = FOR_WATCH,

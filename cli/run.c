@@ -11,6 +11,7 @@
 
 #include "capture/privileges.h"
 #include "cli/clock.h"
+#include "cli/departed.h"
 #include "cli/input.h"
 #include "cli/interrupt.h"
 #include "cli/learnt.h"
@@ -31,6 +32,7 @@ struct run {
     size_t sink_count;
     struct onlooker onlooker; /* of `watch` */
     struct learnt learnt;     /* live: the ports that are captured */
+    struct departed departed; /* live: the interfaces that are not any more */
 };
 
 static bool is_live(const struct run *run) {
@@ -182,11 +184,23 @@ static void learn_ports(struct run *run) {
     buf_free(&said);
 }
 
+/* Unless the screen is in the way: then at the end. */
+static void say_departed(struct run *run) {
+    struct buf said = {.max = LINES_MAX};
+    if (run->onlooker.tui)
+        return;
+    departed_look(&run->departed, run->input.merge, &said);
+    if (said.len && onlooker_make_way(&run->onlooker))
+        say_lines(buf_str(&said));
+    buf_free(&said);
+}
+
 /* While a live run goes on: what is known of losses, and what was written, are for all to see. */
 static void go_along(struct run *run) {
     struct run_facts facts = input_facts(&run->input);
     engine_facts(run->engine, &facts);
     learn_ports(run);
+    say_departed(run);
     for (size_t i = 0; i < run->sink_count; i++)
         output_flush(&run->sinks[i].output);
     if (counters_wanted())
@@ -229,6 +243,13 @@ static bool finish_sinks(struct run *run, const char *damage) {
     return whole;
 }
 
+/* Of one interface alone the message that the run ends with tells all there is. */
+static void say_end(struct run *run) {
+    if (merge_info(run->input.merge, 0)->interface_count > 1)
+        say_departed(run);
+    say_counters(run);
+}
+
 static bool is_found(const struct run *run) {
     int fail_on = run->config->fail_on;
     if (fail_on == SEVERITY_NEVER)
@@ -250,7 +271,7 @@ static int run_all(struct run *run) {
     engine_finish(run->engine, &facts);
     bool whole = finish_sinks(run, sound ? NULL : damage.text);
     if (is_live(run))
-        say_counters(run);
+        say_end(run);
     else if (interrupted())
         (void)say("stopped by a signal: what follows in the input was not read");
     if (!sound)
