@@ -70,6 +70,12 @@ static void put_interface(struct space *space, const char *name, const char *por
     buf_text(&space->lines, "\n");
 }
 
+/* " (redis-server 1234, /system.slice/redis.service)" */
+static void put_process(struct buf *buf, const struct server_process *server) {
+    buf_printf(buf, " (%s %d", server->name, (int)server->pid);
+    buf_printf(buf, "%s%s)", *server->cgroup ? ", " : "", server->cgroup);
+}
+
 /* "eth0@1234 in namespace blue: ports 7000, 17000 (redis-server 1234)", if it carries any. */
 static void add_interface(struct space *space, const char *name, const struct ifaddrs *all,
                           const struct ifaddrs *interface) {
@@ -80,7 +86,7 @@ static void add_interface(struct space *space, const char *name, const struct if
         struct port_set carried = carried_ports(server, all, interface);
         size_t more = put_ports(&ports, &carried);
         if (more)
-            buf_printf(&ports, " (%s %d)", server->name, (int)server->pid);
+            put_process(&ports, server);
         count += more;
     }
     if (count)

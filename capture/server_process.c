@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,13 +35,18 @@ static const char *known_path(const char *path) {
     return known_name(path + at, len - at);
 }
 
-static const char *read_name(int process, const char *file) {
-    char text[PATH_TEXT];
+/* "" if it cannot be read. */
+static void read_text(int process, const char *file, char ret_text[PATH_TEXT]) {
     int fd = openat(process, file, O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    ssize_t len = fd >= 0 ? read(fd, ret_text, PATH_TEXT - 1) : -1;
     if (fd >= 0)
         (void)close(fd);
-    text[len > 0 ? len : 0] = '\0';
+    ret_text[len > 0 ? len : 0] = '\0';
+}
+
+static const char *read_name(int process, const char *file) {
+    char text[PATH_TEXT];
+    read_text(process, file, text);
     return known_path(text);
 }
 
@@ -56,6 +62,26 @@ static const char *name_of(int process) {
         return name;
     path[len] = '\0'; /* " (deleted)" follows if it was upgraded */
     return known_path(path);
+}
+
+/* ---- where it belongs ---- */
+
+void cgroup_parse(const char *text, char ret_path[CGROUP_SHOWN]) {
+    static const char unified[] = "0::/";
+    const char *line = text;
+    while (line && strncmp(line, unified, sizeof unified - 1) != 0) {
+        line = strchr(line, '\n');
+        line += line != NULL;
+    }
+    const char *path = line ? line + sizeof unified - 2 : "/\n";
+    size_t len = strcspn(path, "\n");
+    (void)snprintf(ret_path, CGROUP_SHOWN, "%.*s", len > 1 ? (int)len : 0, path);
+}
+
+static void read_cgroup(int process, char ret_path[CGROUP_SHOWN]) {
+    char text[PATH_TEXT];
+    read_text(process, "cgroup", text);
+    cgroup_parse(text, ret_path);
 }
 
 /* ---- all of them ---- */
@@ -99,6 +125,7 @@ static bool look_at(struct server_processes *servers, pid_t pid, int process,
             server_processes_hide(servers, &server, "its ports are for root alone to see");
         return true;
     }
+    read_cgroup(process, server.cgroup);
     return !listens_on_any(&server.sockets, ports) || keep(servers, &server, err);
 }
 

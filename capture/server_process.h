@@ -8,10 +8,13 @@
 #include "base/err.h"
 #include "capture/proc_sockets.h"
 
+enum { CGROUP_SHOWN = 160 }; /* a longer path is cut */
+
 struct server_process {
     pid_t pid;
-    const char *name; /* redis-server or valkey-server; static */
-    ino_t netns;      /* the network namespace that it is in */
+    const char *name;          /* redis-server or valkey-server; static */
+    ino_t netns;               /* the network namespace that it is in */
+    char cgroup[CGROUP_SHOWN]; /* "" for the root's, or if it is not to be known */
     struct proc_sockets sockets;
 };
 
@@ -21,6 +24,9 @@ struct server_processes {
     uint64_t further;  /* than the cap: not in the list */
     struct err hidden; /* the first one that we may not look at, and why; "": there is none */
 };
+
+/* "/system.slice/redis.service" of the text of /proc/PID/cgroup: that of the unified hierarchy. */
+void cgroup_parse(const char *text, char ret_path[CGROUP_SHOWN]);
 
 /* Those that listen on one of the ports; NULL: on any. False and a message if that cannot be said;
  * whatever happened, server_processes_free() the result. */

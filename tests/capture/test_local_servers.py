@@ -105,6 +105,33 @@ def test_the_interfaces_that_carry_them(host):
     assert sorted(end(run, pid)[1]) == [f"blue: {both}", f"lo: {all_three}", f"red: {one}"]
 
 
+@pytest.fixture
+def group():
+    """A control group of the unified hierarchy, if there is one to be had."""
+    mounts = [line.split() for line in pathlib.Path("/proc/mounts").read_text().splitlines()]
+    roots = [words[1] for words in mounts if words[2] == "cgroup2"]
+    folder = pathlib.Path(roots[0] if roots else "/", f"bustap-test-{os.getpid()}")
+    if not roots:
+        pytest.skip("there is no unified hierarchy of control groups")
+    folder.mkdir()
+    yield folder
+    for _ in range(50):                 # a process that was killed is in it for a moment more
+        try:
+            folder.rmdir()
+            return
+        except OSError:
+            time.sleep(0.1)
+    folder.rmdir()
+
+
+def test_the_control_group_of_a_server(group, host):
+    here, other = host.server(7000), host.server(7001)
+    host.run("sh", "-c", f"echo {here} > {group}/cgroup.procs")
+    run, pid = start(host, "watch")
+    assert end(run, pid)[1] == [f"lo: ports 7000, 17000 (redis-server {here}, /{group.name}), "
+                                f"7001, 17001 (redis-server {other})"]
+
+
 def test_a_server_of_another_name(host, tmp_path):
     """Neither its task nor its command line bears a server's name, but its file does."""
     file, program = tmp_path / "redis-server", tmp_path / "alias"

@@ -13,6 +13,7 @@
 
 #include "capture/carrier.h"
 #include "capture/proc_sockets.h"
+#include "capture/server_process.h"
 #include "tests/lib/group.h"
 
 /* ---- lines of /proc/net/tcp, as Linux 6 wrote them ---- */
@@ -166,11 +167,44 @@ static void test_runs_of_ports(void **state) {
     assert_false(port_set_run(&set, last + 1U, &first, &last));
 }
 
+/* ---- control groups ---- */
+
+static void assert_cgroup(const char *text, const char *path) {
+    char shown[CGROUP_SHOWN] = "what was there before";
+    cgroup_parse(text, shown);
+    assert_string_equal(shown, path);
+}
+
+static void test_a_control_group(void **state) {
+    (void)state;
+    assert_cgroup("0::/system.slice/redis.service\n", "/system.slice/redis.service");
+    assert_cgroup("4:memory:/a\n1:cpu:/b\n0::/c\n", "/c");
+    assert_cgroup("0::/cut short", "/cut short");
+}
+
+static void test_no_control_group(void **state) {
+    (void)state;
+    assert_cgroup("0::/\n", "");
+    assert_cgroup("10::/x\n4:memory:/a\n", "");
+    assert_cgroup("", "");
+}
+
+static void test_a_long_control_group(void **state) {
+    char text[2 * CGROUP_SHOWN] = "0::/", shown[CGROUP_SHOWN];
+    (void)state;
+    memset(text + 4, 'x', sizeof text - 5);
+    cgroup_parse(text, shown);
+    assert_int_equal(strlen(shown), CGROUP_SHOWN - 1);
+}
+
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_socket_that_listens),
         cmocka_unit_test(test_a_socket_that_is_connected),
         cmocka_unit_test(test_a_socket_over_ipv6),
+        cmocka_unit_test(test_a_control_group),
+        cmocka_unit_test(test_no_control_group),
+        cmocka_unit_test(test_a_long_control_group),
         cmocka_unit_test(test_what_is_no_socket),
         cmocka_unit_test(test_which_interface_carries),
         cmocka_unit_test(test_an_address_of_lo_that_others_know),
