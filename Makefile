@@ -231,12 +231,14 @@ fuzz-run-built: $(FUZZERS)
 	done; exit $$failed
 
 bench: all $(BENCH)  ## speed and memory against the limits of tests/bench/
-	@for t in $(filter-out %/live.py,$(wildcard tests/bench/*.py tests/bench/*.sh)); do \
+	@for t in $(filter-out tests/bench/live%.py,$(wildcard tests/bench/*.py tests/bench/*.sh)); do \
 	    case $$t in *.py) set -- $(PYTHON);; *) set -- sh;; esac; \
 	    BUSTAP=$(abspath $(B))/$(NAME) BENCH=$(abspath $(B))/tests/bench "$$@" $$t || exit 1; \
 	done
 bench-live: all $(BENCH)  ## what a capture costs the host, beside tcpdump and others (root)
-	@BUSTAP=$(abspath $(B))/$(NAME) BENCH=$(abspath $(B))/tests/bench $(PYTHON) tests/bench/live.py
+	@for t in tests/bench/live*.py; do \
+	    BUSTAP=$(abspath $(B))/$(NAME) BENCH=$(abspath $(B))/tests/bench $(PYTHON) $$t || failed=1; \
+	done; exit $${failed:-0}
 
 bootstrap-test:  ## ./bootstrap on a bare Debian 12, in a chroot (root, debootstrap)
 	@sh tests/bare.sh $(O)/bare

@@ -40,6 +40,15 @@ TOOLS = {
 }
 
 
+def tools_here():
+    return {name: command for name, command in TOOLS.items() if shutil.which(command[0])}
+
+
+def say_missing():
+    for name in TOOLS.keys() - tools_here().keys():
+        print(f"{name} is skipped: it is not installed")
+
+
 def ping_pong(value):
     """ns of CPU for each packet."""
     run = subprocess.run([PROGRAMS / "ping_pong", str(PORT), str(PACKETS[value] // 2), str(value)],
@@ -69,7 +78,7 @@ def used_by(pid):
 
 def costs(value, rounds):
     """{tool: [ns for each packet that the host spends more, of each round]}"""
-    tools = {name: command for name, command in TOOLS.items() if shutil.which(command[0])}
+    tools = tools_here()
     found = {name: [] for name in tools}
     own = {name: [] for name in tools}
     for _ in range(rounds):
@@ -84,6 +93,7 @@ def costs(value, rounds):
 def main(rounds):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     over = False
+    say_missing()
     for value in PACKETS:
         found, own = costs(value, rounds)
         measure = statistics.median(found[MEASURE])
