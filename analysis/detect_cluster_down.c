@@ -28,7 +28,9 @@ struct witness {
     bool down;         /* it says that the cluster is down, and was well before */
     bool told;         /* it is one of those who said or answered so in this outage */
     bool answered;     /* its first sign in this outage was an answer */
+    bool cut_off;      /* it missed most of the primaries then */
     struct place said; /* that sign */
+    nstime until;      /* when it took it back, or answered so last */
 };
 
 struct outage {
@@ -37,7 +39,6 @@ struct outage {
     nstime start, last;   /* last: of a sign of it */
     nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
     nstime most_for;      /* before that */
-    uint32_t last_node;   /* the last one to say that all is well again; NODE_NONE: none yet */
     uint32_t peak, heard; /* the most who said so at once; nodes that could be heard then */
     uint64_t replies, replies_of_starting;
     struct place first_reply;
@@ -85,7 +86,6 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
                                   .joined = index != NODE_NONE && downs->witnesses[index].joined,
                                   .start = now,
                                   .most_since = TIME_NONE,
-                                  .last_node = NODE_NONE,
                                   .failed = NODE_NONE};
         outage->first_reply = place_none();
         for (size_t i = 0; i < downs->room; i++)
@@ -123,11 +123,24 @@ static void recount(const struct detection *detection, struct downs *downs, nsti
     outage->most_since = most ? now : TIME_NONE;
 }
 
+/* With so many that it cannot reach it holds the cluster for down, whoever owns the slots. */
+static bool misses_most(const struct model *model, uint32_t index) {
+    uint32_t voters = 0, missed = 0;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        bool votes = model_is_voter(model, i);
+        voters += votes;
+        missed += votes && i != index && model_view(model, index, i) != 0;
+    }
+    return missed * 2 >= voters && missed > 0;
+}
+
 static void note_told(struct witness *witness, struct place place, bool answered) {
+    witness->until = place.time;
     if (witness->told)
         return;
     witness->told = true;
     witness->answered = answered;
+    witness->cut_off = false;
     witness->said = place;
 }
 
@@ -137,6 +150,7 @@ static void says_down(const struct detection *detection, struct downs *downs, ui
     (void)outage_at(detection, downs, index, event->time);
     witness->down = true;
     note_told(witness, place_of(event), false);
+    witness->cut_off |= misses_most(detection->model, index);
     recount(detection, downs, event->time);
 }
 
@@ -169,6 +183,7 @@ static void on_state(const struct detection *detection, struct downs *downs, con
         return;
     }
     bool over = ok && witness->down && downs->outage.on && !was_blip(downs, witness, event->time);
+    witness->until = over ? event->time : witness->until;
     witness->down = false;
     witness->well |= ok;
     witness->joined &= !ok;
@@ -176,7 +191,6 @@ static void on_state(const struct detection *detection, struct downs *downs, con
     if (!over)
         return;
     downs->outage.last = event->time;
-    downs->outage.last_node = index;
     recount(detection, downs, event->time);
 }
 
@@ -274,18 +288,41 @@ static nstime most_for(const struct outage *outage, nstime now) {
     return outage->most_for + (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
 }
 
+/* How long it said or answered so. */
+static nstime length_of(const struct witness *witness, nstime over) {
+    return (witness->down ? over : witness->until) - witness->said.time;
+}
+
+/* For whom it lasted longest; NODE_NONE: for no node of the bus. */
+static uint32_t longest_down(const struct downs *downs, nstime over) {
+    uint32_t longest = NODE_NONE;
+    for (uint32_t i = 0; i < downs->room; i++)
+        if (downs->witnesses[i].told &&
+            (longest == NODE_NONE ||
+             length_of(&downs->witnesses[i], over) > length_of(&downs->witnesses[longest], over)))
+            longest = i;
+    return longest;
+}
+
 static void title(const struct detection *detection, struct finding *finding,
-                  const struct outage *outage, uint32_t told, uint32_t last_node, nstime over) {
+                  const struct downs *downs, uint32_t told, nstime over) {
+    const struct outage *outage = &downs->outage;
     char longest[DURATION_TEXT], most[DURATION_TEXT], name[ENDPOINT_TEXT], requests[64] = "";
-    nstime length = over - outage->start, by_most = most_for(outage, over);
+    uint32_t node = longest_down(downs, over);
+    nstime length =
+        node == NODE_NONE ? over - outage->start : length_of(&downs->witnesses[node], over);
+    nstime by_most = most_for(outage, over);
     finding_duration(length, longest);
     finding_duration(by_most, most);
     if (outage->replies)
         (void)snprintf(requests, sizeof requests, "; %" PRIu64 " request%s answered CLUSTERDOWN",
                        outage->replies, outage->replies == 1 ? " was" : "s were");
-    model_node_text(detection->model, last_node, name);
-    if (by_most == 0 || told == 1)
+    model_node_text(detection->model, node, name);
+    if (told <= 1)
         finding_title(finding, "%s held the cluster for down for %s%s", name, longest, requests);
+    else if (by_most == 0)
+        finding_title(finding, "%" PRIu32 " nodes held the cluster for down, %s for %s%s", told,
+                      name, longest, requests);
     else if (length - by_most < LAG)
         finding_title(finding, "The cluster was down for %s%s", most, requests);
     else
@@ -293,40 +330,81 @@ static void title(const struct detection *detection, struct finding *finding,
                       requests);
 }
 
+/* ---- why ---- */
+
+enum cause { CAUSE_STARTED, CAUSE_MINORITY, CAUSE_UNCOVERED, CAUSE_NO_MAJORITY, CAUSE_UNKNOWN };
+
+static const struct {
+    const char *verdict, *what, *advice; /* advice: NULL, or what helps */
+    bool while_it_lasts;                 /* it is of no use later */
+} causes[] = {
+    [CAUSE_STARTED] = {"restarted",
+                       "Its process had just been started: a primary refuses requests until it has "
+                       "heard most of the others for some two seconds.",
+                       "nothing for this; find out why the process was started anew", false},
+    [CAUSE_MINORITY] = {"minority",
+                        "The others went on: so speaks a node that cannot reach most of the "
+                        "primaries. It refuses requests until it can again.",
+                        "look at its network, not at its data: it serves again some seconds after "
+                        "it reaches the others",
+                        false},
+    [CAUSE_UNCOVERED] = {"slots-uncovered", NULL,
+                         "bring the failed primary back, or a replica of it to power (CLUSTER "
+                         "FAILOVER TAKEOVER if no majority is left); do not reset or forget it "
+                         "while it has the only copy",
+                         true},
+    [CAUSE_NO_MAJORITY] = {"no-majority",
+                           "Most of those who said so could not reach most of the primaries: no "
+                           "node is marked failed or replaced then, and all refuse requests.",
+                           "bring back the primaries that are missed, or the network between them: "
+                           "the cluster serves again some seconds after most of the primaries hear "
+                           "each other",
+                           true},
+    [CAUSE_UNKNOWN] = {"unknown", NULL, NULL, false},
+};
+
 /* The others, so far as they were heard, did not say so, and whoever did missed no owner of slots
  * that most had given up. */
 static bool is_minority(const struct outage *outage) {
     return outage->peak * 2 <= outage->heard && !outage->bereft;
 }
 
+static enum cause cause_of(const struct downs *downs, uint32_t told) {
+    const struct outage *outage = &downs->outage;
+    uint32_t cut_off = 0;
+    for (size_t i = 0; i < downs->room; i++)
+        cut_off += downs->witnesses[i].told && downs->witnesses[i].cut_off;
+    if (outage->peak == 0 && outage->replies == outage->replies_of_starting)
+        return CAUSE_STARTED;
+    if (is_minority(outage))
+        return CAUSE_MINORITY;
+    if (outage->failed != NODE_NONE)
+        return CAUSE_UNCOVERED;
+    return cut_off * 2 > told ? CAUSE_NO_MAJORITY : CAUSE_UNKNOWN;
+}
+
 static void explain(const struct detection *detection, struct finding *finding,
-                    const struct outage *outage) {
+                    const struct outage *outage, enum cause cause) {
     char name[ENDPOINT_TEXT];
     model_node_text(detection->model, outage->failed, name);
     if (outage->peak)
         finding_explain(finding,
-                        "At most %" PRIu32 " of the %" PRIu32 " nodes that could be heard said at "
-                        "once that the cluster state is fail.",
+                        "When it was worst, %" PRIu32 " of the %" PRIu32 " nodes that could be "
+                        "heard said that the cluster state is fail.",
                         outage->peak, outage->heard);
-    if (is_minority(outage))
-        finding_explain(finding, "The others went on: so speaks a node that cannot reach most of "
-                                 "the primaries. It refuses requests until it can again.");
-    else if (outage->failed != NODE_NONE)
+    if (cause == CAUSE_UNCOVERED)
         finding_explain(finding,
                         "%s was held for failed, so its slots had no owner; while "
                         "cluster-require-full-coverage is yes, which is the default, that stops "
                         "requests for all slots.",
                         name);
+    else if (causes[cause].what)
+        finding_explain(finding, "%s", causes[cause].what);
 }
 
-static void advise(struct finding *finding, const struct outage *outage, bool over) {
-    if (is_minority(outage))
-        finding_advise(finding, "look at its network, not at its data: it serves again some "
-                                "seconds after it reaches the others");
-    else if (outage->failed != NODE_NONE && !over)
-        finding_advise(finding, "bring the failed primary back, or a replica of it to power "
-                                "(CLUSTER FAILOVER TAKEOVER if no majority is left); do not reset "
-                                "or forget it while it has the only copy");
+static void advise(struct finding *finding, enum cause cause, bool over) {
+    if (causes[cause].advice && !(over && causes[cause].while_it_lasts))
+        finding_advise(finding, "%s", causes[cause].advice);
 }
 
 static uint32_t count_told(const struct downs *downs) {
@@ -348,17 +426,9 @@ static uint32_t next_to_tell(const struct downs *downs, nstime after, uint32_t l
     return next;
 }
 
-/* For whom it lasted longest: one that says so still, or else the last to take it back. */
-static uint32_t longest_down(const struct downs *downs, uint32_t last_told) {
-    for (uint32_t i = 0; i < downs->room; i++)
-        if (downs->witnesses[i].told && downs->witnesses[i].down)
-            return i;
-    return downs->outage.last_node == NODE_NONE ? last_told : downs->outage.last_node;
-}
-
-/* Names all of them, in order of time; gives back the one for which it lasted longest. */
-static uint32_t tell_nodes(const struct detection *detection, struct finding *finding,
-                           const struct downs *downs) {
+/* Names all of them, in order of time. */
+static void tell_nodes(const struct detection *detection, struct finding *finding,
+                       const struct downs *downs) {
     struct value *nodes = value_list(finding_metrics(finding), "nodes");
     uint32_t told = 0, last = NODE_NONE;
     nstime at = INT64_MIN;
@@ -376,7 +446,6 @@ static uint32_t tell_nodes(const struct detection *detection, struct finding *fi
         at = witness->said.time;
         last = i;
     }
-    return longest_down(downs, last);
 }
 
 static void tell(const struct detection *detection, struct downs *downs, nstime end) {
@@ -387,20 +456,19 @@ static void tell(const struct detection *detection, struct downs *downs, nstime 
         return;
     struct finding *finding = finding_new(
         "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
-    uint32_t last = tell_nodes(detection, finding, downs);
-    if (last == NODE_NONE) /* of a server that is no node of the bus, as far as is known */
+    uint32_t told = count_told(downs);
+    enum cause cause = cause_of(downs, told);
+    tell_nodes(detection, finding, downs);
+    if (told == 0) /* of a server that is no node of the bus, as far as is known */
         finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
     for (size_t i = 0; i < outage->client_count; i++)
         finding_client(finding, &outage->clients[i]);
-    title(detection, finding, outage, count_told(downs), last, over);
-    explain(detection, finding, outage);
-    advise(finding, outage, end != TIME_NONE);
+    title(detection, finding, downs, told, over);
+    explain(detection, finding, outage, cause);
+    advise(finding, cause, end != TIME_NONE);
     value_number(finding_metrics(finding), "replies", outage->replies);
     value_ms(finding_metrics(finding), "duration_ms", over - outage->start);
-    finding_ends(finding, end,
-                 is_minority(outage)           ? "minority"
-                 : outage->failed != NODE_NONE ? "slots-uncovered"
-                                               : "unknown");
+    finding_ends(finding, end, causes[cause].verdict);
     if (outage->joined)
         finding_caveat(finding, "it was down already when the capture began: since when, and why, "
                                 "is not known");
@@ -427,7 +495,9 @@ static bool anyone_down(const struct detection *detection, struct downs *downs, 
     bool any = false;
     for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
         struct witness *witness = &downs->witnesses[i];
+        witness->until = witness->down ? now : witness->until;
         witness->down = witness->down && is_heard(detection->model, i, now);
+        witness->cut_off |= witness->down && misses_most(detection->model, i);
         any |= witness->down;
     }
     return any;

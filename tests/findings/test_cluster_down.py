@@ -83,6 +83,53 @@ def test_fires_for_a_minority_without_blaming_the_others(store):
     assert found.metrics["duration_ms"] == pytest.approx(4000, abs=1000)
 
 
+def test_names_the_node_that_said_so_longest_if_most_did_not(store):
+    """r1 is the last to take it back, and said so for a second only."""
+    play = scene.Scene()
+    play.run(3)
+    play.set("p1", state=1)
+    play.run(4)
+    play.set("r1", state=1)
+    play.run(1)
+    play.set("p1", state=0)
+    play.run(1.5)
+    play.set("r1", state=0)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert found.title.startswith("2 nodes held the cluster for down, 10.0.0.1:6379 for 5")
+
+
+def test_names_the_stranger_that_goes_on_to_refuse():
+    """The old primaries said so for a moment; the node that came back without its slots went on."""
+    found = findings.only(findings.of(captures.take("node_reborn-valkey-9.1.2").path), "cluster-down")
+    assert "10.77.0.11:6379 for 12.0 s" in found.title
+
+
+def test_fires_for_want_of_a_majority(store):
+    """Two of three primaries are gone: nobody is marked failed, so no slot is without an owner."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p2", "p3")
+    play.run(4)
+    for name in ("p1", "r1", "r2", "r3"):
+        play.set(name, state=1)
+    play.run(6)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert (found.severity, found.verdict) == ("critical", "no-majority")
+    assert "could not reach most of the primaries" in found.explanation
+    assert any("bring back the primaries" in line for line in found.advice)
+
+
+@pytest.mark.parametrize("run, verdict", (("half_and_half-redis-8.0.2", "no-majority"),
+                                          ("no_quorum-redis-7.0.15", "no-majority"),
+                                          ("coverage_off-redis-6.0.16", "restarted")))
+def test_says_why_of_real_ones(run, verdict):
+    """A primary that has just been started refuses requests, too: its network is not to blame."""
+    found = findings.only(findings.of(captures.take(run).path), "cluster-down")
+    assert found.verdict == verdict
+    assert not any("network, not at its data" in line for line in found.advice)
+
+
 def test_fires_if_the_capture_begins_during_it(store):
     play = scene.Scene()
     play.run(3)
