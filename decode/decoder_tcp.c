@@ -60,12 +60,15 @@ static void on_reset(struct decoder *d, struct flow *flow, unsigned direction, u
         emit_close(d, flow, direction);
 }
 
-/* A FIN counts once all bytes before it are there. */
+/* A FIN counts once all bytes before it are there. What waits for more of them waits in vain. */
 static void check_fin(struct decoder *d, struct flow *flow, unsigned direction) {
     const struct flow_side *side = &flow->sides[direction];
-    bool closes = side->fin && !seq_after(side->fin_seq, side->stream.next);
-    if (closes && note_close(flow, FLOW_FIN))
+    if (!side->fin || seq_after(side->fin_seq, side->stream.next))
+        return;
+    if (note_close(flow, FLOW_FIN))
         emit_close(d, flow, direction);
+    if (flow->proto)
+        flow->proto->end(&d->out, flow, direction);
 }
 
 /* ---- its start ---- */

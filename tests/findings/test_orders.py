@@ -52,9 +52,12 @@ def test_a_process_that_was_told_to_end(store, words):
     play, operator = begun("r1")
     operator.asks(words)
     operator.link.close("server")
+    ended = play.capture.now / 1e9
     play.kill("r1")
     play.run(8)
     found = of_type(store, play, "node-failed")
+    told, = (piece for piece in found.evidence if "told by" in piece["note"])
+    assert findings.seconds(told["time"]) == pytest.approx(ended, abs=0.1), "when it ended, not when the capture did"
     assert found.verdict == "administrative" and any("crash" in line for line in found.ruled_out)
     assert shows(found, f"told by 10.0.9.9:5000, ends, and with it their connection ({words.split()[0]})")
 
