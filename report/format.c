@@ -104,6 +104,8 @@ void buf_size(struct buf *buf, uint64_t bytes) {
 size_t line_break(const char *text, size_t len, size_t room) {
     if (len <= room)
         return len;
+    if (text[room] == ' ')
+        return room + 1;
     for (size_t i = room; i > 0; i--)
         if (text[i - 1] == ' ' || text[i - 1] == ',')
             return i;

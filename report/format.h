@@ -36,7 +36,7 @@ void buf_size(struct buf *buf, uint64_t bytes);
 void buf_count(struct buf *buf, uint64_t count, const char *noun);
 
 /* Where a line of `room` columns ends: behind the last blank or comma that fits, if the text is
- * longer. */
+ * longer. A blank at which it ends is not shown, and needs no room. */
 size_t line_break(const char *text, size_t len, size_t room);
 
 enum { SLOTS_TEXT = 6 * 16384 }; /* longer than any text of slots */

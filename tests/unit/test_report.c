@@ -103,6 +103,24 @@ static void test_sizes(void **state) {
     assert_text("18446744.1 TB");
 }
 
+static void test_lines(void **state) {
+    static const struct {
+        const char *text;
+        size_t room, end;
+    } cases[] = {
+        {"one two", 7, 7},     /* all fits */
+        {"one two", 6, 4},     /* behind the blank */
+        {"one two", 3, 4},     /* the blank is not shown: the next line does not begin with it */
+        {"one, two", 4, 5},    /* nor behind a comma */
+        {"one,two", 6, 4},     /* a list without blanks is broken, too */
+        {"onetwothree", 6, 6}, /* what cannot be broken is cut */
+    };
+    (void)state;
+    for (size_t i = 0; i < countof(cases); i++)
+        assert_int_equal(line_break(cases[i].text, strlen(cases[i].text), cases[i].room),
+                         cases[i].end);
+}
+
 static void test_slots(void **state) {
     uint8_t slots[BUS_SLOT_BYTES] = {0};
     (void)state;
@@ -763,6 +781,7 @@ int main(void) {
         TEST(test_padding),
         TEST(test_durations),
         TEST(test_sizes),
+        TEST(test_lines),
         TEST(test_slots),
         TEST(test_times_as_text),
         TEST(test_times_from_text),
