@@ -39,7 +39,8 @@ static const char *const templates[EV_COUNT] = {
     [EV_vote_granted] = "{node} votes for {about} in epoch {epoch}",
     [EV_vote_refused] = "{node} refuses[ {about}] its vote in epoch {epoch}, reason {reason}",
     [EV_manual_failover] = "{node} asks[ {about}] to hand over (manual failover)",
-    [EV_update_sent] = "{node} tells[ {about}] that its slots are {owner}'s, epoch {config_epoch}",
+    [EV_update_sent] =
+        "{node} sends[ {about}] the newer slots of {owner}, epoch {config_epoch} (UPDATE)",
 };
 
 /* ---- sentences ---- */
