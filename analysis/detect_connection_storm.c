@@ -43,15 +43,19 @@ static struct attempts *attempts_of(struct watch *watch, const struct model *mod
     return &watch->list[watch->count++];
 }
 
-static void on_attempt(struct attempts *now, const struct event *event, bool refused) {
+static void on_attempt(const struct detection *detection, struct attempts *now,
+                       const struct event *event) {
     const struct flow *flow = event->flow;
+    bool refused = event->type == EV_tcp_refused;
     if (now->opened + now->refused == 0)
-        *now = (struct attempts){
-            .server = now->server, .first = event->time, .place = place_of(event)};
+        *now = (struct attempts){.server = now->server,
+                                 .first = event->time,
+                                 .pace.least = threshold(detection, THRESHOLD_connection_storm),
+                                 .place = place_of(event)};
     now->last = event->time;
     now->opened += !refused;
     now->refused += refused;
-    pace_add(&now->pace, event->time);
+    pace_add(&now->pace, stamp_of(event));
     crowd_add(&now->crowd, &flow->ends[flow->connector], NULL, true);
 }
 
@@ -63,7 +67,7 @@ static void on_event(const struct detection *detection, void *state, const struc
     if (!now)
         return;
     if (event->type != EV_tcp_close)
-        on_attempt(now, event, event->type == EV_tcp_refused);
+        on_attempt(detection, now, event);
     else if (event->time - flow->first < BRIEF && flow->first >= now->first)
         now->brief++;
 }
@@ -99,13 +103,20 @@ static void explain(struct finding *finding, const struct attempts *now) {
     }
 }
 
-static void tell(const struct detection *detection, const struct attempts *now, nstime end) {
+/* TIME_NONE: it still goes on. */
+static nstime end_of(const struct attempts *now, nstime last) {
+    nstime end = pace_to(&now->pace, now->last);
+    return last - end < NS_PER_SEC ? TIME_NONE : end;
+}
+
+static void tell(const struct detection *detection, const struct attempts *now, nstime last) {
+    struct place from = pace_from(&now->pace, now->place);
     char server[ENDPOINT_TEXT];
     uint64_t rate = pace_peak(&now->pace);
     if (!is_storm(detection, now))
         return;
     endpoint_text(&now->server, server);
-    struct finding *finding = finding_new("connection-storm", SEVERITY_WARNING, now->first);
+    struct finding *finding = finding_new("connection-storm", SEVERITY_WARNING, from.time);
     if (mostly_refused(now))
         finding_title(finding,
                       "Clients try to connect to %s up to %" PRIu64 " times a second in "
@@ -117,7 +128,7 @@ static void tell(const struct detection *detection, const struct attempts *now, 
                       "stay",
                       server, rate);
     explain(finding, now);
-    finding_evidence(finding, &now->place, "the first of them");
+    finding_evidence(finding, &from, "the first of them");
     finding_addr(finding, &now->server);
     uint32_t node = model_node_at_address(detection->model, &now->server);
     if (node != NODE_NONE)
@@ -131,7 +142,7 @@ static void tell(const struct detection *detection, const struct attempts *now, 
     crowd_tell(&now->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end, mostly_refused(now) ? "refused" : "short-lived");
+    finding_ends(finding, end_of(now, last), mostly_refused(now) ? "refused" : "short-lived");
     detection_report(detection, finding);
 }
 
@@ -141,7 +152,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
         struct attempts *now = &watch->list[i];
         if (now->opened + now->refused == 0 || time - now->last < APART)
             continue;
-        tell(detection, now, now->last);
+        tell(detection, now, time);
         now->opened = now->refused = 0;
     }
 }
@@ -152,7 +163,7 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < watch->count; i++) {
         const struct attempts *now = &watch->list[i];
         if (now->opened + now->refused)
-            tell(detection, now, last - now->last < NS_PER_SEC ? TIME_NONE : now->last);
+            tell(detection, now, last);
     }
 }
 

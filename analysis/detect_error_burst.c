@@ -53,9 +53,26 @@ static const struct meaning {
      "look at the clients' logs for the text of the error"},
 };
 
+/* Of connections, before any request. */
+static const struct meaning
+    too_many =
+        {"max-clients", SEVERITY_WARNING,
+         "The server has as many connections as maxclients lets it have: it turns new ones away.",
+         "find the clients that open connections and keep them (CLIENT LIST: age, idle), give them "
+         "a "
+         "pool with a bound, or set timeout; only then raise maxclients, and the limit of open "
+         "files "
+         "with it"},
+    protected = {"protected-mode", SEVERITY_WARNING,
+                 "The server is in protected mode: without a password or an address to be bound to "
+                 "it serves "
+                 "its own host alone.",
+                 "set bind, and a password or ACL; do not just switch protected-mode off"};
+
 struct burst {
     struct endpoint server;
     char code[WORD_LENGTH_MAX + 1];
+    bool refusal;   /* it turns connections away with it */
     uint64_t count; /* of the present episode; 0: none */
     nstime first, last;
     struct pace pace;
@@ -69,8 +86,7 @@ struct bursts {
     uint64_t left_out; /* errors past ROWS, or for want of memory */
 };
 
-static struct burst *add_burst(struct bursts *bursts, const struct endpoint *server,
-                               struct bytes code) {
+static struct burst *add_burst(struct bursts *bursts, const struct ev_client_error *error) {
     if (!bursts->list)
         bursts->list = calloc(ROWS, sizeof(struct burst *));
     struct burst *burst = bursts->list && bursts->count < ROWS ? calloc(1, sizeof *burst) : NULL;
@@ -78,18 +94,20 @@ static struct burst *add_burst(struct bursts *bursts, const struct endpoint *ser
         bursts->left_out++;
         return NULL;
     }
-    burst->server = *server;
-    memcpy(burst->code, code.data, min_size(code.len, WORD_LENGTH_MAX));
+    burst->server = *error->server;
+    burst->refusal = error->refusal;
+    memcpy(burst->code, error->error.data, min_size(error->error.len, WORD_LENGTH_MAX));
     return bursts->list[bursts->count++] = burst;
 }
 
-static struct burst *burst_of(struct bursts *bursts, const struct endpoint *server,
-                              struct bytes code) {
-    for (size_t i = 0; i < bursts->count; i++)
-        if (endpoint_equal(&bursts->list[i]->server, server) &&
-            bytes_equal(code, bytes_str(bursts->list[i]->code)))
-            return bursts->list[i];
-    return add_burst(bursts, server, code);
+static struct burst *burst_of(struct bursts *bursts, const struct ev_client_error *error) {
+    for (size_t i = 0; i < bursts->count; i++) {
+        struct burst *burst = bursts->list[i];
+        if (endpoint_equal(&burst->server, error->server) && burst->refusal == error->refusal &&
+            bytes_equal(error->error, bytes_str(burst->code)))
+            return burst;
+    }
+    return add_burst(bursts, error);
 }
 
 static bool is_redirect(struct bytes code) {
@@ -100,12 +118,12 @@ static void on_event(const struct detection *detection, void *state, const struc
     const struct ev_client_error *error = &event->client_error;
     if (is_redirect(error->error) || error->error.len == 0)
         return;
-    struct burst *burst = burst_of(state, error->server, error->error);
+    struct burst *burst = burst_of(state, error);
     if (!burst)
         return;
     if (burst->count == 0) {
         burst->first = event->time;
-        burst->pace = (struct pace){0};
+        burst->pace = (struct pace){.least = threshold(detection, THRESHOLD_error_burst)};
         burst->crowd = (struct crowd){0};
         burst->place = place_of(event);
         burst->place.ends_known = true;
@@ -114,7 +132,7 @@ static void on_event(const struct detection *detection, void *state, const struc
     }
     burst->count++;
     burst->last = event->time;
-    pace_add(&burst->pace, event->time);
+    pace_add(&burst->pace, stamp_of(event));
     crowd_add(&burst->crowd, error->client, model_introduction_in_hand(detection->model),
               (nstime)error->before < burst->first);
 }
@@ -123,27 +141,40 @@ static void on_event(const struct detection *detection, void *state, const struc
 
 static const struct meaning *meaning_of(const struct burst *burst) {
     const struct meaning *meaning = meanings;
+    if (burst->refusal)
+        return strcmp(burst->code, "ERR") == 0 ? &too_many : &protected;
     while (meaning->code && strcmp(meaning->code, burst->code) != 0)
         meaning++;
     return meaning;
 }
 
+/* TIME_NONE: it still goes on. */
+static nstime end_of(const struct burst *burst, nstime last) {
+    nstime end = pace_to(&burst->pace, burst->last);
+    return last - end < NS_PER_SEC ? TIME_NONE : end;
+}
+
 static void tell(const struct detection *detection, const struct bursts *bursts,
-                 const struct burst *burst, nstime end) {
+                 struct burst *burst, nstime last) {
+    struct place from = pace_from(&burst->pace, burst->place);
     const struct meaning *meaning = meaning_of(burst);
     char server[ENDPOINT_TEXT], length[DURATION_TEXT], who[CROWD_TEXT];
     if (pace_peak(&burst->pace) < threshold(detection, THRESHOLD_error_burst))
         return;
     endpoint_text(&burst->server, server);
     uint32_t node = model_node_at_address(detection->model, &burst->server);
-    struct finding *finding = finding_new("error-burst", meaning->severity, burst->first);
-    finding_title(finding, "%s answered %s up to %" PRIu64 " times a second", server, burst->code,
-                  pace_peak(&burst->pace));
+    struct finding *finding = finding_new("error-burst", meaning->severity, from.time);
+    if (burst->refusal)
+        finding_title(finding, "%s turned away up to %" PRIu64 " connections a second (%s)", server,
+                      pace_peak(&burst->pace), meaning->code);
+    else
+        finding_title(finding, "%s answered %s up to %" PRIu64 " times a second", server,
+                      burst->code, pace_peak(&burst->pace));
     finding_explain(finding, "%" PRIu64 " times in %s, to %s. %s", burst->count,
                     finding_duration(burst->last - burst->first, length),
                     crowd_text(&burst->crowd, who), meaning->what);
     finding_advise(finding, "%s", meaning->advice);
-    finding_evidence(finding, &burst->place, "the first of them");
+    finding_evidence(finding, &from, "the first of them");
     if (bursts->left_out)
         finding_caveat(finding, "%" PRIu64 " errors of further servers and kinds are not looked at",
                        bursts->left_out);
@@ -158,7 +189,7 @@ static void tell(const struct detection *detection, const struct bursts *bursts,
     crowd_tell(&burst->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end, meaning->code);
+    finding_ends(finding, end_of(burst, last), meaning->code);
     detection_report(detection, finding);
 }
 
@@ -168,7 +199,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
         struct burst *burst = bursts->list[i];
         if (burst->count == 0 || time - burst->last < APART)
             continue;
-        tell(detection, bursts, burst, burst->last);
+        tell(detection, bursts, burst, time);
         burst->count = 0;
     }
 }
@@ -179,8 +210,7 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < bursts->count; i++) {
         struct burst *burst = bursts->list[i];
         if (burst->count)
-            tell(detection, bursts, burst,
-                 last - burst->last < NS_PER_SEC ? TIME_NONE : burst->last);
+            tell(detection, bursts, burst, last);
     }
 }
 

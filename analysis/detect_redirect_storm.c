@@ -118,9 +118,13 @@ static void add_target(struct episode *now, const struct redirect *redirect) {
         now->targets[now->target_count++].addr = redirect->target;
 }
 
-static void begin(struct episode *now, const struct model *model, const struct event *event) {
-    *now =
-        (struct episode){.since = TIME_NONE, .change.owner = NODE_NONE, .place = place_of(event)};
+static void begin(struct episode *now, const struct model *model, const struct event *event,
+                  uint64_t least) {
+    *now = (struct episode){.first = event->time,
+                            .since = TIME_NONE,
+                            .change.owner = NODE_NONE,
+                            .pace.least = least,
+                            .place = place_of(event)};
     model_redirect_nexts(model, now->nexts);
 }
 
@@ -138,7 +142,7 @@ static void add_again(struct episode *now, const struct model *model,
     now->last_place = place_of(event);
     add_server(now, &redirect->server);
     crowd_add(&now->crowd, &redirect->client, redirect->introduction, joins);
-    pace_add(&now->pace, event->time);
+    pace_add(&now->pace, stamp_of(event));
 }
 
 static void on_redirect(const struct detection *detection, struct storm *storm,
@@ -148,7 +152,7 @@ static void on_redirect(const struct detection *detection, struct storm *storm,
     if (!redirect)
         return;
     if (!is_on(now))
-        begin(now, detection->model, event);
+        begin(now, detection->model, event, threshold(detection, THRESHOLD_redirect_storm));
     now->moved += !redirect->ask;
     now->ask += redirect->ask;
     now->last = event->time;
@@ -217,7 +221,7 @@ static void explain_change(const struct detection *detection, struct finding *fi
                                  "wrong since before it.");
         return;
     }
-    nstime ago = now->last - change->at.time;
+    nstime ago = now->last_place.time - change->at.time;
     finding_duration(ago, before);
     if (change->owner == NODE_NONE) {
         finding_explain(finding,
@@ -229,7 +233,7 @@ static void explain_change(const struct detection *detection, struct finding *fi
     model_node_text(detection->model, change->owner, owner);
     finding_explain(finding,
                     "The last of these slots went to %s %s before the last of these redirects, as "
-                    "the bus shows; no owner has changed since.",
+                    "the bus shows; no owner changed in between.",
                     owner, before);
 }
 
@@ -277,13 +281,20 @@ static void explain(const struct detection *detection, struct finding *finding,
                         now->refreshes);
 }
 
-static void tell(const struct detection *detection, const struct episode *now, nstime end) {
+/* Redirects that were news to others may go on. TIME_NONE: it still goes on. */
+static nstime end_of(const struct episode *now, nstime last) {
+    nstime end = pace_to(&now->pace, now->last_place.time);
+    return last - end < REDIRECT_GRACE ? TIME_NONE : end;
+}
+
+static void tell(const struct detection *detection, const struct episode *now, nstime last) {
     uint64_t least = threshold(detection, THRESHOLD_redirect_storm) * PACE_WINDOW;
     enum redirect_cause cause = main_cause(now, least);
     uint64_t clients = now->crowd.connections;
+    nstime from = pace_from(&now->pace, (struct place){.time = now->since}).time;
     if (now->pace.peak < least || now->again == 0)
         return;
-    struct finding *finding = finding_new("redirect-storm", causes[cause].severity, now->since);
+    struct finding *finding = finding_new("redirect-storm", causes[cause].severity, from);
     finding_title(
         finding, "%" PRIu64 " client connection%s redirected up to %" PRIu64 " times a second, %s",
         clients, clients == 1 ? " is" : "s are", pace_peak(&now->pace), causes[cause].title);
@@ -302,7 +313,7 @@ static void tell(const struct detection *detection, const struct episode *now, n
     measure(detection, finding, now, cause);
     if (cause == REDIRECT_STALE) /* on there being no ASK, no change, no new map */
         finding_rests_on_unseen(finding);
-    finding_ends(finding, end, causes[cause].name);
+    finding_ends(finding, end_of(now, last), causes[cause].name);
     detection_report(detection, finding);
 }
 
@@ -325,7 +336,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
     struct episode *now = &((struct storm *)state)->now;
     if (!is_on(now) || time - now->last < APART)
         return;
-    tell(detection, now, now->last);
+    tell(detection, now, time);
     *now = (struct episode){0};
 }
 
@@ -333,7 +344,7 @@ static void finish(const struct detection *detection, void *state) {
     const struct episode *now = &((struct storm *)state)->now;
     nstime last = model_books(detection->model)->last;
     if (is_on(now))
-        tell(detection, now, last - now->last < REDIRECT_GRACE ? TIME_NONE : now->last);
+        tell(detection, now, last);
 }
 
 const struct detector detect_redirect_storm = {

@@ -64,6 +64,7 @@ static void on_asked(const struct detection *detection, struct watch *watch,
             .server = *asked->server,
             .first = event->time,
             .redirects = watch->redirects,
+            .pace.least = threshold(detection, THRESHOLD_refresh_storm),
             .after_outage = watch->any_down && event->time - watch->down < JUST,
             .place = place_between(event, asked->server, asked->client),
         };
@@ -71,7 +72,7 @@ static void on_asked(const struct detection *detection, struct watch *watch,
     now->count++;
     now->bytes += asked->bytes;
     now->fresh += asked->before == 0;
-    pace_add(&now->pace, event->time);
+    pace_add(&now->pace, stamp_of(event));
     crowd_add(&now->crowd, asked->client, model_introduction_in_hand(detection->model),
               asked->before == 0 || (nstime)asked->before < now->first);
 }
@@ -117,12 +118,19 @@ static bool is_storm(const struct detection *detection, const struct refreshes *
            (now->count >= OFTEN * now->crowd.connections || now->last - now->first >= LONG);
 }
 
+/* TIME_NONE: it still goes on. */
+static nstime end_of(const struct refreshes *now, nstime last) {
+    nstime end = pace_to(&now->pace, now->last);
+    return last - end < NS_PER_SEC ? TIME_NONE : end;
+}
+
 static void tell(const struct detection *detection, const struct watch *watch,
-                 struct refreshes *now, nstime end) {
+                 struct refreshes *now, nstime last) {
+    struct place from = pace_from(&now->pace, now->place);
     enum reason reason = reason_of(watch, now);
     char server[ENDPOINT_TEXT], who[CROWD_TEXT];
     endpoint_text(&now->server, server);
-    struct finding *finding = finding_new("refresh-storm", SEVERITY_WARNING, now->first);
+    struct finding *finding = finding_new("refresh-storm", SEVERITY_WARNING, from.time);
     finding_title(finding, "%s was asked for the topology up to %" PRIu64 " times a second", server,
                   pace_peak(&now->pace));
     finding_explain(finding, "%s: %" PRIu64 " requests, answered by %.1f MB in all. %s",
@@ -131,7 +139,7 @@ static void tell(const struct detection *detection, const struct watch *watch,
     finding_explain(finding, "CLUSTER SLOTS, SHARDS and NODES cost a server the more, the more "
                              "nodes and ranges there are, and everybody else waits meanwhile.");
     finding_advise(finding, "%s", reasons[reason].advice);
-    finding_evidence(finding, &now->place, "the first of them");
+    finding_evidence(finding, &from, "the first of them");
     finding_addr(finding, &now->server);
     struct value *metrics = finding_metrics(finding);
     value_addr(metrics, "server", &now->server);
@@ -142,7 +150,7 @@ static void tell(const struct detection *detection, const struct watch *watch,
     crowd_tell(&now->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end, reasons[reason].verdict);
+    finding_ends(finding, end_of(now, last), reasons[reason].verdict);
     detection_report(detection, finding);
 }
 
@@ -167,7 +175,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
         if (now->count == 0 || time - now->last < APART)
             continue;
         if (is_storm(detection, now))
-            tell(detection, watch, now, now->last);
+            tell(detection, watch, now, time);
         now->count = 0;
     }
 }
@@ -178,7 +186,7 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < watch->count; i++) {
         struct refreshes *now = &watch->list[i];
         if (is_storm(detection, now))
-            tell(detection, watch, now, last - now->last < NS_PER_SEC ? TIME_NONE : now->last);
+            tell(detection, watch, now, last);
     }
 }
 

@@ -194,16 +194,39 @@ static inline void count_request(struct model *model, struct client_conn *conn,
     stats->bytes += bytes;
 }
 
-static void count_error(struct model *model, struct client_conn *conn, struct bytes word) {
+/* Notes that there is one of that hash now; when the one before it was, 0: never. */
+static nstime note_erred(struct client_conn *conn, uint32_t hash, nstime now) {
+    if (!conn->erred)
+        conn->erred = calloc(1, sizeof *conn->erred);
+    size_t slot = 0;
+    for (size_t i = 0; conn->erred && i < ERRED; i++) {
+        bool same = conn->erred->list[i].at && conn->erred->list[i].hash == hash;
+        if (same || conn->erred->list[i].at < conn->erred->list[slot].at)
+            slot = i;
+        if (same)
+            break;
+    }
+    if (!conn->erred)
+        return 0;
+    nstime before = conn->erred->list[slot].hash == hash ? conn->erred->list[slot].at : 0;
+    conn->erred->list[slot].hash = hash;
+    conn->erred->list[slot].at = now;
+    return before;
+}
+
+static void count_error(struct model *model, struct client_conn *conn, struct bytes word,
+                        bool refusal) {
     const struct event *cause = model->cause;
+    uint32_t hash = (uint32_t)siphash(&model->key, word.data, word.len);
     by_word_add(&conn->server->errors, word, 1);
     conn->client->errors++;
     struct event event = {.type = EV_client_error};
-    event.client_error = (struct ev_client_error){.server = &cause->flow->ends[cause->direction],
-                                                  .client = &cause->flow->ends[!cause->direction],
-                                                  .error = word,
-                                                  .before = (uint64_t)conn->erred};
-    conn->erred = cause->time;
+    event.client_error =
+        (struct ev_client_error){.server = &cause->flow->ends[cause->direction],
+                                 .client = &cause->flow->ends[!cause->direction],
+                                 .error = word,
+                                 .refusal = refusal,
+                                 .before = (uint64_t)note_erred(conn, hash, cause->time)};
     model_conclude(model, &event);
 }
 
@@ -315,7 +338,7 @@ void model_reply(struct model *model, const struct event *event) {
     note_latency(model, conn, stats, event);
     if (UNLIKELY(reply->error.len > 0)) {
         stats->errors++;
-        count_error(model, conn, reply->error);
+        count_error(model, conn, reply->error, false);
         if (model->claims.open)
             model_claim_refusal(model, &conn->server->addr);
     } else if (reply->command) {
@@ -352,7 +375,7 @@ void model_executed(struct model *model, const struct event *event) {
 }
 
 void model_inner_error(struct model *model, const struct event *event) {
-    count_error(model, conn_of(model, event, event->direction), event->error.error);
+    count_error(model, conn_of(model, event, event->direction), event->error.error, false);
 }
 
 void model_unanswered(struct model *model, const struct event *event) {
@@ -375,7 +398,7 @@ void model_unmatched(struct model *model, const struct event *event) {
     conn->client->bytes += unmatched->bytes;
     model->books.unmatched++;
     if (unmatched->error.len > 0)
-        count_error(model, conn, unmatched->error);
+        count_error(model, conn, unmatched->error, unmatched->refusal);
 }
 
 /* What the decoder has no word for counts as "other". */
@@ -431,6 +454,7 @@ void model_client_flow_end(struct flow *flow) {
     if (conn->replication)
         conn->replication->over = true;
     free(conn->introduction);
+    free(conn->erred);
     free(conn);
     flow->note = NULL;
 }
@@ -484,6 +508,7 @@ void model_clients_free(struct model_clients *clients) {
     for (uint32_t i = 0; i < clients->server_count; i++)
         free_server(clients->servers[i]);
     free_server(clients->other_server);
+    free(clients->other_conn.erred);
     free(clients->servers);
     table_free(&clients->server_index);
     for (uint32_t i = 0; i < clients->count; i++) {

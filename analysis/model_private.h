@@ -70,6 +70,15 @@ struct write_chain {
 };
 
 /* A connection of a client, or between servers: who answers, who asks, what is replicated. */
+/* When a connection was last answered by which error; a new one takes the oldest one's place. */
+enum { ERRED = 4 };
+struct erred {
+    struct {
+        uint32_t hash; /* of the error's word */
+        nstime at;     /* 0: never */
+    } list[ERRED];
+};
+
 struct client_conn {
     enum note_kind kind;
     bool no_replication;   /* there was no room for it */
@@ -80,7 +89,8 @@ struct client_conn {
     struct moves *moves; /* requests on it that move slots or keys; NULL: none were seen */
     struct write_chain asked, queued;  /* its writes that wait for their replies, and for EXEC */
     struct introduction *introduction; /* owned; NULL: it has not said who it is */
-    nstime erred, refreshed;           /* last answered by an error, told the topology; 0: never */
+    struct erred *erred;               /* owned, by which errors; NULL: none */
+    nstime refreshed;                  /* last told the topology; 0: never */
     nstime asking;     /* its last ASKING that no redirect was followed with; 0: none */
     nstime redirected; /* when it was last told again what it had been told; 0: never */
     const struct endpoint *client_addr; /* the flow's; NULL: not known */

@@ -381,21 +381,28 @@ static bool take_push(const struct resp_walk *walk, const struct resp_value *val
 
 /* ---- all ---- */
 
-/* A refusal of the connection itself, which is all that the server says, or of bytes that are no
- * request: nobody's reply. */
-static bool is_nobodys(const struct resp_walk *walk, const struct resp_value *value) {
+/* Of the connection itself, which is all that the server says. */
+static bool is_refusal(const struct resp_walk *walk, const struct resp_value *value) {
     struct bytes text = resp_text(&value->items[0]);
     bool first = walk->flow->sides[walk->direction].stream.offset == value->bytes;
-    bool refusal = bytes_begin(text, "ERR max number of clients") || bytes_begin(text, "DENIED ");
-    return value->items[0].type == '-' &&
-           (bytes_begin(text, "ERR Protocol error") || (first && refusal));
+    return value->items[0].type == '-' && first &&
+           (bytes_begin(text, "ERR max number of clients") || bytes_begin(text, "DENIED "));
+}
+
+/* A refusal of the connection, or of bytes that are no request: nobody's reply. */
+static bool is_nobodys(const struct resp_walk *walk, const struct resp_value *value) {
+    struct bytes text = resp_text(&value->items[0]);
+    bool nonsense = value->items[0].type == '-' && bytes_begin(text, "ERR Protocol error");
+    return nonsense || is_refusal(walk, value);
 }
 
 /* Nobody that was seen has asked for it. */
 static void on_unmatched(const struct resp_walk *walk, const struct resp_value *value) {
     struct event event = {.type = EV_unmatched};
-    event.unmatched = (struct ev_unmatched){
-        .type = type_of(&value->items[0]), .error = word_of(value), .bytes = value->bytes};
+    event.unmatched = (struct ev_unmatched){.type = type_of(&value->items[0]),
+                                            .error = word_of(value),
+                                            .bytes = value->bytes,
+                                            .refusal = is_refusal(walk, value)};
     emit_event(walk->out, walk->flow, walk->direction, &event);
 }
 

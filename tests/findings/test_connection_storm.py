@@ -44,6 +44,17 @@ def test_fires_on_a_connection_for_each_request(store):
     assert found.nodes == [play.nodes["p1"].id]
 
 
+def test_fires_from_where_the_storm_began(store):
+    """Somebody connects now and then: that is no storm yet."""
+    play = quiet_scene()
+    for _ in range(10):
+        comes_and_goes(play, 1, 1)
+        play.run(3)
+    began = play.capture.now / 1e9
+    comes_and_goes(play, 11, 7)
+    assert abs(storm(store, play).span[0] - began) < 1.1
+
+
 def test_fires_on_a_dead_server_that_is_tried_without_a_pause(store):
     play = quiet_scene()
     refused(play, 12, 6)

@@ -45,6 +45,71 @@ def test_fires_as_loud_as_the_error_is_bad(store, code, severity):
     assert (found.severity, found.metrics["code"]) == (severity, code)
 
 
+def test_fires_with_whom_it_answered_also_where_one_gets_several_errors(store):
+    """A connection counts once for each error, whatever else it is answered."""
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 3)
+    for _ in range(80):
+        play.run(0.1)
+        for talk in crowd.talks:
+            talk.trade("AUTH guess", resp.error("WRONGPASS no such user"))
+            talk.trade("GET k", resp.error("NOAUTH Authentication required."))
+    found = findings.all_of(findings.of(store(play.pcap())), "error-burst")
+    assert {f.metrics["code"] for f in found} == {"WRONGPASS", "NOAUTH"}
+    for f in found:
+        assert f.metrics["count"] == 240 and "to 3 connections of 10.9.0.1." in f.explanation
+
+
+def turned_away(play, seconds, text):
+    """Thirty connections a second, of which the server says no more than that."""
+    crowd = Crowd(play, "p1", 1)
+    crowd.talks[0].trade("PING", resp.PONG)
+    for _ in range(seconds * 10):
+        play.run(0.1)
+        for _ in range(3):
+            crowd.connect().answer(resp.error(text)).close("server")
+
+
+@pytest.mark.parametrize("text, code, verdict", (
+    ("ERR max number of clients reached", "ERR", "max-clients"),
+    ("ERR max number of clients + cluster connections reached", "ERR", "max-clients"),
+    ("DENIED Redis is running in protected mode", "DENIED", "protected-mode")))
+def test_fires_for_connections_that_are_turned_away(store, text, code, verdict):
+    play = quiet_scene()
+    turned_away(play, 8, text)
+    found = burst(store, play)
+    assert (found.severity, found.verdict, found.metrics["code"]) == ("warning", verdict, code)
+    assert found.metrics["count"] == 240 and f"connections a second ({verdict})" in found.title
+
+
+def test_near_miss_a_request_that_is_answered_likewise(store):
+    """ERR as the reply to a request is no word about connections."""
+    play = quiet_scene()
+    Crowd(play, "p1", 3).asks(8, resp.error("ERR max number of clients is no number"))
+    found = burst(store, play)
+    assert (found.severity, found.verdict) == ("notice", "unknown")
+
+
+def test_fires_from_where_the_burst_began(store):
+    """One error every few seconds is what came before, and what comes after."""
+    play = quiet_scene()
+    crowd = Crowd(play, "p1", 3)
+
+    def trickle(rounds):
+        for _ in range(rounds):
+            play.run(4)
+            crowd.talks[0].trade("GET k", OOM)
+    trickle(5)
+    began = play.capture.now / 1e9
+    crowd.asks(8, OOM)
+    ended = play.capture.now / 1e9
+    trickle(5)
+    play.run(12)
+    found = burst(store, play, "--only", "error-burst")
+    assert abs(found.span[0] - began) < 1.1 and abs(found.span[1] - ended) < 1.1
+    assert found.metrics["count"] == 250
+
+
 def test_fires_for_each_server_and_each_episode(store):
     play = quiet_scene()
     first, second = Crowd(play, "p1", 3), Crowd(play, "p2", 3)

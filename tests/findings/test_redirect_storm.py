@@ -71,6 +71,18 @@ def test_fires_softly_for_a_slot_that_is_open_for_long(store):
     findings.none(findings.of(store(short.pcap())), "redirect-storm")
 
 
+def test_ends_with_the_last_that_was_no_news(store):
+    """The slot is where that connection looks for it; others are still told what is news to them."""
+    play = again(CAUSES["stale-clients"])
+    ended = play.capture.now / 1e9
+    for number in range(40):
+        play.client(f"10.2.0.{number}").moved("a", number, "b")
+        play.wait(0.4)
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.span[1] is not None and abs(found.span[1] - ended) < 1
+    assert found.metrics["moved"] == 340 and 200 < found.metrics["told_again"] < 300
+
+
 def test_near_miss_many_clients_that_learn_at_once(store):
     """A thousand redirects in ten seconds, each of them news."""
     play = Redirected()
