@@ -108,13 +108,17 @@ static void explain(struct finding *finding, const struct migration *m, const st
                         ").",
                         errors_named(m, "BUSYKEY"));
     if (sums->both > 0 && sums->both == sums->at_risk && sums->left == 0)
-        finding_advise(finding, "nothing is left to do for these keys; the next time fewer keys "
-                                "for each MIGRATE, or a longer timeout");
+        finding_advise(finding, "nothing is left to do for these keys; the next time %s",
+                       m->refused_first ? "give MIGRATE the password that the target asks for, and "
+                                          "none if it asks for none"
+                                        : "fewer keys for each MIGRATE, or a longer timeout");
     else if (sums->at_risk)
         finding_advise(finding,
-                       "repeat MIGRATE with REPLACE for the keys of these slots, with a longer "
-                       "timeout; do not close the slots with SETSLOT NODE before, or what is left "
-                       "at the source is lost");
+                       "repeat MIGRATE with REPLACE for the keys of these slots, with %s; do not "
+                       "close the slots with SETSLOT NODE before, or what is left at the source is "
+                       "lost",
+                       m->refused_first ? "the password that the target asks for, if it does"
+                                        : "a longer timeout");
 }
 
 static void explain_atomic(struct finding *finding, const struct migration *m) {

@@ -120,8 +120,7 @@ static void add_target(struct episode *now, const struct redirect *redirect) {
 
 static void begin(struct episode *now, const struct model *model, const struct event *event,
                   uint64_t least) {
-    *now = (struct episode){.first = event->time,
-                            .since = TIME_NONE,
+    *now = (struct episode){.since = TIME_NONE,
                             .change.owner = NODE_NONE,
                             .pace.least = least,
                             .place = place_of(event)};

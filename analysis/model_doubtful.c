@@ -46,13 +46,23 @@ void model_doubt(struct model *model, struct restore *restore) {
     list[migrations->doubtful_count++] = restore;
 }
 
-void model_doubt_refuted(struct model *model, const struct restore *restore) {
-    struct model_migrations *migrations = &model->migrations;
+/* All that was asked about its key, while that is in doubt; NULL: it is not. */
+static struct restore *doubtful_of(const struct model_migrations *migrations,
+                                   const struct restore *restore) {
     uint32_t index = migrations->doubtful_count ? find_doubtful(migrations, restore) : TABLE_NONE;
-    if (index == TABLE_NONE || restore->replace)
+    return index == TABLE_NONE ? NULL : migrations->doubtful[index];
+}
+
+void model_doubt_refuted(struct model *model, const struct restore *restore) {
+    if (restore->replace)
         return;
-    for (struct restore *r = migrations->doubtful[index]; r; r = r->older)
+    for (struct restore *r = doubtful_of(&model->migrations, restore); r; r = r->older)
         r->again |= r != restore;
+}
+
+void model_doubt_moved(struct model *model, const struct restore *restore) {
+    for (struct restore *r = doubtful_of(&model->migrations, restore); r; r = r->older)
+        r->moved = true;
 }
 
 /* Was the key on both sides, as this request tells? One that is known by its delivery alone is not
@@ -76,7 +86,7 @@ static bool judge(const struct restore *restore, struct doubtful *ret_doubtful) 
     for (const struct restore *r = restore; r; r = r->older) {
         at_risk |= is_at_risk(r);
         ret_doubtful->both |= was_on_both(r);
-        ret_doubtful->gone &= r->again;
+        ret_doubtful->gone &= r->again || r->moved;
     }
     return at_risk;
 }

@@ -210,7 +210,7 @@ static void settle_failed(struct model *model, struct migrate_call *call, nstime
     nstime until = read_until(call, failed);
     for (struct restore *r = call->first; r; r = r->next) {
         if (r->answer == ANSWER_OK && deleted && r->answered <= until)
-            model_restore_moved(r);
+            model_restore_moved(model, r);
         else if (r->answer != ANSWER_REFUSED)
             model_doubt(model, r);
     }
@@ -242,12 +242,12 @@ static void call_failed(struct model *model, struct migrate_call *call, const st
 }
 
 /* NOKEY: there was nothing to move. */
-static void call_succeeded(struct migrate_call *call, struct bytes said) {
+static void call_succeeded(struct model *model, struct migrate_call *call, struct bytes said) {
     if (!bytes_equal(said, bytes_str("NOKEY")))
         call->migration->keys_called += call->keys;
     for (struct restore *r = call->first; r; r = r->next)
         if (r->answer == ANSWER_OK)
-            model_restore_moved(r);
+            model_restore_moved(model, r);
 }
 
 /* The server would not even begin: it sent the client elsewhere, or makes nothing of the request.
@@ -284,7 +284,7 @@ static void migrate_answered(struct model *model, struct moves *moves, struct mo
     if (event->move_answered.failed)
         call_failed(model, call, event);
     else
-        call_succeeded(call, event->move_answered.said);
+        call_succeeded(model, call, event->move_answered.said);
     if (!call->broken) {
         free_call(model, call);
         return;
@@ -300,7 +300,7 @@ static void migrate_dropped(struct model *model, struct move *move) {
     end_calling(model, call);
     for (struct restore *r = call->first; r; r = r->next)
         if (r->answer == ANSWER_OK && !call->copy)
-            model_restore_moved(r);
+            model_restore_moved(model, r);
     free_call(model, call);
 }
 

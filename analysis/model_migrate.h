@@ -26,6 +26,7 @@ struct restore {
     bool settled;   /* counted */
     bool delivered; /* the target's TCP has acknowledged all of it */
     bool again;     /* later the key could be restored without REPLACE: it was not there any more */
+    bool moved;     /* later the source deleted the key: only the target has it */
     bool replace;
     uint8_t answer;  /* enum answer */
     nstime answered; /* when */
@@ -69,13 +70,14 @@ struct bytes migrate_cause(struct bytes said);
 
 /* model_restore.c: the source deletes the key. Frees the request unless somebody still points to
  * it. */
-void model_restore_moved(struct restore *restore);
+void model_restore_moved(struct model *model, struct restore *restore);
 void model_restore_release(struct model *model, struct restore *restore);
 
 /* model_doubtful.c: the key may be on both sides now. The target took it as a new one: what was
- * said of it before is over. */
+ * said of it before is over. The source deletes it: it is on one side. */
 void model_doubt(struct model *model, struct restore *restore);
 void model_doubt_refuted(struct model *model, const struct restore *restore);
+void model_doubt_moved(struct model *model, const struct restore *restore);
 void model_doubtful_free(struct model *model);
 
 #endif

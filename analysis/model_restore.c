@@ -10,7 +10,8 @@ void model_restore_release(struct model *model, struct restore *restore) {
     model_free_move(model, &restore->move);
 }
 
-void model_restore_moved(struct restore *restore) {
+void model_restore_moved(struct model *model, struct restore *restore) {
+    model_doubt_moved(model, restore);
     if (restore->settled || !restore->migration)
         return;
     restore->settled = true;
@@ -84,7 +85,7 @@ static void settle_alone(struct model *model, struct restore *r) {
     if (r->doubtful || !r->migration)
         return;
     if (r->answer == ANSWER_OK) {
-        model_restore_moved(r);
+        model_restore_moved(model, r);
         return;
     }
     if (r->answer == ANSWER_BUSY)

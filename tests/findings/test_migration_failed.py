@@ -105,6 +105,27 @@ def test_fires_for_keys_that_another_try_brings_again(store):
     assert moved.metrics["keys"] == 3
 
 
+def test_keys_that_replace_has_moved_are_on_one_side_only(store):
+    """As the advice has it: MIGRATE with REPLACE, with the right password."""
+    play = Migrating()
+    play.migrate(A, B)
+    play.restore(A, B)
+    play.restored(OK, OK)
+    play.migrated(refused("WRONGPASS invalid username-password pair"))
+    play.migrate(A, options=["REPLACE"])
+    play.restore(A, options=["REPLACE"])
+    play.restored(OK)
+    play.migrated(OK)
+    found = failed(store(play.pcap()))
+    assert found.metrics["keys_on_both"] == 2 and found.metrics["keys_on_both_at_end"] == 1
+    assert any("with the password" in line for line in found.advice)
+    play.migrate(B, options=["COPY", "REPLACE"])                    # a copy leaves it at the source
+    play.restore(B, options=["REPLACE"])
+    play.restored(OK)
+    play.migrated(OK)
+    assert failed(store(play.pcap())).metrics["keys_on_both_at_end"] == 1
+
+
 def test_fires_for_a_target_that_goes_away(store):
     """Then the source has read all that was answered before."""
     play = Migrating()
