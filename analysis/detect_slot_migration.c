@@ -56,6 +56,10 @@ static void measure_atomic(struct finding *finding, const struct migration *m) {
         value_ms(metrics, "paused_ms", m->resumed - m->paused);
     if (m->jobs > 1)
         value_number(metrics, "attempts", m->jobs);
+    if (m->thrown.bytes) {
+        value_number(metrics, "thrown_keys", m->thrown.keys);
+        value_number(metrics, "thrown_bytes", m->thrown.bytes);
+    }
 }
 
 static void measure(struct finding *finding, const struct migration *m, const char *outcome) {
@@ -106,6 +110,16 @@ static void title(const struct migration_finding *named, const struct migration 
                   finding_bytes(m->bytes, bytes), finding_duration(m->last - m->first, lasted));
 }
 
+static void explain_atomic(struct finding *finding, const struct migration *m) {
+    char thrown[BYTES_TEXT];
+    finding_explain(finding, "Slots go over at once, on a connection of their own.");
+    if (m->thrown.bytes)
+        finding_explain(finding,
+                        "What came with attempts that broke off, %" PRIu64 " keys of %s, the "
+                        "target has thrown away; it is not counted.",
+                        m->thrown.keys, finding_bytes(m->thrown.bytes, thrown));
+}
+
 static void explain(struct finding *finding, const struct migration *m) {
     char host[ENDPOINT_TEXT];
     if (m->asked_by_known) {
@@ -114,7 +128,7 @@ static void explain(struct finding *finding, const struct migration *m) {
         finding_client(finding, &m->asked_by);
     }
     if (m->atomic)
-        finding_explain(finding, "The slots went over at once, on a connection of their own.");
+        explain_atomic(finding, m);
     else if (m->restores && m->calls == 0)
         finding_explain(finding, "The source sent the keys to the target; the MIGRATE that asked "
                                  "for it was not seen.");

@@ -121,7 +121,7 @@ static void begin_handover(struct model *model, struct moves *moves, const struc
         m->given[i] &= (uint8_t)~join->slots[i];
     }
     m->handover = m->job == join->job ? m->handover : HANDOVER_NONE;
-    m->job = join->job;
+    m->job = moves->job = join->job;
     m->opened = true;
     moves->migration = m;
     moves->snapshot = join->snapshot;
@@ -161,15 +161,24 @@ static void on_paused(struct migration *m, struct moves *moves, nstime now) {
 }
 
 static void on_granted(struct migration *m, struct moves *moves, nstime now) {
-    (void)moves;
+    moves->granted = true;
     m->handover = HANDOVER_GRANTED;
     m->resumed = now;
 }
 
+/* The target forgets what it has got. */
+static void throw_away(struct migration *m, struct moves *moves) {
+    m->keys -= moves->cargo.keys;
+    m->bytes -= moves->cargo.bytes;
+    m->thrown.keys += moves->cargo.keys;
+    m->thrown.bytes += moves->cargo.bytes;
+    moves->cargo = (struct cargo){0};
+}
+
 static void on_failed(struct migration *m, struct moves *moves, nstime now) {
-    (void)moves;
     (void)now;
     m->handover = HANDOVER_BROKEN;
+    throw_away(m, moves);
     by_word_add(&m->errors, bytes_str("fail"), 1);
 }
 
@@ -197,6 +206,7 @@ static void count_key(const struct model *model, struct moves *moves, struct mig
         return;
     uint32_t hash = move_hash(model, key);
     m->keys += hash != moves->last_key;
+    moves->cargo.keys += hash != moves->last_key;
     moves->last_key = hash;
 }
 
@@ -216,6 +226,7 @@ void model_handover_streamed(struct model *model, struct moves *moves, const str
     if (!by_source)
         return;
     m->bytes += replicated->bytes;
+    moves->cargo.bytes += replicated->bytes;
     if (moves->snapshot)
         count_key(model, moves, m, event);
     else
@@ -223,12 +234,13 @@ void model_handover_streamed(struct model *model, struct moves *moves, const str
 }
 
 /* The connection of Redis' snapshot ends when that is complete. At the end of the capture
- * connections are still open. */
+ * connections are still open. Another job may have begun meanwhile. */
 void model_handover_ended(struct moves *moves, const struct flow *flow) {
     struct migration *m = moves->migration;
-    bool early = moves->whole ? m->handover < HANDOVER_GRANTED : moves->snapshot;
-    if (!early || flow->close == FLOW_OPEN)
+    bool early = moves->whole ? !moves->granted : moves->snapshot, latest = m->job == moves->job;
+    if (!early || flow->close == FLOW_OPEN || (latest && m->handover == HANDOVER_BROKEN))
         return;
-    m->handover = HANDOVER_BROKEN;
+    throw_away(m, moves);
     by_word_add(&m->errors, bytes_str("closed"), 1);
+    m->handover = latest ? HANDOVER_BROKEN : m->handover;
 }

@@ -28,6 +28,10 @@ enum handover {
     HANDOVER_BROKEN
 };
 
+struct cargo {
+    uint64_t keys, bytes;
+};
+
 struct migration {
     bool atomic;
     struct endpoint source, target; /* their client ports; a port of 0: only the host is known */
@@ -47,6 +51,7 @@ struct migration {
     enum handover handover;
     nstime paused, resumed; /* atomic: the source held writes back; 0: not seen */
     uint32_t job, jobs;     /* atomic: a hash of its name; how many there were */
+    struct cargo thrown; /* atomic: what came with jobs that broke off; it is not counted above */
     bool asked_by_known;
     struct endpoint asked_by;    /* whose requests move it */
     nstime first, last;          /* of what was seen of it */

@@ -20,9 +20,12 @@ struct moves {
     const struct flow *flow;
     struct migrate_call *call;   /* that the last key on it was of; NULL: not known */
     struct migration *migration; /* whole slots come over it; NULL: no */
-    bool whole;        /* all of them, and the writes that follow; else their keys alone */
-    bool snapshot;     /* their keys still do, not yet the writes that follow */
-    uint32_t last_key; /* a hash: several commands may make up one key */
+    bool whole;         /* all of them, and the writes that follow; else their keys alone */
+    bool snapshot;      /* their keys still do, not yet the writes that follow */
+    bool granted;       /* the target may claim the slots */
+    uint32_t job;       /* a hash of its name */
+    struct cargo cargo; /* what came over it */
+    uint32_t last_key;  /* a hash: several commands may make up one key */
 };
 
 /* What is to be done with those of one kind. */

@@ -140,6 +140,20 @@ def test_fires_for_valkeys_that_broke_off(store):
     assert failed.metrics["errors"] == {"closed": 1} and failed.metrics["keys_on_both"] == 0
 
 
+def test_what_came_with_an_attempt_that_broke_off_is_not_counted(store):
+    """It is cancelled when much has come, and tried again."""
+    first = pushing()
+    first.close()
+    again = resp.Dialogue(first.capture, ("10.0.0.1", 40002), ("10.0.0.2", 6379))
+    again.trade(f"CLUSTER SYNCSLOTS ESTABLISH SOURCE {'1' * 40} NAME {'f' * 40} SLOTSRANGE 5 9", OK)
+    again.ask("SELECT 0", "SET c{7} 1", "CLUSTER SYNCSLOTS SNAPSHOT-EOF", "CLUSTER SYNCSLOTS PAUSED",
+              "CLUSTER SYNCSLOTS FAILOVER-GRANTED").close()
+    found = moved(store(first.capture.pcap()))
+    assert found.metrics["outcome"] == "completed" and found.metrics["attempts"] == 2
+    assert found.metrics["keys"] == 1 and found.metrics["thrown_keys"] == 2
+    assert "2 keys of" in found.explanation
+
+
 def test_fires_for_redis_with_two_connections(store):
     """Its target asks, on one connection for the writes and on one for the keys."""
     main = resp.Dialogue(client=("10.0.0.2", 40001), server=("10.0.0.1", 6379))
