@@ -150,13 +150,28 @@ static void compare(struct finding *finding, const struct series *series) {
                         finding_bytes(series->missed, size));
 }
 
-static void explain(struct finding *finding, const struct series *series, enum resync_word word) {
+/* Has the primary another replica, whose link holds? */
+static bool has_other(const struct model *model, const struct follower *follower) {
+    for (size_t i = 0; i < model_follower_count(model); i++) {
+        const struct follower *other = model_follower(model, i);
+        const char *link = model_follower_link(model, other);
+        if (other != follower && other->primary == follower->primary && link &&
+            strcmp(link, "up") == 0 && other->full_resyncs <= 1)
+            return true;
+    }
+    return false;
+}
+
+static void explain(const struct model *model, struct finding *finding,
+                    const struct follower *follower, const struct series *series,
+                    enum resync_word word) {
     uint64_t rounds = series->count - 1;
     finding_explain(finding, "%s So it was in %" PRIu64 " of %" PRIu64 " rounds.", words[word].says,
                     series->by_word[word], rounds);
     compare(finding, series);
-    finding_explain(finding, "While it copies, the shard has no replica that could take over with "
-                             "all data.");
+    finding_explain(finding, "While it copies it cannot take over with all data%s.",
+                    has_other(model, follower) ? "; another replica of the shard can"
+                                               : ", nor can any other that was seen");
     if (word == RESYNC_UNKNOWN)
         finding_doubt(finding, CONFIDENCE_LIKELY);
     if (word == RESYNC_OUTPUT_BUFFER && series->growth == 0)
@@ -171,7 +186,7 @@ static void tell(const struct detection *detection, const struct follower *follo
     struct finding *finding = named.finding;
     finding_title(finding, "%s copied all data of its primary %s %" PRIu64 " times in a row",
                   named.replica, named.primary, series->count);
-    explain(finding, series, word);
+    explain(detection->model, finding, follower, series, word);
     finding_evidence(finding, &series->first, "the first full resync");
     finding_evidence(finding, &series->latest, "the last one");
     finding_advise(finding, "%s", words[word].advice);

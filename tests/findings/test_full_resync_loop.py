@@ -39,6 +39,20 @@ def test_near_miss_of_real_clusters(take):
     findings.none(findings.of(take.path), "full-resync-loop")
 
 
+def test_another_replica_that_follows_well_can_take_over(store):
+    """What the loop puts at risk depends on whether there is one."""
+    play = Scene(replicas=2)
+    bad, good = Following(play).connect(), Following(play, replica="r4")
+    for _ in range(3):
+        backlog(bad)
+        bad.connect(asked=bad.done + 1)
+    alone = findings.only(findings.of(store(play.capture.pcap())), "full-resync-loop")
+    assert "nor can any other that was seen" in alone.explanation
+    good.connect().passes(1).ack()
+    both = findings.only(findings.of(store(play.capture.pcap())), "full-resync-loop")
+    assert "another replica of the shard can" in both.explanation
+
+
 # ------------------------------------------------------------------------------------- each cause
 
 

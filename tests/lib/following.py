@@ -1,6 +1,6 @@
 """A primary and its replica, in a scene (scene.py) or without a bus.
 
-    pair = Following(Scene())       # r1 follows p1
+    pair = Following(Scene())       # r1 follows p1; or another one: replica="r4"
     pair.connect()                  # a full resync, and the first ACK
     pair.write(5000)                # the primary's stream grows; its headers say so
     pair.send()                     # what was written goes down the link
@@ -45,8 +45,8 @@ def command_of(size):
 class Following:
     ports = 52000
 
-    def __init__(self, play=None):
-        self.play = play or Alone()
+    def __init__(self, play=None, replica="r1"):
+        self.play, self.replica = play or Alone(), replica
         self.offset = self.sent = self.done = 1000
         self.history, self.talk = HISTORY, None
 
@@ -57,7 +57,7 @@ class Following:
     def connect(self, asked=None, payload=PAYLOAD, online=True, lasts=0.0, listens=6379):
         """The replica asks for byte `asked`, of all if None, and is given all."""
         Following.ports += 1
-        ends = [self.play.nodes[name].ip for name in ("r1", "p1")]
+        ends = [self.play.nodes[name].ip for name in (self.replica, "p1")]
         self.play.step()
         self.talk = resp.Dialogue(self.play.capture, (ends[0], Following.ports), (ends[1], 6379))
         self.talk.trade(f"REPLCONF listening-port {listens}", resp.OK)
@@ -75,7 +75,7 @@ class Following:
     def go_on(self):
         """A partial resync: where the replica was."""
         Following.ports += 1
-        ends = [self.play.nodes[name].ip for name in ("r1", "p1")]
+        ends = [self.play.nodes[name].ip for name in (self.replica, "p1")]
         self.play.step()
         self.talk = resp.Dialogue(self.play.capture, (ends[0], Following.ports), (ends[1], 6379))
         self.talk.trade("REPLCONF listening-port 6379", resp.OK)
@@ -98,7 +98,7 @@ class Following:
     def ack(self, done=None):
         self.play.step()
         self.done = self.sent if done is None else done
-        self.play.set("r1", offset=self.done)
+        self.play.set(self.replica, offset=self.done)
         self.talk.ask(f"REPLCONF ACK {self.done}")
         return self
 
