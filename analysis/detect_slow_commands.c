@@ -44,6 +44,9 @@ static const char *const long_ones[] = {
     "zrevrange",     "zunion",      "zunionstore",
 };
 
+/* They have the process forked, and are answered by its child's copy. */
+static const char *const forking[] = {"bgrewriteaof", "bgsave", "psync", "sync"};
+
 /* Told of by others. */
 static const char *const not_ours[] = {"migrate", "restore", "restore-asking"};
 
@@ -138,6 +141,10 @@ static void advise(struct finding *finding, const struct command *command) {
     const char *name = command->name;
     if (strcmp(name, "keys") == 0)
         finding_advise(finding, "use SCAN instead of KEYS: it gives the server back between steps");
+    else if (is_among(name, forking, countof(forking)))
+        finding_advise(finding, "it begins with a fork, which takes the longer the more memory the "
+                                "process has: see latest_fork_usec in INFO, switch transparent "
+                                "huge pages off, keep instances small");
     else if (command->access == ACCESS_SCRIPT)
         finding_advise(finding, "make the script do less at a time: others wait for all of it");
     else
