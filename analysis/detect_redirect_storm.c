@@ -16,7 +16,7 @@ enum { SERVERS_TOLD = 16, TARGETS = 8, VAIN = 3, NAMED_MAX = 80 };
 
 static const nstime APART = 5 * NS_PER_SEC;
 
-static const struct {
+static const struct words {
     const char *name;
     enum severity severity;
     const char *title, *why, *advice, *not_advised;
@@ -59,6 +59,17 @@ static const struct {
          "CLUSTER NODES), and at the way there from the clients",
          "do not fail over for it: the owner itself may be well"},
 };
+
+/* Stale in another way: no slot map would help them where they go. */
+static const struct words at_replicas = {
+    "stale-clients",
+    SEVERITY_WARNING,
+    "from replicas to their primary",
+    "The servers that they ask are replicas of the owner: a replica serves reads on connections "
+    "that have said READONLY, and no writes.",
+    "let these clients say READONLY on each connection to a replica (the library's option to read "
+    "from replicas), and send their writes to the primary",
+    "do not move slots or fail over for it: the servers agree and serve well"};
 
 /* An address that clients were sent to. */
 struct target {
@@ -181,6 +192,25 @@ static enum redirect_cause main_cause(const struct episode *now, uint64_t least)
     return may_be_vain && in_vain(now) ? REDIRECT_UNREACHABLE : most;
 }
 
+static bool is_replica_of_target(const struct model *model, struct episode *now,
+                                 const struct endpoint *server) {
+    uint32_t index = model_node_at_address(model, server);
+    const struct node *node = index == NODE_NONE ? NULL : model_node(model, index);
+    uint32_t primary = node && node->replica ? node->primary : NODE_NONE;
+    return primary != NODE_NONE && model_node(model, primary)->addr_known &&
+           target_at(now, &model_node(model, primary)->addr);
+}
+
+/* After a failover the old primary is such a replica, too: then it is the change that they missed.
+ */
+static const struct words *words_of(const struct model *model, struct episode *now,
+                                    enum redirect_cause cause) {
+    bool replicas = cause == REDIRECT_STALE && !now->change.at.time && now->server_count > 0;
+    for (size_t i = 0; replicas && i < now->server_count; i++)
+        replicas = is_replica_of_target(model, now, &now->servers[i]);
+    return replicas ? &at_replicas : &causes[cause];
+}
+
 static void measure(const struct detection *detection, struct finding *finding,
                     const struct episode *now, enum redirect_cause cause) {
     static const char *const names[REDIRECT_NEXTS] = {"followed_with_asking", "followed",
@@ -262,14 +292,15 @@ static void explain_target(struct finding *finding, const struct episode *now,
 }
 
 static void explain(const struct detection *detection, struct finding *finding,
-                    const struct episode *now, enum redirect_cause cause) {
+                    const struct episode *now, enum redirect_cause cause, const char *why) {
     char who[CROWD_TEXT];
     bool nowhere = cause == REDIRECT_SELF || (cause == REDIRECT_UNREACHABLE && !in_vain(now));
     finding_explain(finding, "%s: %" PRIu64 " of %" PRIu64 " redirects %s. %s",
                     crowd_text(&now->crowd, who), now->again, now->moved + now->ask,
                     nowhere ? "led nowhere" : "told a connection what it had been told before",
-                    causes[cause].why);
-    explain_change(detection, finding, now, cause);
+                    why);
+    if (why != at_replicas.why)
+        explain_change(detection, finding, now, cause);
     explain_target(finding, now, cause);
     if (cause == REDIRECT_STALE && now->refreshes == 0)
         finding_explain(finding, "None of these hosts asked for the topology meanwhile.");
@@ -286,33 +317,34 @@ static nstime end_of(const struct episode *now, nstime last) {
     return last - end < REDIRECT_GRACE ? TIME_NONE : end;
 }
 
-static void tell(const struct detection *detection, const struct episode *now, nstime last) {
+static void tell(const struct detection *detection, struct episode *now, nstime last) {
     uint64_t least = threshold(detection, THRESHOLD_redirect_storm) * PACE_WINDOW;
     enum redirect_cause cause = main_cause(now, least);
+    const struct words *words = words_of(detection->model, now, cause);
     uint64_t clients = now->crowd.connections;
     nstime from = pace_from(&now->pace, (struct place){.time = now->since}).time;
     if (now->pace.peak < least || now->again == 0)
         return;
-    struct finding *finding = finding_new("redirect-storm", causes[cause].severity, from);
-    finding_title(
-        finding, "%" PRIu64 " client connection%s redirected up to %" PRIu64 " times a second, %s",
-        clients, clients == 1 ? " is" : "s are", pace_peak(&now->pace), causes[cause].title);
-    explain(detection, finding, now, cause);
+    struct finding *finding = finding_new("redirect-storm", words->severity, from);
+    finding_title(finding,
+                  "%" PRIu64 " client connection%s redirected up to %" PRIu64 " times a second, %s",
+                  clients, clients == 1 ? " is" : "s are", pace_peak(&now->pace), words->title);
+    explain(detection, finding, now, cause, words->why);
     struct place change = place_of_stamp(now->change.at);
     if (change.time)
         finding_evidence(finding, &change, "the last of these slots changes hands");
     finding_evidence(finding, &now->place, "the first redirect");
     finding_evidence(finding, &now->last_place, "the last that was no news");
-    finding_advise(finding, "%s", causes[cause].advice);
-    if (causes[cause].not_advised)
-        finding_advise(finding, "%s", causes[cause].not_advised);
+    finding_advise(finding, "%s", words->advice);
+    if (words->not_advised)
+        finding_advise(finding, "%s", words->not_advised);
     if (model_books(detection->model)->redirects_over_cap)
         finding_caveat(finding, "there were more clients and slots than are kept apart: some of "
                                 "what was told again counts as news");
     measure(detection, finding, now, cause);
     if (cause == REDIRECT_STALE) /* on there being no ASK, no change, no new map */
         finding_rests_on_unseen(finding);
-    finding_ends(finding, end_of(now, last), causes[cause].name);
+    finding_ends(finding, end_of(now, last), words->name);
     detection_report(detection, finding);
 }
 
@@ -340,7 +372,7 @@ static void on_tick(const struct detection *detection, void *state, nstime time)
 }
 
 static void finish(const struct detection *detection, void *state) {
-    const struct episode *now = &((struct storm *)state)->now;
+    struct episode *now = &((struct storm *)state)->now;
     nstime last = model_books(detection->model)->last;
     if (is_on(now))
         tell(detection, now, last);

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import bustap, captures, crowd, findings, wire
+from lib import bustap, captures, crowd, findings, scene, wire
 from lib.crowd import Crowd, ask, moved, quiet_scene
 from lib.redirected import Redirected
 
@@ -69,6 +69,35 @@ def test_fires_softly_for_a_slot_that_is_open_for_long(store):
     assert found.metrics["cause"] == "migration" and found.severity == "notice"
     short = again(lambda c: (c.asked("a", 17, "b"), c.served("b", 17)), rounds=300)
     findings.none(findings.of(store(short.pcap())), "redirect-storm")
+
+
+def at_a_replica(play):
+    """Clients that ask r1, and are sent to its primary, which they know."""
+    target = play.nodes["p1"].ip
+    Crowd(play, "r1", 5).asks(8, moved(7, f"{target}:6379"))
+    return play
+
+
+def test_fires_for_clients_that_read_from_replicas_without_saying_so(store):
+    """No slot map would help them."""
+    play = scene.Scene()
+    play.run(2)
+    found = findings.only(findings.of(store(at_a_replica(play).pcap())), "redirect-storm")
+    assert found.metrics["cause"] == found.verdict == "stale-clients"
+    assert "from replicas to their primary" in found.title
+    assert any("READONLY" in line for line in found.advice)
+
+
+def test_near_miss_a_replica_that_was_the_primary_a_moment_ago(store):
+    """After a failover they have missed just that."""
+    play = scene.Scene()
+    play.run(2)
+    play.elect("r1")
+    play.demote("p1", "r1")
+    play.run(12)
+    Crowd(play, "p1", 5).asks(8, moved(7, f'{play.nodes["r1"].ip}:6379'))
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.verdict == "stale-clients" and "never learn" in found.title
 
 
 def test_ends_with_the_last_that_was_no_news(store):
