@@ -71,7 +71,7 @@ static void tell(const struct detection *detection, const struct big_key *key) {
     endpoint_text(&key->server->addr, name);
     struct finding *finding = finding_new(
         "big-key", call->busy >= WARNING_MS * NS_PER_MS ? SEVERITY_WARNING : SEVERITY_NOTICE,
-        call->at.time - call->busy);
+        call->over - call->busy);
     finding_title(finding, "A key of %s held %s up for %s (%s)", finding_bytes(call->bytes, bytes),
                   name, finding_duration(call->busy, busy), call->command->name);
     explain(finding, key);
@@ -84,7 +84,7 @@ static void tell(const struct detection *detection, const struct big_key *key) {
     finding_evidence(finding, &at, "the reply");
     advise(finding, key);
     finding_rests_on_unseen(finding); /* on the silence of the server */
-    finding_ends(finding, call->at.time, "big-key");
+    finding_ends(finding, call->over, "big-key");
     detection_report(detection, finding);
 }
 

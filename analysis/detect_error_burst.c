@@ -5,6 +5,7 @@
  * are redirects, and none of this. */
 #include "analysis/crowd.h"
 #include "analysis/detector.h"
+#include "analysis/model_slow.h"
 #include "analysis/pace.h"
 
 #include <inttypes.h>
@@ -148,6 +149,28 @@ static const struct meaning *meaning_of(const struct burst *burst) {
     return meaning;
 }
 
+/* A script that holds everybody up has a reply, too, once it is over: whose it was. */
+static void explain_scripts(const struct detection *detection, struct finding *finding,
+                            const struct burst *burst) {
+    const struct server *server = model_server_at(detection->model, &burst->server);
+    struct slow slow;
+    if (strcmp(burst->code, "BUSY") != 0 || !server || !model_slow(server, &slow))
+        return;
+    for (uint32_t i = 0; i < slow.count; i++) {
+        const struct slow_command *one = &slow.commands[i];
+        char longest[DURATION_TEXT], client[ENDPOINT_TEXT];
+        if (!one->said_busy || one->last < burst->first || one->first > burst->last)
+            continue;
+        endpoint_text(&one->worst.client, client);
+        finding_explain(finding,
+                        "It was %s: %" PRIu64 " such call%s, the longest took %s and was asked by "
+                        "%s.",
+                        one->worst.command->name, one->count, one->count == 1 ? "" : "s",
+                        finding_duration(one->worst.busy, longest), client);
+        finding_client(finding, &one->worst.client);
+    }
+}
+
 /* TIME_NONE: it still goes on. */
 static nstime end_of(const struct burst *burst, nstime last) {
     nstime end = pace_to(&burst->pace, burst->last);
@@ -173,6 +196,7 @@ static void tell(const struct detection *detection, const struct bursts *bursts,
     finding_explain(finding, "%" PRIu64 " times in %s, to %s. %s", burst->count,
                     finding_duration(burst->last - burst->first, length),
                     crowd_text(&burst->crowd, who), meaning->what);
+    explain_scripts(detection, finding, burst);
     finding_advise(finding, "%s", meaning->advice);
     finding_evidence(finding, &from, "the first of them");
     if (bursts->left_out)

@@ -116,6 +116,9 @@ static void explain(struct finding *finding, const struct suspect *suspect) {
                     "longest took %s and was asked by %s.",
                     finding_duration(command->busy, all), suspect->usual_us,
                     finding_duration(command->worst.busy, worst), client);
+    if (command->said_busy)
+        finding_explain(finding,
+                        "After a while it answered others again, but BUSY to all of them.");
     uint64_t others =
         suspect->slow->waited > command->count ? suspect->slow->waited - command->count : 0;
     if (others > 0)
@@ -180,7 +183,7 @@ static void tell(const struct detection *detection, const struct suspect *suspec
     if (suspect->slow->over)
         finding_caveat(finding, "%" PRIu64 " silences of further commands are not looked at",
                        suspect->slow->over);
-    if (command->count < TIMES_CERTAIN) {
+    if (command->count < TIMES_CERTAIN && !command->said_busy) {
         finding_doubt(finding, CONFIDENCE_LIKELY);
         finding_caveat(finding, "so few calls may also have been the first to wait for a process "
                                 "that stood still");

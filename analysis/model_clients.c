@@ -220,6 +220,8 @@ static void count_error(struct model *model, struct client_conn *conn, struct by
     uint32_t hash = (uint32_t)siphash(&model->key, word.data, word.len);
     by_word_add(&conn->server->errors, word, 1);
     conn->client->errors++;
+    if (bytes_equal(word, bytes_str("BUSY")))
+        conn->server->said_busy = cause->time;
     struct event event = {.type = EV_client_error};
     event.client_error =
         (struct ev_client_error){.server = &cause->flow->ends[cause->direction],
@@ -245,14 +247,15 @@ static inline void note_served(struct model *model, const struct client_conn *co
 static void note_silence(struct server *server, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     model_silence(server, event);
-    if (event->time - server->last_reply <= PAUSE_MIN_MS * NS_PER_MS)
+    nstime began = reply_began(event);
+    if (began - server->last_reply <= PAUSE_MIN_MS * NS_PER_MS)
         return;
     nstime latency = reply->latency_us == NOT_KNOWN ? 0 : (nstime)reply->latency_us * NS_PER_US;
-    server->pause = (struct pause){server->last_reply, event->time};
-    if (event->time - server->last_reply > HUSH_MIN_MS * NS_PER_MS)
+    server->pause = (struct pause){server->last_reply, began};
+    if (began - server->last_reply > HUSH_MIN_MS * NS_PER_MS)
         server->lull = server->pause;
     server->pause_command = reply->command;
-    server->pause_asked = event->time - latency;
+    server->pause_asked = began - latency;
 }
 
 /* A reply that was waited for for long; unless it was held behind a hole, and came before. */
@@ -261,7 +264,7 @@ static void note_late(struct model *model, const struct client_conn *conn,
     struct server *server = conn->server;
     nstime latency = (nstime)event->reply.latency_us * NS_PER_US;
     if (latency > PAUSE_MIN_MS * NS_PER_MS) {
-        server->wait = (struct pause){event->time - latency, event->time};
+        server->wait = (struct pause){reply_began(event) - latency, reply_began(event)};
         server->wait_over = stamp_of(event);
         server->wait_had = event->flow->sides[!event->direction].stats.retransmits == 0;
     }
@@ -328,7 +331,7 @@ void model_reply(struct model *model, const struct event *event) {
     server->reply_bytes += reply->bytes;
     if (UNLIKELY(reply->bytes + reply->request_bytes >= BIG_REPLY))
         note_big(model, conn, event);
-    if (UNLIKELY(event->time - server->last_reply > SLOW_MIN_MS * NS_PER_MS))
+    if (UNLIKELY(reply_began(event) - server->last_reply > SLOW_MIN_MS * NS_PER_MS))
         note_silence(server, event);
     server->last_reply = event->time;
     server->last_command = reply->command;

@@ -41,6 +41,7 @@ struct server {
     struct pause wait;                   /* the last long one of a client, from request to reply */
     struct stamp wait_over;              /* that reply */
     bool wait_had;                       /* its kernel had that request: none was sent again */
+    nstime said_busy;                    /* its last BUSY: a script runs; 0: none */
     bool others;                         /* no server, but all those past CAP_SERVERS */
     uint64_t requests, replies;
     uint64_t request_bytes, reply_bytes;

@@ -70,6 +70,12 @@ struct write_chain {
 };
 
 /* A connection of a client, or between servers: who answers, who asks, what is replicated. */
+/* Its first byte. The event is told when the last one is there: of a big reply long after it, and
+ * after what others were answered meanwhile. */
+static inline nstime reply_began(const struct event *event) {
+    return event->time - (nstime)event->reply.lasted;
+}
+
 /* When a connection was last answered by which error; a new one takes the oldest one's place. */
 enum { ERRED = 4 };
 struct erred {

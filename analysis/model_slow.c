@@ -11,7 +11,7 @@
 #define TOGETHER (2 * NS_PER_MS)
 
 static nstime asked_at(const struct slow_call *call) {
-    return call->at.time - call->busy;
+    return call->over - call->busy;
 }
 
 /* ---- the end of a silence ---- */
@@ -29,26 +29,26 @@ static struct slow_command *command_of(struct slow *slow, const struct command *
     return one;
 }
 
-static void count_call(struct slow *slow, const struct slow_call *call) {
+static struct slow_command *count_call(struct slow *slow, const struct slow_call *call) {
     struct slow_command *one = command_of(slow, call->command);
     if (!one)
-        return;
+        return NULL;
     one->count++;
     one->busy += call->busy;
     if (one->first == TIME_NONE)
         one->first = asked_at(call);
-    one->last = call->at.time;
+    one->last = call->over;
     if (call->busy >= LONG_MS * NS_PER_MS) {
         one->long_from = one->long_to ? one->long_from : asked_at(call);
-        one->long_to = call->at.time;
+        one->long_to = call->over;
     }
     if (call->busy > one->worst.busy)
         one->worst = *call;
+    return one;
 }
 
 /* Those that were asked first may have caused it, each command once. */
-static void close_silence(struct slow *slow) {
-    struct silence *silence = &slow->silence;
+static void close_silence(struct slow *slow, struct silence *silence) {
     nstime longest = 0;
     for (uint32_t i = 0; i < silence->count; i++)
         longest = silence->calls[i].busy > longest ? silence->calls[i].busy : longest;
@@ -70,9 +70,20 @@ void model_silence(struct server *server, const struct event *event) {
     struct slow *slow = slow_of(server);
     if (!slow)
         return;
-    close_silence(slow);
-    slow->silence.from = server->last_reply;
-    slow->silence.to = event->time;
+    struct silence *silence = &slow->recent[slow->next++ % SILENCES];
+    close_silence(slow, silence);
+    silence->from = server->last_reply;
+    silence->to = reply_began(event);
+}
+
+/* Which of the last ones a reply that began then has ended; NULL: none. */
+static struct silence *silence_ended(struct slow *slow, nstime began) {
+    for (size_t i = 0; i < SILENCES; i++) {
+        struct silence *silence = &slow->recent[i];
+        if (silence->to && began > silence->from && began - silence->to <= TOGETHER)
+            return silence;
+    }
+    return NULL;
 }
 
 /* ---- replies that come late ---- */
@@ -95,9 +106,44 @@ static struct slow_call call_of(const struct event *event, nstime busy, uint64_t
     return (struct slow_call){.command = event->reply.command,
                               .client = event->flow->ends[!event->direction],
                               .at = stamp_of(event),
+                              .over = reply_began(event),
                               .busy = busy,
                               .bytes = bytes,
                               .request_frame = event->reply.request_frame};
+}
+
+/* Those that only read are among them. */
+static bool runs_scripts(const char *name) {
+    return strncmp(name, "eval", 4) == 0 || strncmp(name, "fcall", 5) == 0 ||
+           strcmp(name, "exec") == 0;
+}
+
+static void note_ended(struct silence *silence, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    nstime over = reply_began(event) < silence->to ? reply_began(event) : silence->to;
+    nstime asked = reply_began(event) - (nstime)reply->latency_us * NS_PER_US;
+    nstime busy = over - (asked > silence->from ? asked : silence->from);
+    if (busy < SLOW_MIN_MS * NS_PER_MS)
+        return;
+    struct slow_call call = call_of(event, busy, reply->bytes + reply->request_bytes);
+    add_call(silence, &call);
+}
+
+/* Others were answered BUSY since it was asked. */
+static bool is_long_script(const struct server *server, const struct event *event) {
+    const struct command *command = event->reply.command;
+    nstime asked = reply_began(event) - (nstime)event->reply.latency_us * NS_PER_US;
+    return server->said_busy > asked && command && runs_scripts(command->name);
+}
+
+static void note_script(struct slow *slow, const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    struct slow_call call =
+        call_of(event, (nstime)reply->latency_us * NS_PER_US, reply->bytes + reply->request_bytes);
+    struct slow_command *one = count_call(slow, &call);
+    slow->silences++;
+    if (one)
+        one->said_busy = true;
 }
 
 void model_late_reply(struct model *model, struct server *server, const struct event *event) {
@@ -106,14 +152,15 @@ void model_late_reply(struct model *model, struct server *server, const struct e
     if (!slow)
         return;
     slow->waited++;
-    struct silence *silence = &slow->silence;
-    nstime asked = event->time - (nstime)reply->latency_us * NS_PER_US;
-    nstime began = asked > silence->from ? asked : silence->from;
-    nstime busy = silence->to - began;
-    if (event->time - silence->to <= TOGETHER && busy >= SLOW_MIN_MS * NS_PER_MS) {
-        struct slow_call call = call_of(event, busy, reply->bytes + reply->request_bytes);
-        add_call(silence, &call);
+    if (bytes_equal(reply->error, bytes_str("BUSY")))
+        return;
+    if (is_long_script(server, event)) {
+        note_script(slow, event);
+        return;
     }
+    struct silence *silence = silence_ended(slow, reply_began(event));
+    if (silence)
+        note_ended(silence, event);
     model_big_key_moved(model, server, event);
 }
 
@@ -121,7 +168,8 @@ bool model_slow(const struct server *server, struct slow *ret_slow) {
     if (!server->slow)
         return false;
     *ret_slow = *server->slow;
-    close_silence(ret_slow);
+    for (size_t i = 0; i < SILENCES; i++)
+        close_silence(ret_slow, &ret_slow->recent[(ret_slow->next + i) % SILENCES]);
     return ret_slow->silences > 0;
 }
 
@@ -172,8 +220,13 @@ static void note_big_key(struct model *model, const struct server *server,
 static nstime blocked(const struct server *server, const struct event *event) {
     uint64_t latency_us = event->reply.latency_us;
     nstime latency = latency_us == NOT_KNOWN ? 0 : (nstime)latency_us * NS_PER_US;
-    nstime silent = event->time - server->last_reply;
-    return server->last_reply && silent < latency ? silent : latency;
+    nstime began = reply_began(event), last = server->last_reply;
+    if (last > began) { /* others were answered while it was sent */
+        const struct silence *silence = server->slow ? silence_ended(server->slow, began) : NULL;
+        last = silence ? silence->from : began;
+    }
+    nstime silent = began - last;
+    return last && silent < latency ? silent : latency;
 }
 
 void model_big_key_seen(struct model *model, struct client_conn *conn, const struct event *event) {

@@ -5,7 +5,10 @@
  * answered behind it. So of the replies that come when a silence ends, the command in question is
  * among those that were asked first. A process that stands still looks the same, but there any
  * command may be the first one: which of them are slow is told by how often each was the first, of
- * all its calls. */
+ * all its calls.
+ *
+ * While a script runs for longer than it should the server answers again, but BUSY to everybody:
+ * then the script's own reply tells for how long. */
 #ifndef BUSTAP_ANALYSIS_MODEL_SLOW_H
 #define BUSTAP_ANALYSIS_MODEL_SLOW_H
 
@@ -22,6 +25,7 @@ struct slow_call {
     const struct command *command;
     struct endpoint client;
     struct stamp at;        /* its reply */
+    nstime over;            /* when it began: the server was free again */
     nstime busy;            /* how long the server was silent for it */
     uint64_t bytes;         /* of request and reply */
     uint64_t request_frame; /* NOT_KNOWN */
@@ -32,11 +36,15 @@ struct slow_command {
     uint64_t count;            /* silences that began with it */
     nstime busy;               /* of all of them */
     nstime first, last;        /* began; ended */
+    bool said_busy;            /* by the server itself, to others */
     nstime long_from, long_to; /* the same of those of LONG_MS or more; long_to 0: none */
     struct slow_call worst;
 };
 
-enum { CALLS_OF_SILENCE = 8 };
+enum {
+    CALLS_OF_SILENCE = 8,
+    SILENCES = 8 /* the last ones: a big reply is complete when others have come and gone */
+};
 
 /* A silence and the replies with which it ended, for whom it was too long. */
 struct silence {
@@ -48,10 +56,11 @@ struct silence {
 struct slow {
     struct slow_command commands[SLOW_COMMANDS];
     uint32_t count;
-    uint64_t over;          /* silences of further ones */
-    uint64_t silences;      /* that held somebody up */
-    uint64_t waited;        /* replies that came late */
-    struct silence silence; /* the last one */
+    uint64_t over;                   /* silences of further ones */
+    uint64_t silences;               /* that held somebody up */
+    uint64_t waited;                 /* replies that came late */
+    struct silence recent[SILENCES]; /* a ring */
+    uint32_t next;                   /* of it */
 };
 
 /* What is known so far; false: the server was never that slow. */

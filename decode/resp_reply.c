@@ -111,6 +111,7 @@ void resp_tell_reply(const struct resp_walk *walk, const struct pending *pending
         .blocking = pending->blocking,
         .called = called,
         .sample = pending->sample,
+        .lasted = (uint64_t)(walk->out->time - walk->link->answer_began),
     };
     if (pending->write) {
         event.reply.write = answered_write(pending->write, item);

@@ -66,6 +66,44 @@ def test_fires_though_others_were_asked_just_before(store):
     assert found.metrics["command"] == "keys" and found.metrics["count"] == 3
 
 
+def test_fires_though_its_reply_is_long_on_its_way(store):
+    """Others are answered before its last byte is sent; its first one ended the silence."""
+    server = Server().traffic(3)
+    for _ in range(4):
+        server.carry_out_big("KEYS *", 0.4).traffic(1)
+    found = findings.only(slow(server, store), "slow-commands")
+    assert found.metrics["command"] == "keys" and found.metrics["count"] == 4
+    assert 1600 <= found.metrics["busy_ms"] <= 1700
+
+
+def test_near_miss_a_quick_command_with_a_reply_that_is_long_on_its_way(store):
+    server = Server().traffic(3)
+    for _ in range(4):
+        server.carry_out_big("KEYS *", 0.01, sending=0.4).traffic(1)
+    findings.none(slow(server, store), "slow-commands")
+
+
+def test_fires_for_a_script_while_which_others_are_told_busy(store):
+    """It is no silence, but the server says itself what it is."""
+    server = Server().traffic(3)
+    server.script("EVAL loop 0", 2.5).traffic(3)
+    found = slow(server, store)
+    script = findings.only(found, "slow-commands")
+    assert (script.metrics["command"], script.metrics["count"]) == ("eval", 1)
+    assert script.confidence == "certain" and script.severity == "warning"
+    assert 2500 <= script.metrics["busy_ms"] <= 2600
+    burst = findings.only(found, "error-burst")
+    assert burst.verdict == "BUSY" and "It was eval" in burst.explanation
+    assert "10.0.9.1:5000" in burst.explanation
+
+
+def test_near_miss_who_is_told_busy_is_not_slow(store):
+    server = Server().traffic(3)
+    for _ in range(3):
+        server.script("EVAL loop 0", 1).traffic(2)
+    assert findings.only(slow(server, store), "slow-commands").metrics["command"] == "eval"
+
+
 def test_fires_at_the_threshold_that_was_set(store):
     server = Server().traffic(3).carry_out("KEYS *", 0.03).traffic(1).carry_out("KEYS *", 0.03)
     path = store(server.traffic(1).pcap())

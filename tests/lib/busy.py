@@ -39,6 +39,31 @@ class Server:
         self.ask(client, request)
         self.answer(client, reply)
 
+    def carry_out_big(self, request, seconds, size=1_000_000, sending=0.1):
+        """Likewise; but its reply is big: others are answered while it is still being sent."""
+        self.ask(0, request)
+        self.wait(seconds / 2)
+        self.ask(1, "GET a")
+        self.wait(seconds / 2)
+        big = resp.array("x" * size)
+        for at in range(0, len(big), len(big) // 4):
+            self.clients[0].send("server", big[at:at + len(big) // 4])
+            self.answer(1) if at == 0 else self.quick(1)
+            self.wait(sending / 4)
+        return self
+
+    def script(self, request, seconds, until_busy=0.3, error=resp.error("ERR killed by user")):
+        """A script runs; after a while the server answers BUSY to all that ask."""
+        self.ask(0, request)
+        self.ask(1, "GET a")
+        self.wait(until_busy)
+        self.answer(1, resp.error("BUSY Redis is busy running a script."))
+        for _ in range(int((seconds - until_busy) / STEP)):
+            self.quick(1, reply=resp.error("BUSY Redis is busy running a script."))
+            self.wait(STEP)
+        self.answer(0, error)
+        return self
+
     def traffic(self, seconds):
         """GETs and SETs, by turns of the clients; the bus goes on beside them."""
         for _ in range(int(seconds / STEP)):
