@@ -1,7 +1,9 @@
-/* detect_failover_failed.c - an election that nobody won, and a failed primary for which no replica
- * even asked. Says why, as far as that shows. Protocol reference B.4. */
+/* detect_failover_failed.c - an election that nobody won, a failed primary for which no replica
+ * even asked, and a replica that was told to take over and gave up. Says why, as far as that shows.
+ * Protocol reference B.4, B.5. */
 #include "analysis/detector.h"
-#include "analysis/model_elections.h"
+#include "analysis/handover_watch.h"
+#include "analysis/model_orders.h"
 
 #include <inttypes.h>
 
@@ -23,6 +25,7 @@ struct failure {
     uint32_t replicas;
     uint32_t best;   /* of its replicas that spoke then, the one with most data; NODE_NONE: none */
     bool may;        /* one of them may take over */
+    bool heard_it;   /* the best one went on hearing its primary */
     uint64_t behind; /* bytes that the best one had less than its primary */
     uint32_t voters;
 };
@@ -30,11 +33,23 @@ struct failure {
 struct failures {
     struct failure list[FAILURES_MAX];
     size_t count;
+    struct handover_watch handovers;
 };
 
 /* ---- elections that nobody won ---- */
 
-enum reason { UNKNOWN, NO_QUORUM, NO_ELIGIBLE_REPLICA, DATA_TOO_OLD, SPLIT_VOTE, STALE_EPOCH };
+enum reason {
+    UNKNOWN,
+    NO_QUORUM,
+    NO_ELIGIBLE_REPLICA,
+    DATA_TOO_OLD,
+    SPLIT_VOTE,
+    STALE_EPOCH,
+    VOTES_LATE,
+    NO_ANSWER,
+    REPLICA_BEHIND,
+    NOT_ASKED
+};
 
 static const struct {
     const char *name, *what, *advice;
@@ -65,6 +80,25 @@ static const struct {
                      "its slots.",
                      "see whether it can reach the other nodes both ways; it learns the epoch from "
                      "them and tries again"},
+    [VOTES_LATE] = {"votes-late",
+                    "Enough primaries gave it their votes, but so late that its election was over: "
+                    "after 5 s if it was told to take over, else after twice "
+                    "cluster-node-timeout.",
+                    "see why the primaries that vote were so slow to answer"},
+    [NO_ANSWER] = {"no-answer",
+                   "Its primary did not pause its writes, which is the answer, within the 5 s for "
+                   "which a replica waits.",
+                   "see why the primary did not answer; CLUSTER FAILOVER FORCE does without it, "
+                   "and without the writes that the replica does not have yet"},
+    [REPLICA_BEHIND] = {"replica-behind",
+                        "Its primary paused its writes, and in the 5 s for which a replica tries "
+                        "it did not get to where its primary was.",
+                        "let the replica catch up (INFO replication), then try again: each try "
+                        "pauses the primary's writes for seconds"},
+    [NOT_ASKED] = {"unknown",
+                   "Its primary paused its writes, and it had all of them as far as its headers "
+                   "tell; why it asked nobody for votes does not show.",
+                   "look into the replica's log for 'Manual failover'"},
 };
 
 static bool seen(const struct place *place) {
@@ -119,8 +153,18 @@ static uint32_t refusals(const struct election *e, uint64_t one, uint64_t other)
 /* Reasons in refusals, as Valkey numbers them. */
 enum { NACK_OLD_EPOCH = 2, NACK_VOTED = 3, NACK_STALE_CONFIG = 7 };
 
+/* As many as it needs, the last of them when no election lasts so long. */
+static bool has_late_votes(const struct election *e) {
+    uint32_t in_time = 0;
+    for (uint32_t i = 0; i < e->vote_count; i++)
+        in_time += e->votes[i].granted && e->votes[i].place.time - e->asked.time <= PATIENCE;
+    return e->granted >= election_votes_needed(e) && in_time < election_votes_needed(e);
+}
+
 static enum reason reason_of(const struct model *model, const struct election *e) {
     uint32_t needed = election_votes_needed(e);
+    if (has_late_votes(e))
+        return VOTES_LATE;
     if (e->behind || seen(&e->stale) || refusals(e, NACK_OLD_EPOCH, NACK_STALE_CONFIG))
         return STALE_EPOCH;
     if (refusals(e, NACK_VOTED, NACK_VOTED) || rival_of(model, e))
@@ -179,16 +223,22 @@ static void tell_election(const struct detection *detection, const struct electi
     model_node_text(model, e->old_primary, old);
     struct finding *finding =
         finding_new("failover-failed", settled ? SEVERITY_NOTICE : SEVERITY_WARNING, e->asked.time);
-    finding_title(finding,
-                  "%s asked for votes to take over from %s and was not elected: %" PRIu32
-                  " of the %" PRIu32 " votes needed",
-                  candidate, old, e->granted, election_votes_needed(e));
+    enum reason reason = reason_of(model, e);
+    if (reason == VOTES_LATE)
+        finding_title(finding,
+                      "%s asked for votes to take over from %s and was not elected: the votes came "
+                      "%.1f s later",
+                      candidate, old, (double)(last_of(e) - e->asked.time) / (double)NS_PER_SEC);
+    else
+        finding_title(finding,
+                      "%s asked for votes to take over from %s and was not elected: %" PRIu32
+                      " of the %" PRIu32 " votes needed",
+                      candidate, old, e->granted, election_votes_needed(e));
     finding_node(finding, model_node(model, e->candidate)->id);
     finding_node(finding, model_node(model, e->old_primary)->id);
     finding_slots(finding, e->slots);
     value_node(finding_metrics(finding), "candidate", model_node(model, e->candidate)->id);
     value_number(finding_metrics(finding), "epoch", e->epoch);
-    enum reason reason = reason_of(model, e);
     finish_finding(detection, finding, reason, e->granted, e->voters);
     tell_votes(detection, finding, e);
     if (e->in_reach + 1 < e->voters)
@@ -224,9 +274,14 @@ static void on_failed(const struct detection *detection, struct failures *failur
 }
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    struct failures *failures = state;
+    if (event->type == EV_manual_failover) {
+        handover_watch_asked(&failures->handovers, detection->model, event);
+        return;
+    }
     const char *about =
         event->type == EV_node_failed ? event->node_failed.about : event->fail_announced.about;
-    on_failed(detection, state, about, event);
+    on_failed(detection, failures, about, event);
 }
 
 static bool is_replica_of(const struct model *model, uint32_t index, uint32_t primary) {
@@ -278,6 +333,10 @@ static void find_replica(const struct model *model, struct failure *failure) {
     }
     if (best && best->repl_offset < primary->repl_offset)
         failure->behind = primary->repl_offset - best->repl_offset;
+    struct stamp last = {.time = TIME_NONE};
+    if (best && model_link_between(model, failure->primary, failure->best))
+        last = model_last_sign(model, failure->primary, failure->best);
+    failure->heard_it = last.time != TIME_NONE && last.time > failure->place.time;
 }
 
 static void look(const struct model *model, struct failure *failure, nstime now) {
@@ -301,6 +360,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < failures->count; i++)
         if (failures->list[i].over == TIME_NONE)
             look(detection->model, &failures->list[i], now);
+    handover_watch_look(&failures->handovers, detection->model, now);
 }
 
 static void tell_failure(const struct detection *detection, const struct failure *failure) {
@@ -324,16 +384,73 @@ static void tell_failure(const struct detection *detection, const struct failure
     if (best != NODE_NONE && !failure->may)
         finding_explain(finding, "%s is configured never to (cluster-replica-no-failover).",
                         replica);
-    if (best == NODE_NONE && failure->replicas)
-        finding_explain(finding, "Its replicas were silent, too.");
+    bool silent = best == NODE_NONE && failure->replicas;
+    bool from_afar = silent && model_vantage(model) != NODE_NONE;
+    if (silent)
+        finding_explain(finding, "Its replicas were silent, too%s.",
+                        from_afar ? ", towards the one node whose traffic was captured" : "");
+    if (failure->may && failure->heard_it)
+        finding_explain(finding,
+                        "%s went on hearing its primary: if nobody could tell it that most hold "
+                        "that for failed, it had no reason to ask.",
+                        replica);
     if (failure->may && failure->behind)
         finding_explain(finding, "%s had %" PRIu64 " bytes less than its primary.", replica,
                         failure->behind);
     finish_finding(detection, finding, reason, 0, failure->voters);
     finding_caveat(finding, "no election began, so there is no epoch of one");
-    finding_doubt(finding, !failure->may ? CONFIDENCE_CERTAIN : CONFIDENCE_LIKELY);
+    finding_doubt(finding, failure->may || from_afar ? CONFIDENCE_LIKELY : CONFIDENCE_CERTAIN);
     finding_evidence(finding, &failure->place, "it is held for failed (FAIL)");
     finding_ends(finding, failure->over, reasons[reason].name);
+    detection_report(detection, finding);
+}
+
+/* ---- replicas that were told to take over, and gave up ---- */
+
+static void tell_pause(struct finding *finding, const struct handover *handover,
+                       const char *primary, bool answered) {
+    const struct write_pause *pause = &handover->pause;
+    if (pause->first.time == TIME_NONE)
+        return;
+    struct place first = place_of_stamp(pause->first), last = place_of_stamp(pause->last);
+    double after = (double)(pause->first.time - handover->asked.time) / (double)NS_PER_SEC;
+    uint64_t ms = (uint64_t)((pause->last.time - pause->first.time) / NS_PER_MS);
+    finding_explain(finding, "%s said for %.1f s that its writes were paused%s.", primary,
+                    (double)ms / 1000, answered ? "" : ", when nobody waited for that any more");
+    finding_evidence(finding, &first, "%s says that it has paused writes, %.1f s after", primary,
+                     after);
+    finding_evidence(finding, &last, "it says so for the last time");
+    value_number(finding_metrics(finding), "paused_ms", ms);
+}
+
+static void tell_handover(const struct detection *detection, const struct handover *handover) {
+    const struct model *model = detection->model;
+    bool answered = handover_was_answered(handover), behind = handover->had < handover->wanted;
+    enum reason reason = !answered ? NO_ANSWER : behind ? REPLICA_BEHIND : NOT_ASKED;
+    char replica[ENDPOINT_TEXT], primary[ENDPOINT_TEXT];
+    model_node_text(model, handover->replica, replica);
+    model_node_text(model, handover->primary, primary);
+    struct finding *finding =
+        finding_new("failover-failed", SEVERITY_WARNING, handover->asked.time);
+    finding_title(finding, "%s was told to take over from %s (CLUSTER FAILOVER) and gave up",
+                  replica, primary);
+    finding_node(finding, model_node(model, handover->replica)->id);
+    finding_node(finding, model_node(model, handover->primary)->id);
+    finding_slots(finding, model_node(model, handover->primary)->slots);
+    value_node(finding_metrics(finding), "candidate", model_node(model, handover->replica)->id);
+    finish_finding(detection, finding, reason, 0, model_voters(model));
+    if (reason == REPLICA_BEHIND)
+        finding_explain(finding, "%s still lacked %" PRIu64 " bytes then.", replica,
+                        handover->wanted - handover->had);
+    finding_caveat(finding, "no election began, so there is no epoch of one");
+    finding_evidence(finding, &handover->asked, "%s asks its primary to hand over", replica);
+    order_tell(model_order(model, handover->replica, ORDER_FAILOVER,
+                           handover->asked.time - NS_PER_SEC, handover->asked.time + NS_PER_SEC),
+               finding);
+    tell_pause(finding, handover, primary, answered);
+    if (reason == NOT_ASKED)
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+    finding_ends(finding, handover->asked.time + HANDOVER_LASTS, reasons[reason].name);
     detection_report(detection, finding);
 }
 
@@ -349,12 +466,16 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < failures->count; i++)
         if (failures->list[i].nobody_asked)
             tell_failure(detection, &failures->list[i]);
+    const struct handover_watch *watch = &failures->handovers;
+    for (size_t i = 0; i < watch->count; i++)
+        if (handover_came_to_nothing(&watch->list[i], model))
+            tell_handover(detection, &watch->list[i]);
 }
 
 const struct detector detect_failover_failed = {
     .name = "failover-failed",
     .help = "an election that nobody won, or a failed primary for which no replica asked",
-    .wants = EVENT_BIT(node_failed) | EVENT_BIT(fail_announced),
+    .wants = EVENT_BIT(node_failed) | EVENT_BIT(fail_announced) | EVENT_BIT(manual_failover),
     .state = sizeof(struct failures),
     .event = on_event,
     .tick = on_tick,

@@ -11,6 +11,10 @@
 static const nstime HANDOVER_MAX = 10 * NS_PER_SEC, AFTER_REQUEST = 2 * NS_PER_SEC,
                     SERVED_MAX = 10 * NS_PER_SEC;
 
+struct write_pause model_write_pause(const struct model *model, uint32_t node) {
+    return model->nodes[node]->pause;
+}
+
 size_t model_election_count(const struct model *model) {
     return model->election_count;
 }
@@ -120,8 +124,8 @@ static void note_background(const struct model *model, struct election *election
         election->handover = candidate->handover;
     if (!old)
         return;
-    if (is_recent(old->paused.time, now))
-        election->paused = old->paused;
+    if (is_recent(old->pause.last.time, now))
+        election->paused = old->pause.last;
     election->last_sign = model_last_sign(model, election->old_primary, election->candidate);
     election->alarmed = old->alarm;
     if (old->alarm)

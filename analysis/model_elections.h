@@ -49,6 +49,13 @@ struct election {
     struct stamp served_before; /* the old primary's last good reply to that client; likewise */
 };
 
+/* When a primary said that its writes are paused, the last time it did: TIME_NONE: never. */
+struct write_pause {
+    struct stamp first, last;
+};
+
+struct write_pause model_write_pause(const struct model *model, uint32_t node);
+
 size_t model_election_count(const struct model *model);
 const struct election *model_election(const struct model *model, size_t index); /* by first sign */
 

@@ -81,7 +81,7 @@ static uint32_t new_node(struct model *model, const char *id) {
     node->node.last_heard = TIME_NONE;
     node->node.spoke.time = node->node.knocks.first.time = TIME_NONE;
     node->handover = place_none();
-    node->paused.time = TIME_NONE;
+    node->pause.first.time = node->pause.last.time = TIME_NONE;
     node->node.unmentioned_since = model->books.gossip_entries;
     model->nodes[model->node_count] = node;
     return model->node_count++;

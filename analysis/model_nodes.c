@@ -401,6 +401,13 @@ static void conclude_message(struct model *model, const struct node *sender,
     model_conclude(model, &event);
 }
 
+/* It says so in every header meanwhile, ten times a second at least. */
+static void note_pause(struct write_pause *pause, struct stamp now) {
+    if (pause->last.time == TIME_NONE || now.time - pause->last.time > NS_PER_SEC)
+        pause->first = now;
+    pause->last = now;
+}
+
 /* What the header says of its sender, and gossip of others. */
 static void learn_message(struct model *model, struct message_ends ends,
                           const struct ev_bus_message *message, nstime heard_before) {
@@ -413,7 +420,7 @@ static void learn_message(struct model *model, struct message_ends ends,
     if (UNLIKELY(was_replica && !node->replica))
         model_election_won(model, sender, had, heard_before, message);
     if (UNLIKELY(message->mflags & MFLAG_PAUSED))
-        model->nodes[sender]->paused = stamp_of(model->cause);
+        note_pause(&model->nodes[sender]->pause, stamp_of(model->cause));
     if (message->gossip.count)
         learn_gossip(model, ends, &message->gossip);
 }

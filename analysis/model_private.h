@@ -37,7 +37,7 @@ struct node_private {
     struct node_addresses addresses;
     struct alarm *alarm;       /* owned; NULL: nothing is held against it */
     struct place handover;     /* it last asked its primary to hand over; TIME_NONE: never */
-    struct stamp paused;       /* it last said that its writes are paused; TIME_NONE: never */
+    struct write_pause pause;  /* of its writes */
     struct contest *contest;   /* another one claims its slots; NULL: mostly */
     struct follower *follower; /* of its primary; NULL: it is none, as far as known */
     struct followed *followed; /* as a primary, by its address; NULL: it has said nothing as one */

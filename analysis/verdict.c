@@ -185,7 +185,7 @@ static enum verdict_kind decide_silent(const struct verdict *v) {
     if (v->full)
         return VERDICT_RECEIVER_NOT_READING;
     if (v->had_time)
-        return v->late >= v->acked_to ? VERDICT_LOSSY_PATH : VERDICT_PROCESS_STALLED;
+        return v->late && v->late >= v->acked_to ? VERDICT_LOSSY_PATH : VERDICT_PROCESS_STALLED;
     return v->stuck_to || v->unanswered ? VERDICT_HOST_UNREACHABLE : VERDICT_UNKNOWN;
 }
 

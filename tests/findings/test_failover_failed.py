@@ -5,6 +5,7 @@ import pytest
 from lib import captures, findings, scene, wire
 
 NOFAILOVER = 0x0200
+PAUSED, FORCED = 1, 2                                               # mflags[0]
 
 
 def failing(primaries=3, replicas=1):
@@ -127,6 +128,96 @@ def test_fires_when_the_data_are_too_old(store):
     found = only(store, play)
     assert found.metrics["reason"] == "data-too-old"
     assert "899000 bytes" in found.explanation
+
+
+def told(play, pauses=True, behind=0):
+    """r1 is told to take over; p1 pauses its writes, and r1 lacks so many bytes of them."""
+    play.run(3)
+    play.set("p1", offset=50_000)
+    play.set("r1", offset=50_000 - behind)
+    play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")
+    for _ in range(10):
+        play.run(0.5)
+        if pauses:
+            play.tell("p1", wire.ping(play.nodes["p1"], mflags=bytes([PAUSED, 0, 0])), to="r1")
+
+
+def test_fires_on_a_manual_failover_that_is_not_answered(store):
+    play = scene.Scene()
+    told(play, pauses=False)
+    play.run(3)
+    found = only(store, play)
+    assert found.metrics == {"candidate": play.nodes["r1"].id, "votes": 0, "votes_needed": 2,
+                             "reason": "no-answer"}
+    assert found.nodes == [play.nodes["r1"].id, play.nodes["p1"].id]
+    assert found.severity == "warning" and found.verdict == "no-answer"
+
+
+def test_fires_on_a_manual_failover_that_is_answered_too_late(store):
+    play = scene.Scene()
+    told(play, pauses=False)
+    play.run(1.5)
+    for _ in range(4):
+        play.tell("p1", wire.ping(play.nodes["p1"], mflags=bytes([PAUSED, 0, 0])), to="r1")
+        play.run(0.5)
+    play.run(2)
+    found = only(store, play)
+    assert found.metrics["reason"] == "no-answer"
+    assert 1400 < found.metrics["paused_ms"] < 1600
+    assert "when nobody waited for that any more" in found.explanation
+
+
+def test_fires_on_a_replica_that_does_not_catch_up(store):
+    play = scene.Scene()
+    told(play, behind=7000)
+    play.run(3)
+    found = only(store, play)
+    assert found.metrics["reason"] == "replica-behind"
+    assert "still lacked 7000 bytes" in found.explanation
+    assert 4400 < found.metrics["paused_ms"] < 4600
+
+
+def test_fires_when_the_votes_come_late(store):
+    play = scene.Scene()
+    play.run(3)
+    play.elect("r1", voters=[], win=False)
+    play.run(4)
+    for name in ("p2", "p3"):
+        play.links["r1", name].send("server", wire.message("auth-ack", play.nodes[name],
+                                                           current_epoch=play.epoch))
+    play.run(4)
+    found = only(store, play)
+    assert found.metrics["reason"] == "votes-late"
+    assert found.title.endswith("the votes came 4.0 s later")
+
+
+def test_near_miss_a_manual_failover_that_succeeds_late(store):
+    play = scene.Scene()
+    play.run(3)
+    play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")
+    play.run(4.5)
+    play.elect("r1", mflags=FORCED)
+    play.demote("p1", "r1")
+    play.run(6)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_near_miss_a_forced_failover(store):
+    """It asks its primary for nothing."""
+    play = scene.Scene()
+    play.run(3)
+    play.elect("r1", mflags=FORCED)
+    play.demote("p1", "r1")
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_near_miss_the_capture_ends_while_the_replica_waits(store):
+    play = scene.Scene()
+    play.run(3)
+    play.tell("r1", wire.message("mfstart", play.nodes["r1"]), to="p1")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
 
 
 def test_near_miss_an_election_that_is_won(store):

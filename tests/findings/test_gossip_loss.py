@@ -103,6 +103,18 @@ def test_near_miss_what_a_stall_explains(store):
     findings.none(findings.of(store(play.pcap())), "gossip-loss")
 
 
+@pytest.mark.parametrize("host", ["p2", "r1"])
+def test_near_miss_a_stall_that_one_host_sees(store, host):
+    """The one connection that shows it acknowledged in time: nothing was late."""
+    play = scene.Scene(nt=12.0)
+    play.run(4)
+    play.stall("p1")
+    play.run(5)
+    play.wake("p1")
+    play.run(4)
+    findings.none(findings.of(store(play.pcap(host))), "gossip-loss")
+
+
 def test_near_miss_an_answer_in_time(store):
     play = scene.Scene()
     play.run(4)

@@ -24,6 +24,39 @@ def failover(run, how=None):
     run.let_pass(2)
 
 
+def told_in_vain(run):
+    """n4 is told to take over, and gives up after five seconds."""
+    run.cluster["n4"].ask("CLUSTER", "FAILOVER")
+    run.mark("CLUSTER FAILOVER", node="n4")
+    run.let_pass(7)
+
+
+@scenario("CLUSTER FAILOVER while n1 stands still: n4 gives up, then n1 pauses its writes for nobody",
+          name="handover_unanswered", frozen=["n1"])
+@scenario("CLUSTER FAILOVER while n2 and n3 stand still: their votes come when n4 has given up",
+          name="handover_late_votes", frozen=["n2", "n3"])
+def handover_to_nobody(run, frozen):
+    cluster = run.start(config={"cluster-node-timeout": 15_000})
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    with run.faults.freeze(*frozen):
+        told_in_vain(run)
+    cluster.await_ok()
+    run.let_pass(3)
+
+
+@scenario("CLUSTER FAILOVER while n4's link is too slow for what it lacks: n1 waits, n4 gives up")
+def handover_behind(run):
+    cluster = run.start(config={"cluster-node-timeout": 15_000,
+                                "client-output-buffer-limit": "replica 0 0 0"})
+    run.load("big", rate=20, size=100_000, slot=7, keys=10)
+    with run.faults.limit_link("n4", "2mbit"):
+        run.let_pass(10)
+        told_in_vain(run)
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
 @scenario("two of three shards are cut off; n4 takes over there without votes; two owners, then one")
 def takeover_in_partition(run):
     cluster = run.start()
