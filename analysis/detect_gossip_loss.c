@@ -39,11 +39,14 @@ static struct verdict judge(const struct model *model, const struct link *link, 
     return verdict_about(model, link->to, link->from, link->waiting.time, now);
 }
 
-/* Some of it arrives: where nothing did before, in the same silence, this is its end. */
+/* Some of it arrives: where nothing did before, in the same silence, this is its end. So it is if
+ * the other connection is there already, and this one waits for its next SYN. */
 static bool is_its_end(const struct verdict *before, const struct verdict *verdict,
                        const struct link *link) {
+    bool was_cut = before->kind == VERDICT_PATH_CUT || before->kind == VERDICT_HOST_UNREACHABLE;
     return before->at > link->waiting.time && before->kind != VERDICT_UNKNOWN &&
-           verdict->kind == VERDICT_LOSSY_PATH;
+           (verdict->kind == VERDICT_LOSSY_PATH ||
+            (was_cut && verdict->kind == VERDICT_BUS_PORT_BLOCKED));
 }
 
 static void look_at(const struct model *model, const struct link *link, struct loss *loss,

@@ -3,7 +3,6 @@
  * slots; and what replicates from the address may copy an empty data set. */
 #include "analysis/detector.h"
 #include "analysis/model_orders.h"
-#include "decode/slot_set.h"
 
 enum {
     SEEN_MAX = 32, /* of a run */
@@ -13,6 +12,7 @@ enum {
 struct changes {
     struct {
         uint32_t old, new;
+        bool owner; /* the old one was a primary, and nobody had taken its slots over */
         struct place place;
     } seen[SEEN_MAX];
     size_t count;
@@ -30,6 +30,15 @@ static uint32_t predecessor(const struct model *model, uint32_t index) {
     return NODE_NONE;
 }
 
+static bool owns_slots(const struct model *model, uint32_t index) {
+    uint32_t owners[BUS_SLOTS];
+    model_slot_owners(model, owners);
+    for (size_t s = 0; s < BUS_SLOTS; s++)
+        if (owners[s] == index)
+            return true;
+    return false;
+}
+
 static void on_heard(const struct detection *detection, void *state, const struct event *event) {
     struct changes *changes = state;
     const struct model *model = detection->model;
@@ -39,19 +48,15 @@ static void on_heard(const struct detection *detection, void *state, const struc
         return;
     changes->seen[changes->count].old = old;
     changes->seen[changes->count].new = index;
+    changes->seen[changes->count].owner = owns_slots(model, old);
     changes->seen[changes->count++].place = place_of(event);
 }
 
-static bool had_slots(const struct node *node) {
-    return !node->replica && slots_any(node->slots);
-}
-
 static void tell(const struct detection *detection, uint32_t old_index, uint32_t new_index,
-                 const struct place *place) {
+                 bool primary, const struct place *place) {
     const struct node *old = model_node(detection->model, old_index);
     const struct node *new = model_node(detection->model, new_index);
     char name[ENDPOINT_TEXT];
-    bool primary = had_slots(old);
     const struct order *reset = model_order(detection->model, new_index, ORDER_RESET,
                                             place->time - RESET_S * NS_PER_SEC, place->time);
     model_node_text(detection->model, new_index, name);
@@ -96,7 +101,8 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < changes->count; i++) {
         const struct node *old = model_node(detection->model, changes->seen[i].old);
         if (old->last_heard < changes->seen[i].place.time)
-            tell(detection, changes->seen[i].old, changes->seen[i].new, &changes->seen[i].place);
+            tell(detection, changes->seen[i].old, changes->seen[i].new, changes->seen[i].owner,
+                 &changes->seen[i].place);
     }
 }
 

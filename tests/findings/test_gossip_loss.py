@@ -140,6 +140,19 @@ def test_fires_on_a_port_that_is_blocked_for_one(store, host):
     assert found.verdict == "bus-port-blocked"
 
 
+@pytest.mark.parametrize("host", (None, "p1", "p2"))
+def test_near_miss_two_that_were_cut_off_from_each_other(store, host):
+    """When the path is whole again one of them tries at once, the other one seconds later."""
+    play = scene.Scene(nt=5.0)
+    play.run(4)
+    play.split("p1", "p2")
+    play.run(7.5)
+    play.heal()
+    play.run(8)
+    found = findings.of(store(play.pcap(host)))
+    assert "bus-port-blocked" not in {f.verdict for f in found}
+
+
 def test_near_miss_syns_that_a_lossy_path_ate(store):
     """Before and after, what was sent between the two was late: no firewall does that."""
     play = scene.Scene(nt=6.0)

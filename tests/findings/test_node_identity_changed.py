@@ -28,6 +28,22 @@ def test_fires_less_loudly_for_a_replica(store):
     assert found.severity == "warning"
 
 
+def test_fires_less_loudly_where_a_replica_has_taken_over(store):
+    """Then nothing is left to be saved at that address."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(6)
+    play.elect("r1")
+    play.run(2)
+    play.reborn("p1", 77)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert found.severity == "warning"
+    assert "without its slots" not in found.title
+    assert not any("TAKEOVER" in line for line in found.advice)
+
+
 def test_near_miss_a_restart_with_nodes_conf(store):
     play = scene.Scene()
     play.run(3)
