@@ -262,6 +262,21 @@ static void fail(const struct detection *detection, const struct suspicions *sus
         suspicion->verdict = verdict;
 }
 
+/* A node whose host was captured is suspected, in the first words of one that it missed itself
+ * until now: what was between the two says why, from this side. */
+static void hear_of_apart(const struct detection *detection, const struct suspicions *suspicions,
+                          struct suspicion *suspicion, uint32_t node, nstime now) {
+    if (suspicion->verdict.kind != VERDICT_UNKNOWN || node >= suspicions->recent_count ||
+        model_vantage(detection->model) != suspicion->subject)
+        return;
+    const struct verdict *theirs = &suspicions->recent[node].verdict;
+    if (theirs->at == 0 || theirs->peers != 1 || now - theirs->at > ECHO_MS * NS_PER_MS)
+        return;
+    struct verdict mirrored = verdict_mirrored(theirs);
+    if (mirrored.kind != VERDICT_UNKNOWN)
+        suspicion->verdict = mirrored;
+}
+
 static void hold(const struct detection *detection, struct suspicions *suspicions,
                  struct suspicion *suspicion, uint32_t node, const struct event *event) {
     struct reporter *reporter = reporter_of(suspicion, node);
@@ -285,6 +300,8 @@ static void hold(const struct detection *detection, struct suspicions *suspicion
         fail(detection, suspicions, suspicion, event);
     if (!held)
         verdict_hear(detection->model, suspicion->subject, node, event->time, &suspicion->verdict);
+    if (!held)
+        hear_of_apart(detection, suspicions, suspicion, node, event->time);
 }
 
 static void let_go(struct suspicion *suspicion, uint32_t node, const struct event *event) {

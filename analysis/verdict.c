@@ -262,6 +262,29 @@ void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness,
     verdict->since = hush.time.from;
 }
 
+static void swap(uint32_t *a, uint32_t *b) {
+    uint32_t was = *a;
+    *a = *b;
+    *b = was;
+}
+
+struct verdict verdict_mirrored(const struct verdict *verdict) {
+    static const enum verdict_kind mirrored[VERDICT_KINDS] = {
+        [VERDICT_HOST_UNREACHABLE] = VERDICT_PATH_CUT,
+        [VERDICT_PATH_CUT] = VERDICT_PATH_CUT,
+        [VERDICT_LOSS_TO] = VERDICT_LOSS_FROM,
+        [VERDICT_LOSS_FROM] = VERDICT_LOSS_TO,
+    };
+    struct verdict other = *verdict;
+    other.kind = mirrored[verdict->kind];
+    swap(&other.acked_to, &other.acked_from);
+    swap(&other.stuck_to, &other.stuck_from);
+    other.unanswered = other.refused = 0;
+    other.acked.time = TIME_NONE;
+    other.served = false;
+    return other;
+}
+
 /* What somebody may have told it to do that looks like this. */
 static const struct {
     enum verdict_kind looks_like;

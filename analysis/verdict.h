@@ -60,6 +60,9 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
 void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness, nstime now,
                   struct verdict *verdict);
 
+/* What the silence of one node, as another one alone has it, says of that other one. */
+struct verdict verdict_mirrored(const struct verdict *verdict);
+
 /* At the end: did somebody tell it to end, or to stand still? That is known by its answer, or when
  * the connection is gone on which it was told. */
 void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict);

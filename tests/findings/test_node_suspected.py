@@ -54,6 +54,32 @@ def test_fires_with_care_on_a_stall_seen_from_one_host(store):
     assert found[0].confidence == "likely" and found[0].caveats
 
 
+def apart(play):
+    """p1 and p2 do not hear each other, and do again."""
+    play.run(4)
+    play.split("p1", "p2")
+    play.run(8)
+    play.heal()
+    play.run(6)
+
+
+def test_fires_on_a_pair_that_was_apart_seen_from_one_of_them(store):
+    """p2's word against p1 comes when they hear each other again: p1 had missed it likewise."""
+    play = scene.Scene()
+    apart(play)
+    found = findings.all_of(findings.of(store(play.pcap("p1"))), "node-suspected")
+    assert {f.metrics["node"] for f in found} == {play.nodes[n].id for n in ("p1", "p2")}
+    assert [(f.verdict, f.confidence) for f in found] == [("host-unreachable", "likely")] * 2
+
+
+def test_near_miss_a_pair_that_was_apart_seen_from_elsewhere(store):
+    """p3 hears of it, and nothing that would say why."""
+    play = scene.Scene()
+    apart(play)
+    found = findings.all_of(findings.of(store(play.pcap("p3"))), "node-suspected")
+    assert found and {f.verdict for f in found} == {"unknown"}
+
+
 def test_near_miss_a_node_that_fails_is_not_only_suspected(store):
     play = scene.Scene()
     play.run(3)
