@@ -62,6 +62,10 @@ struct migration {
     struct load *load;    /* model_load.h; NULL: not watched */
 };
 
+static inline nstime pause_length(const struct pause *pause) {
+    return pause->to - pause->from;
+}
+
 size_t model_migration_count(const struct model *model);
 const struct migration *model_migration(const struct model *model, size_t index); /* by start */
 

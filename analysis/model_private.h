@@ -401,19 +401,25 @@ void model_moves_flow_end(struct model *model, const struct flow *flow);
 void model_moves_free(struct model *model);
 
 /* model_migrations.c: the migration between two primaries, a new one if there was none lately;
- * NULL: there is no room. A key of a slot is on its way. SETSLOT has done its work. A node claims
- * slots that it did not claim before. A client was sent on. */
+ * NULL: there is no room. Something of it is seen: while MIGRATE runs keys are on their way, if
+ * nothing else is. A node claims slots that it did not claim before. */
 struct migration *model_migration_at(struct model *model, const struct endpoint *source,
                                      const struct endpoint *target, bool atomic);
+void model_migration_seen(struct migration *migration, nstime now);
+void model_migration_claimed(struct model *model, const struct node *node, const uint8_t *gained,
+                             const uint8_t *lost);
+void model_migrations_free(struct model *model);
+
+/* model_open_slots.c: a key of a slot is on its way. SETSLOT has done its work. A node claims the
+ * slot. A client was sent on. */
 void model_migration_moves(struct model *model, struct migration *migration, uint64_t slot);
 void model_slot_opened(struct model *model, uint16_t slot, const struct endpoint *server,
                        bool importing, const char *other);
 void model_slot_closed(struct model *model, uint16_t slot, const struct endpoint *server,
                        const char *owner);
-void model_migration_claimed(struct model *model, const struct node *node, const uint8_t *gained,
-                             const uint8_t *lost);
+void model_slot_claimed(struct model *model, const struct node *node, uint32_t slot);
 void model_migration_ask(struct model *model, const struct event *event);
-void model_migrations_free(struct model *model);
+void model_open_slots_free(struct model_migrations *migrations);
 
 /* model_load.c: a migration begins; a connection ends. */
 void model_load_begin(struct model *model, struct migration *migration);
