@@ -74,8 +74,6 @@ enum net_got net_decode(struct net *net, const struct packet *packet, struct seg
                         enum anomaly *ret_anomaly) {
     *ret_anomaly = AN_NONE;
     ret_segment->time = packet->time;
-    ret_segment->frame = packet->frame;
-    ret_segment->source = packet->source;
     if (LIKELY(net_fast(packet, ret_segment)))
         return NET_SEGMENT;
     return net_decode_layers(net, packet, ret_segment, ret_anomaly);

@@ -15,8 +15,6 @@ enum tcp_flags { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_ACK = 0x10 
 /* One TCP segment. Its payload is a view into the packet, or into the fragment table. */
 struct segment {
     nstime time;
-    uint64_t frame;
-    uint16_t source;
     uint8_t flags;
     bool has_timestamp;
     struct endpoint src, dst;
