@@ -202,7 +202,7 @@ static void measure(const struct detection *detection, struct finding *finding,
     value_number(metrics, "votes", e->granted);
     value_number(metrics, "votes_needed", election_votes_needed(e));
     if (out != TIME_NONE)
-        value_number(metrics, "unavailable_ms", (uint64_t)(out / NS_PER_MS));
+        value_ms(metrics, "unavailable_ms", out);
     else
         finding_caveat(finding, "how long clients went without is not known");
     value_slots(metrics, "slots", e->slots);

@@ -124,7 +124,8 @@ static void measure(struct finding *finding, const struct follower *follower,
         if (series->ends[end])
             value_number(ends, link_end_name((enum link_end)end), series->ends[end]);
     value_number(metrics, "resets", series->resets);
-    known(metrics, "longest_resync_ms", (uint64_t)(series->longest / NS_PER_MS));
+    if (series->longest)
+        value_ms(metrics, "longest_resync_ms", series->longest);
     known(metrics, "growth_bytes_per_s", series->growth);
     known(metrics, "missed_bytes", series->missed);
     known(metrics, "held_bytes", series->held);

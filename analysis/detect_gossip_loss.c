@@ -118,7 +118,7 @@ static void measure(const struct detection *detection, const struct link *link,
     value_number(metrics, "pings", link->pings);
     value_number(metrics, "pongs", link->pongs);
     value_number(metrics, "lost", link->pings > link->pongs ? link->pings - link->pongs : 0);
-    value_number(metrics, "longest_silence_ms", (uint64_t)(link->longest_silence / NS_PER_MS));
+    value_ms(metrics, "longest_silence_ms", link->longest_silence);
     value_number(metrics, "retransmits", link->retransmits);
 }
 

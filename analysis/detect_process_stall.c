@@ -286,8 +286,7 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
                              "was stopped, busy with one long command, forking or swapped out.");
     finding_rule_out(finding, "host or network down: its kernel acknowledged what it was sent");
     value_node(finding_metrics(finding), "node", model_node(model, stall->node)->id);
-    value_number(finding_metrics(finding), "duration_ms",
-                 (uint64_t)((end - stall->since) / NS_PER_MS));
+    value_ms(finding_metrics(finding), "duration_ms", end - stall->since);
     tell_command(stall, finding);
     tell_proof(stall, finding);
     finding_node(finding, model_node(model, stall->node)->id);

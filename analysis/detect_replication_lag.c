@@ -92,12 +92,12 @@ static void measure_rates(struct value *metrics, const struct episode *episode) 
     value_number(metrics, "carried_out_bytes_per_s", offset_rate(is - was, span));
 }
 
-static void measure(struct finding *finding, const struct episode *episode) {
+static void measure(struct finding *finding, const struct episode *episode, nstime end) {
     struct value *metrics = finding_metrics(finding);
     const struct lag *worst = &episode->worst, *last = &episode->last;
     value_number(metrics, "lag_bytes", episode->most);
     value_ms(metrics, "lag_ms", worst->behind);
-    value_ms(metrics, "duration_ms", last->time - episode->start);
+    value_ms(metrics, "duration_ms", (end == TIME_NONE ? last->time : end) - episode->start);
     measured(metrics, "waiting_bytes", worst->waiting);
     measured(metrics, "in_flight_bytes", worst->in_flight);
     measured(metrics, "unread_bytes", worst->unread);
@@ -151,7 +151,7 @@ static void tell(const struct detection *detection, const struct follower *follo
     finding_evidence(finding, &episode->worst.place, "when it was worst");
     finding_advise(finding, "%s", whys[why].advice);
     finding_advise(finding, "do not fail over to this replica now, nor restart its primary");
-    measure(finding, episode);
+    measure(finding, episode, end);
     finding_ends(finding, end, whys[why].verdict);
     if (finding)
         finding->quiet_if_caused = true;

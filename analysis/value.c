@@ -26,8 +26,8 @@ void value_number(struct value *parent, const char *name, uint64_t number) {
         value->number = number;
 }
 
-void value_ms(struct value *parent, const char *name, nstime duration) {
-    value_number(parent, name, (uint64_t)(duration / NS_PER_MS));
+void value_ms(struct value *parent, const char *name, nstime span) {
+    value_number(parent, name, (uint64_t)((span + NS_PER_MS / 2) / NS_PER_MS));
 }
 
 void value_real(struct value *parent, const char *name, double real) {

@@ -55,7 +55,7 @@ struct value {
 struct value value_root(enum value_kind kind, struct arena *arena);
 
 void value_number(struct value *parent, const char *name, uint64_t number);
-void value_ms(struct value *parent, const char *name, nstime duration); /* in milliseconds */
+void value_ms(struct value *parent, const char *name, nstime span); /* rounded, as in titles */
 void value_real(struct value *parent, const char *name, double real);
 void value_bool(struct value *parent, const char *name, bool truth);
 void value_text(struct value *parent, const char *name, const char *text);  /* copied */
