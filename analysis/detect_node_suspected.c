@@ -18,6 +18,22 @@ static void measure(const struct detection *detection, const struct suspicion *s
     value_ms(metrics, "duration_ms", end - suspicion->begin.time);
 }
 
+static void advise(const struct suspicion *suspicion, struct finding *finding) {
+    enum verdict_kind kind = suspicion->verdict.kind;
+    bool over = suspicion_end(suspicion) != TIME_NONE;
+    if (kind == VERDICT_PROCESS_DIED)
+        finding_advise(finding, "look at its log and at the kernel's (out of memory, a crash)%s",
+                       over ? "" : "; start it again, if nobody does");
+    else if (kind == VERDICT_ADMINISTRATIVE)
+        finding_advise(finding, "nothing, if this was meant");
+    else if (!over)
+        finding_advise(finding, "look at its process, its host and the way there now: it is "
+                                "suspected still, and could be marked failed");
+    else
+        finding_advise(finding, "no action is due for the node itself; look for what made it "
+                                "silent before the next time is longer");
+}
+
 static void tell(const struct detection *detection, struct suspicion *suspicion) {
     char name[ENDPOINT_TEXT];
     verdict_settle(detection->model, suspicion->subject, &suspicion->verdict);
@@ -29,7 +45,8 @@ static void tell(const struct detection *detection, struct suspicion *suspicion)
         detection_report(detection, NULL);
         return;
     }
-    finding_title(finding, "%s was suspected, but not marked failed", name);
+    finding_title(finding, "%s was suspected, but not marked failed: %s", name,
+                  verdict_word(suspicion->verdict.kind));
     verdict_tell(&suspicion->verdict, finding);
     if (cut)
         finding_explain(finding, "Only nodes said so that suspected most of the others as well, or "
@@ -40,8 +57,7 @@ static void tell(const struct detection *detection, struct suspicion *suspicion)
     finding_node(finding, model_node(detection->model, suspicion->subject)->id);
     finding_rests_on_unseen(finding);
     finding->quiet_if_caused = true;
-    finding_advise(finding, "no action is due for the node itself; look for what made it silent "
-                            "before the next time is longer");
+    advise(suspicion, finding);
     detection_report(detection, finding);
 }
 

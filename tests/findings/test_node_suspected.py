@@ -19,6 +19,27 @@ def test_fires_on_a_pair_that_does_not_hear_each_other(store):
         assert 1000 < one.metrics["duration_ms"] < 9000
 
 
+def test_says_what_to_do_of_a_process_that_has_died():
+    """Two of three primaries: no majority is left that could mark them failed."""
+    found = findings.all_of(findings.of(captures.take("no_quorum-redis-7.0.15").path), "node-suspected")
+    assert len(found) == 2
+    for one in found:
+        assert one.title.endswith("was suspected, but not marked failed: process-died")
+        assert any("look at its log" in line for line in one.advice)
+        assert not any("no action is due" in line for line in one.advice)
+
+
+def test_says_what_to_do_while_it_lasts(store):
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2")
+    play.run(8)
+    found = findings.all_of(findings.of(store(play.pcap())), "node-suspected")
+    assert len(found) == 2
+    assert all(one.end is None and any("suspected still" in line for line in one.advice)
+               for one in found)
+
+
 def test_fires_quietly_for_those_who_are_cut_off():
     """n1 suspects all others while it is alone: that is no news about them."""
     take = captures.take("partition_minority-redis-7.0.15")
