@@ -400,12 +400,14 @@ const char *verdict_word(enum verdict_kind kind) {
     return rows[kind].word;
 }
 
+/* Of one peer the verdict says it all. */
 static void tell_facts(const struct verdict *v, struct finding *finding) {
-    finding_explain(finding,
-                    "Of %" PRIu32 " nodes with connections to it, what they sent was acknowledged "
-                    "for %" PRIu32 " and is not for %" PRIu32 "; what it sent was acknowledged by "
-                    "%" PRIu32 " and is not by %" PRIu32 ".",
-                    v->peers, v->acked_to, v->stuck_to, v->acked_from, v->stuck_from);
+    if (v->peers > 1)
+        finding_explain(finding,
+                        "Of the %" PRIu32 " nodes connected with it, %" PRIu32
+                        " got their bytes acknowledged and %" PRIu32 " did not; %" PRIu32
+                        " acknowledged its bytes and %" PRIu32 " did not.",
+                        v->peers, v->acked_to, v->stuck_to, v->acked_from, v->stuck_from);
     if (v->unanswered || v->refused)
         finding_explain(finding,
                         "Attempts to connect to its bus port: %" PRIu32 " unanswered, %" PRIu32

@@ -1,7 +1,11 @@
 """The contract with programs that read `analyze --json`: each finding has the metrics of its type, or
-a caveat that says why one is missing; words that are known; proof; times that do not run back.
+a caveat that says why one is missing; words that are known; proof; times that do not run back, and
+last as long as is said.
 findings.of() asks it of all that any test finds, bustap.analyze() what holds of each report.
 """
+
+import datetime
+import re
 
 METRICS = {
     "capture-loss": "gaps gap_bytes kernel_drops truncated_packets",
@@ -51,6 +55,9 @@ WORDS = {
 # A sum over the whole capture: no packet stands for it.
 WITHOUT_PROOF = {"capture-loss", "opaque-traffic"}
 
+ONE_OF_MANY = re.compile(r"(?:^|[ (])[01] (?:nodes|others|connections|times|primaries) .{12}")
+ROUNDED = 500_000           # nanoseconds, of a duration in milliseconds
+WITH_MORE = {"slot-stuck"}  # open for longer than no key moved
 IMPOSSIBLE = 2 ** 60        # less than nothing, written as if it could not be
 
 
@@ -68,10 +75,24 @@ def lacks(found):
             yield f"has no {name}"
     if found.end and found.end < found.start:
         yield f"ends before it begins: {found.start} {found.end}"
+    for words in (found.title, found.explanation, *found.caveats, *found.advice):
+        for odd in ONE_OF_MANY.findall(words):
+            yield f"has {odd.strip()!r} in: {words}"
+    duration = found.metrics.get("duration_ms")
+    longer = found.end and duration is not None and \
+        nanoseconds(found.end) - nanoseconds(found.start) - duration * 10**6
+    if longer and (longer < -ROUNDED or longer > ROUNDED and found.type not in WITH_MORE):
+        yield f"lasts from {found.start} to {found.end}, and by its numbers {duration} ms"
     if any(addr.endswith(":0") for addr in found.subjects["addrs"]):
         yield f"names a port that nobody has: {found.subjects['addrs']}"
     if any(number >= IMPOSSIBLE for number in numbers_in(found.metrics)):
         yield f"a number ran over: {found.metrics}"
+
+
+def nanoseconds(moment):
+    whole, fraction = moment.rstrip("Z").split(".")
+    at = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
+    return int(at.timestamp()) * 10**9 + int(fraction)
 
 
 def numbers_in(value):
