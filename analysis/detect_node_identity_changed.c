@@ -52,6 +52,32 @@ static void on_heard(const struct detection *detection, void *state, const struc
     changes->seen[changes->count++].place = place_of(event);
 }
 
+/* Does another claim slots of it with a newer epoch? */
+static bool is_taken_over(const struct model *model, uint32_t old_index) {
+    const struct node *old = model_node(model, old_index);
+    for (size_t i = 0; i < model_node_count(model); i++) {
+        const struct node *node = model_node(model, i);
+        bool newer = model_is_voter(model, i) && node->config_epoch > old->config_epoch;
+        for (size_t s = 0; newer && s < BUS_SLOT_BYTES; s++)
+            if (node->slots[s] & old->slots[s])
+                return true;
+    }
+    return false;
+}
+
+static void advise(const struct model *model, struct finding *finding, uint32_t old_index,
+                   bool primary, const struct order *reset) {
+    if (!reset)
+        finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
+                                "mounted), or for CLUSTER RESET HARD");
+    if (primary && !is_taken_over(model, old_index))
+        finding_advise(finding, "fail over to a replica that still has the data (CLUSTER FAILOVER "
+                                "TAKEOVER) before anything resynchronises");
+    else
+        finding_advise(finding, "CLUSTER FORGET the old id on every node, then CLUSTER MEET the "
+                                "new one and make it a replica");
+}
+
 static void tell(const struct detection *detection, uint32_t old_index, uint32_t new_index,
                  bool primary, const struct place *place) {
     const struct node *old = model_node(detection->model, old_index);
@@ -74,13 +100,7 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
                         "it may copy the new node's empty data set over what it has.");
     if (reset)
         finding_explain(finding, "Somebody told it to forget all that it knew (CLUSTER RESET).");
-    else
-        finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
-                                "mounted), or for CLUSTER RESET HARD");
-    finding_advise(finding, primary ? "fail over to a replica that still has the data "
-                                      "(CLUSTER FAILOVER TAKEOVER) before anything resynchronises"
-                                    : "CLUSTER FORGET the old id on every node, then make the new "
-                                      "one a replica again");
+    advise(detection->model, finding, old_index, primary, reset);
     finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
     order_tell(reset, finding);
     finding_node(finding, old->id);

@@ -44,10 +44,16 @@ static void put_items(struct page *page, struct buf *buf, const struct value *co
     buf_text(buf, container->kind == VALUE_LIST ? "]" : "}");
 }
 
-static void put_node(struct page *page, struct buf *buf, const char *id) {
-    uint32_t index = model_index_of(page->model, id);
+/* Where the id itself is the news, the address is that of old and new. */
+static bool is_id(const struct value *value) {
+    size_t len = value->name ? strlen(value->name) : 0;
+    return len > 3 && strcmp(value->name + len - 3, "_id") == 0;
+}
+
+static void put_node(struct page *page, struct buf *buf, const struct value *value) {
+    uint32_t index = is_id(value) ? NODE_NONE : model_index_of(page->model, value->node);
     if (index == NODE_NONE)
-        render_node_short(buf, id);
+        render_node_short(buf, value->node);
     else
         page_node(page, buf, index);
 }
@@ -92,7 +98,7 @@ static void put_value(struct page *page, struct buf *buf, const struct value *va
         put_key(page, buf, value->text);
         break;
     case VALUE_NODE:
-        put_node(page, buf, value->node);
+        put_node(page, buf, value);
         break;
     case VALUE_ADDR:
         put_addr(buf, &value->addr);
@@ -203,8 +209,9 @@ static void put_heading(struct page *page, const struct finding *finding, size_t
 
 static void put_finding(struct page *page, const struct finding *finding) {
     page_paragraph(page, "what      ", finding->explanation);
-    buf_printf(page->buf, "    verdict   %s (%s)\n", finding->verdict,
-               confidence_name(finding->confidence));
+    bool known = strcmp(finding->verdict, "unknown") != 0;
+    buf_printf(page->buf, "    verdict   %s (%s%s)\n", finding->verdict,
+               known ? "" : "the rest is ", confidence_name(finding->confidence));
     sentences(page, "not       ", finding->ruled_out);
     metrics(page, finding);
     evidence(page, finding);

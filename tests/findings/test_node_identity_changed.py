@@ -1,6 +1,6 @@
 """node-identity-changed: another node answers at an address that was a node's."""
 
-from lib import findings, scene
+from lib import bustap, findings, scene
 
 
 def test_fires_on_a_primary_that_lost_its_nodes_conf(store):
@@ -15,6 +15,35 @@ def test_fires_on_a_primary_that_lost_its_nodes_conf(store):
     assert found.severity == "critical"
     assert found.metrics == {"addr": f"{old.ip}:6379", "old_id": old.id,
                              "new_id": play.nodes["p1"].id}
+    assert any("FAILOVER TAKEOVER" in line for line in found.advice)
+
+
+def test_advises_no_takeover_once_a_replica_has_taken_over(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(1)
+    play.reborn("p1", 77)
+    play.run(1)
+    play.nodes["r1"].fields["replica_of"] = b""
+    play.set("r1", flags=scene.wire.MYSELF | scene.wire.PRIMARY, config_epoch=9, current_epoch=9)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert any("CLUSTER FORGET" in line for line in found.advice)
+    assert not any("TAKEOVER" in line for line in found.advice)
+
+
+def test_tells_the_ids_where_the_address_is_that_of_both(store):
+    """In text a node is its address elsewhere."""
+    play = scene.Scene()
+    play.run(3)
+    old = play.nodes["r1"].id
+    play.kill("r1")
+    play.run(1)
+    play.reborn("r1", 77)
+    play.run(4)
+    text = bustap.run("analyze", store(play.pcap())).text
+    assert f"old_id {old[:8]}, new_id {play.nodes['r1'].id[:8]}" in text
 
 
 def test_fires_less_loudly_for_a_replica(store):
