@@ -57,16 +57,15 @@ static bool is_taken_over(const struct model *model, uint32_t old_index) {
     const struct node *old = model_node(model, old_index);
     for (size_t i = 0; i < model_node_count(model); i++) {
         const struct node *node = model_node(model, i);
-        bool newer = model_is_voter(model, i) && node->config_epoch > old->config_epoch;
-        for (size_t s = 0; newer && s < BUS_SLOT_BYTES; s++)
-            if (node->slots[s] & old->slots[s])
-                return true;
+        if (model_is_voter(model, i) && node->config_epoch > old->config_epoch &&
+            slots_meet(node->slots, old->slots))
+            return true;
     }
     return false;
 }
 
 static void advise(const struct model *model, struct finding *finding, uint32_t old_index,
-                   bool primary, const struct order *reset) {
+                   bool primary, bool reset) {
     if (!reset)
         finding_advise(finding, "look for a lost or unwritable nodes.conf (a volume that was not "
                                 "mounted), or for CLUSTER RESET HARD");
@@ -100,7 +99,10 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
                         "it may copy the new node's empty data set over what it has.");
     if (reset)
         finding_explain(finding, "Somebody told it to forget all that it knew (CLUSTER RESET).");
-    advise(detection->model, finding, old_index, primary, reset);
+    else if (new->was == old_index)
+        finding_explain(finding, "Its process went on, on connections that were open before: so it "
+                                 "was told to become another node (CLUSTER RESET HARD).");
+    advise(detection->model, finding, old_index, primary, reset || new->was == old_index);
     finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
     order_tell(reset, finding);
     finding_node(finding, old->id);

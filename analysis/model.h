@@ -41,10 +41,11 @@ struct node {
     uint16_t flags; /* about itself in its last header; if never heard, as last gossiped */
     uint8_t state;  /* 0: it says that the cluster is ok */
     uint64_t current_epoch, config_epoch, repl_offset;
-    nstime epoch_since;   /* when it first told this current epoch */
-    nstime role_since;    /* when it last changed its role; 0: never */
-    bool replica;         /* by its own word, or by gossip if it was never heard */
-    uint32_t primary;     /* of a replica: index; NODE_NONE: not known */
+    nstime epoch_since; /* when it first told this current epoch */
+    nstime role_since;  /* when it last changed its role; 0: never */
+    bool replica;       /* by its own word, or by gossip if it was never heard */
+    uint32_t primary;   /* of a replica: index; NODE_NONE: not known */
+    uint32_t was;       /* it went on under this name on a connection of that node; NODE_NONE: no */
     const uint8_t *slots; /* as in its last header (a replica's are its primary's); NULL: none */
     char hostname[NODE_NAME_MAX]; /* empty: none announced; hostile text */
     char shard_id[BUS_NODE_ID];

@@ -163,6 +163,8 @@ static void set_end(struct model *model, struct conn *conn, unsigned end, uint32
             model->links[conn->link].waiting.time = TIME_NONE;
         conn->pinged = TIME_NONE;
     }
+    if (conn->node[end] != NODE_NONE)
+        model_node_at(model, node)->node.was = conn->node[end];
     conn->node[end] = node;
     conn->link = NODE_NONE;
     claim(model, conn, end);

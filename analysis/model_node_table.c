@@ -76,7 +76,7 @@ static uint32_t new_node(struct model *model, const char *id) {
         return NODE_NONE;
     }
     memcpy(node->node.id, id, BUS_NODE_ID);
-    node->node.primary = NODE_NONE;
+    node->node.primary = node->node.was = NODE_NONE;
     node->node.first_seen = node->node.last_seen = model->cause->time;
     node->node.last_heard = TIME_NONE;
     node->node.spoke.time = node->node.knocks.first.time = TIME_NONE;

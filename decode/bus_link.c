@@ -48,11 +48,17 @@ static void learn_client_port(struct emitter *out, const struct ev_bus_message *
         out->client_ports[m->port >> 3 & (CLIENT_PORTS - 1)] |= (uint8_t)(1u << (m->port & 7));
 }
 
+/* A node that is told to RESET HARD closes what it has opened, and goes on under another name on
+ * what others have opened to it (Redis 6.0; later versions close that, too). */
+static bool may_change_its_name(const struct bus_walk *walk) {
+    return walk->flow->connector == (int)!walk->direction;
+}
+
 static void learn_sender(const struct bus_walk *walk, const char *sender) {
     struct bus_side *side = walk->side;
     if (LIKELY(side->sender_known && memcmp(side->sender, sender, BUS_NODE_ID) == 0))
         return;
-    if (side->sender_known)
+    if (side->sender_known && !may_change_its_name(walk))
         bus_anomaly(walk, AN_bus_sender);
     memcpy(side->sender, sender, BUS_NODE_ID);
     side->sender_known = true;

@@ -73,6 +73,34 @@ def test_fires_less_loudly_where_a_replica_has_taken_over(store):
     assert not any("TAKEOVER" in line for line in found.advice)
 
 
+def test_fires_on_a_process_that_goes_on_as_another_node(store):
+    """CLUSTER RESET HARD on Redis 6.0: what others have opened to it stays open."""
+    play = scene.Scene()
+    play.run(3)
+    for (a, _), link in play.links.items():
+        if a == "r1":
+            link.close()
+    play.reborn("r1", 77)
+    play.run(4)
+    path = store(play.pcap())
+    found = findings.only(findings.of(path), "node-identity-changed")
+    assert "so it was told to become another node" in found.explanation
+    assert not any("nodes.conf" in line for line in found.advice)
+    assert bustap.analyze(path)["bus"]["anomalies"] == {}
+
+
+def test_near_miss_a_process_that_has_ended_was_told_nothing(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("r1")
+    play.run(1)
+    play.reborn("r1", 77)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert "told" not in found.explanation
+    assert any("nodes.conf" in line for line in found.advice)
+
+
 def test_near_miss_a_restart_with_nodes_conf(store):
     play = scene.Scene()
     play.run(3)

@@ -123,6 +123,18 @@ static void another_sender_on_the_connection(void **state) {
                     "bus-message type=publish sender=" N3 " light=yes payload_bytes=5");
 }
 
+/* RESET HARD on Redis 6.0: what others have opened to the node stays open. */
+static void another_name_of_who_was_called(void **state) {
+    (void)state;
+    talk_open(&talk);
+    say(CLIENT, said_new(1, SAY_PING, 1));
+    say(SERVER, said_new(1, SAY_PONG, 2));
+    say(SERVER, said_new(1, SAY_PONG, 3));
+    stop();
+    assert_recorded(&heard, "bus-message type=ping sender=" N1, "bus-message type=pong sender=" N2,
+                    "bus-message type=pong sender=" N3);
+}
+
 static void a_light_message_from_nobody_yet(void **state) {
     (void)state;
     talk_open(&talk);
@@ -542,6 +554,7 @@ int main(int argc, char **argv) {
         LINK_TEST(who_opened_it_by_port),
         LINK_TEST(who_opened_it_by_ping),
         LINK_TEST(another_sender_on_the_connection),
+        LINK_TEST(another_name_of_who_was_called),
         LINK_TEST(a_light_message_from_nobody_yet),
         LINK_TEST(odd_messages),
         LINK_TEST(cut_at_every_byte),
