@@ -65,7 +65,7 @@ static bool read_NUMBER(void *member, const char *text, struct err *err) {
     return true;
 }
 
-static bool read_TEXT(void *member, const char *text, struct err *err) {
+static bool read_FILTER(void *member, const char *text, struct err *err) {
     (void)err;
     *(const char **)member = text;
     return true;
@@ -197,7 +197,7 @@ static bool read_BACKEND(void *member, const char *text, struct err *err) {
     KIND(FILE, TAKES_VALUE, "FILE")            \
     KIND(INTERFACES, TAKES_VALUE, "IF")        \
     KIND(PORTS, TAKES_VALUE, "PORTS")          \
-    KIND(TEXT, TAKES_VALUE, "FILTER")          \
+    KIND(FILTER, TAKES_VALUE, "FILTER")        \
     KIND(NUMBER, TAKES_VALUE, "N")             \
     KIND(TIME, TAKES_VALUE, "TIME")            \
     KIND(COUNT, TAKES_VALUE, "COUNT")          \
