@@ -49,12 +49,14 @@ struct skim_ring {
     __u64 packets;    /* that were wanted */
     __u64 full;       /* of these, not handed up: no room in the ring for all of it */
     __u64 unreadable; /* of these, not handed up: the headers could not be read */
+    __u64 unplaced;   /* of `packets`: of no flow that has a place; counted with none */
     /* Written by the reader. */
     __u64 tail __attribute__((aligned(SKIM_LINE)));
     __u8 data[] __attribute__((aligned(SKIM_LINE)));
 };
 
-/* A direction of a connection whose requests or replies are followed. Four to a cache line. */
+/* A direction of a connection that has had data. Its requests or replies may be followed. Four to a
+ * cache line. */
 struct skim_flow {
     __u32 tag;  /* which one; 0: none */
     __u32 next; /* sequence number of the byte that comes next */
@@ -63,13 +65,24 @@ struct skim_flow {
     __u8 pad[3];
 };
 
+/* What passed of it, also what the ring had no room for. */
+struct skim_counts {
+    __u64 packets, bytes;
+    __u32 late;    /* of the packets: later data had passed, so they came again, or out of order */
+    __u32 ifindex; /* by other devices the same packets come again */
+    __u16 sport, dport;
+    __u32 pad;
+};
+
 enum {
     SKIM_WAYS = SKIM_LINE / sizeof(struct skim_flow),
-    SKIM_FLOW_BITS = 15, /* so many bundles of SKIM_WAYS flows: 2 MiB */
+    SKIM_FLOW_BITS = 15,
+    SKIM_BUNDLES = 1 << SKIM_FLOW_BITS, /* so many bundles of SKIM_WAYS flows: 6 MiB */
 };
 
 struct skim_bundle {
     struct skim_flow flows[SKIM_WAYS];
+    struct skim_counts counts[SKIM_WAYS];
 };
 
 #endif

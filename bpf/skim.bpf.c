@@ -8,6 +8,7 @@
  * packet) is handed up whole. It is followed again from a packet that clearly begins with a
  * request, and its replies from what that packet acknowledges.
  *
+ * Each flow that has had data is counted beside that, whether there is room for its packets or not.
  * A packet is always let through as it is. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -51,6 +52,7 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
     __uint(max_entries, 1 << SKIM_FLOW_BITS);
     __type(key, __u32);
     __type(value, struct skim_bundle);
@@ -68,12 +70,13 @@ struct walk {
     __u32 seq, ack;        /* of the payload's first byte */
     __u32 hash, tag;       /* of this direction */
     __u32 back_hash, back_tag;
-    bool is_ip6, is_fragment, is_request;
+    __u16 sport, dport;
+    bool is_ip6, is_fragment, is_request, is_syn;
 
     /* how its stream is followed */
     __u8 at;    /* enum skim_at */
     __u32 left; /* see there */
-    bool known, old, cut;
+    bool old, cut;
     bool whole, unreadable; /* all its records are written; or cannot be */
     __u64 head;             /* the ring's, behind its records so far */
 
@@ -127,6 +130,9 @@ static __always_inline bool read_tcp(struct walk *walk, const struct tcphdr *tcp
     walk->headers = walk->l4 + tcp->doff * 4;
     walk->seq = bpf_ntohl(tcp->seq) + tcp->syn;
     walk->ack = bpf_ntohl(tcp->ack_seq);
+    walk->is_syn = tcp->syn;
+    walk->sport = bpf_ntohs(tcp->source);
+    walk->dport = bpf_ntohs(tcp->dest);
     hash_flow(walk, src, dst, tcp->source, tcp->dest);
     return all_ports || port_wanted(tcp->source) || port_wanted(tcp->dest);
 }
@@ -216,24 +222,41 @@ static __always_inline struct skim_bundle *bundle_of(__u32 hash) {
     return bpf_map_lookup_elem(&flows, &key);
 }
 
-static __always_inline struct skim_flow *find_flow(struct skim_bundle *bundle, __u32 tag) {
-    for (int i = 0; i < SKIM_WAYS; i++)
-        if (bundle->flows[i].tag == tag)
-            return &bundle->flows[i];
-    return NULL;
+/* SKIM_WAYS: it has no place. */
+static __always_inline __u32 way_of(const struct skim_bundle *bundle, __u32 tag) {
+    for (__u32 way = 0; way < SKIM_WAYS; way++)
+        if (bundle->flows[way].tag == tag)
+            return way;
+    return SKIM_WAYS;
 }
 
-/* Takes the place of one that is not followed any more, or else of any. */
-static __always_inline void put_flow(__u32 hash, __u32 tag, __u32 next, __u8 at, __u32 left) {
-    struct skim_bundle *bundle = bundle_of(hash);
-    if (!bundle)
-        return;
-    struct skim_flow *flow = find_flow(bundle, tag);
-    if (!flow)
-        flow = find_flow(bundle, 0);
-    if (!flow)
-        flow = &bundle->flows[next & (SKIM_WAYS - 1)];
-    *flow = (struct skim_flow){.tag = at == AT_ODD ? 0 : tag, .next = next, .left = left, .at = at};
+static __always_inline __u32 way_not_followed(const struct skim_bundle *bundle) {
+    for (__u32 way = 0; way < SKIM_WAYS; way++)
+        if (bundle->flows[way].at == AT_ODD)
+            return way;
+    return SKIM_WAYS;
+}
+
+/* A free one, that of a flow that is not followed, or any. What was counted there goes with the
+ * flow to those that have no place. */
+static __always_inline __u32 make_place(struct skim_bundle *bundle, struct skim_ring *ring,
+                                        __u32 any) {
+    __u32 way = way_of(bundle, 0);
+    if (way == SKIM_WAYS)
+        way = way_not_followed(bundle);
+    way = way == SKIM_WAYS ? any & (SKIM_WAYS - 1) : way & (SKIM_WAYS - 1);
+    ring->unplaced += bundle->counts[way].packets;
+    bundle->counts[way] = (struct skim_counts){0};
+    return way;
+}
+
+static __always_inline void put_flow(struct skim_bundle *bundle, struct skim_ring *ring, __u32 tag,
+                                     __u32 next, __u8 at, __u32 left) {
+    __u32 way = way_of(bundle, tag);
+    if (way == SKIM_WAYS)
+        way = make_place(bundle, ring, next);
+    bundle->flows[way & (SKIM_WAYS - 1)] =
+        (struct skim_flow){.tag = tag, .next = next, .left = left, .at = at};
 }
 
 /* ---- following a stream ---- */
@@ -507,10 +530,10 @@ static __always_inline bool steps_over(struct walk *walk, const struct skim_flow
 
 static __always_inline void find_place(struct walk *walk) {
     struct skim_bundle *bundle = bundle_of(walk->hash);
-    struct skim_flow *flow = bundle ? find_flow(bundle, walk->tag) : NULL;
-    if (!flow)
+    __u32 way = bundle ? way_of(bundle, walk->tag) : SKIM_WAYS;
+    if (way == SKIM_WAYS)
         return;
-    walk->known = true;
+    const struct skim_flow *flow = &bundle->flows[way];
     if (flow->next == walk->seq) {
         walk->at = flow->at;
         walk->left = flow->left;
@@ -519,28 +542,74 @@ static __always_inline void find_place(struct walk *walk) {
     }
 }
 
-/* The answers to a request that was sent because those before it had come begin a line. */
-static __always_inline void join_answers(const struct walk *walk) {
+/* The answers to a request that was sent because those before it had come begin a line; not if more
+ * of them than the request knows of has passed already. */
+static __always_inline void join_answers(const struct walk *walk, struct skim_ring *ring) {
     struct skim_bundle *bundle = bundle_of(walk->back_hash);
-    if (bundle && !find_flow(bundle, walk->back_tag))
-        put_flow(walk->back_hash, walk->back_tag, walk->ack, AT_LINE, 0);
+    if (!bundle)
+        return;
+    __u32 way = way_of(bundle, walk->back_tag);
+    if (way < SKIM_WAYS &&
+        (bundle->flows[way].at != AT_ODD || (__s32)(walk->ack - bundle->flows[way].next) < 0))
+        return;
+    put_flow(bundle, ring, walk->back_tag, walk->ack, AT_LINE, 0);
 }
 
 /* Where the stream stands behind the packet. */
-static __always_inline void keep_place(const struct walk *walk) {
-    if (walk->len == 0 || walk->old || walk->is_fragment)
+static __always_inline void keep_place(const struct walk *walk, struct skim_ring *ring) {
+    struct skim_bundle *bundle = bundle_of(walk->hash);
+    if (!bundle || walk->len == 0 || walk->old || walk->is_fragment)
         return;
     __u8 at = walk->whole ? walk->at : AT_ODD;
-    if (walk->known || at != AT_ODD)
-        put_flow(walk->hash, walk->tag, walk->seq + walk->len, at, walk->left);
+    put_flow(bundle, ring, walk->tag, walk->seq + walk->len, at, walk->left);
     if (walk->is_request && at != AT_ODD)
-        join_answers(walk);
+        join_answers(walk, ring);
+}
+
+/* A connection begins, perhaps with the ports of one that was. */
+static __always_inline void begin_anew(const struct walk *walk) {
+    struct skim_bundle *bundle = bundle_of(walk->hash);
+    __u32 way = bundle ? way_of(bundle, walk->tag) : SKIM_WAYS;
+    if (way == SKIM_WAYS)
+        return;
+    bundle->flows[way].next = walk->seq;
+    bundle->flows[way].at = AT_ODD;
+}
+
+/* ---- counting ---- */
+
+/* By another device what brings nothing new has been counted before. */
+static __always_inline bool is_again(const struct walk *walk, const struct skim_counts *counts,
+                                     __u32 ifindex) {
+    return counts->packets && counts->ifindex != ifindex && (walk->old || walk->len == 0);
+}
+
+/* Of a fragment it is not known which flow it is of. */
+static __always_inline void count(const struct walk *walk, struct skim_ring *ring,
+                                  const struct __sk_buff *skb) {
+    struct skim_bundle *bundle = bundle_of(walk->hash);
+    __u32 way = bundle && !walk->is_fragment ? way_of(bundle, walk->tag) : SKIM_WAYS;
+    if (way == SKIM_WAYS) {
+        ring->unplaced++;
+        return;
+    }
+    struct skim_counts *counts = &bundle->counts[way];
+    if (is_again(walk, counts, skb->ifindex))
+        return;
+    counts->packets++;
+    counts->bytes += skb->len;
+    counts->late += walk->old;
+    counts->ifindex = skb->ifindex;
+    counts->sport = walk->sport;
+    counts->dport = walk->dport;
 }
 
 /* All records of a packet are handed up in one step, or none is and it is counted. */
 static __always_inline void hand_up(struct hands *hands) {
     struct walk *walk = hands->walk;
     struct skim_ring *ring = hands->ring;
+    if (walk->is_syn)
+        begin_anew(walk);
     if (walk->len && !walk->is_fragment)
         find_place(walk);
     walk->head = ring->head;
@@ -552,7 +621,8 @@ static __always_inline void hand_up(struct hands *hands) {
         ring->unreadable++;
     else
         ring->full++;
-    keep_place(walk);
+    keep_place(walk, ring);
+    count(walk, ring, hands->skb);
 }
 
 static __always_inline int skim(struct __sk_buff *skb, __u32 l3) {

@@ -187,6 +187,10 @@ bool merge_widen(struct merge *merge, const struct port_set *ports, struct err *
     return true;
 }
 
+bool merge_traffic(const struct merge *merge, struct source_traffic *ret_traffic) {
+    return source_traffic(merge->heads[0].source, ret_traffic);
+}
+
 size_t merge_count(const struct merge *merge) {
     return merge->count;
 }

@@ -21,6 +21,9 @@ enum source_got merge_next(struct merge *merge, struct packet *ret_packet, struc
 /* Of all sources (source_widen); the first that cannot says why. */
 bool merge_widen(struct merge *merge, const struct port_set *ports, struct err *err);
 
+/* Of the first source, which of a live run is the only one (source_traffic). */
+bool merge_traffic(const struct merge *merge, struct source_traffic *ret_traffic);
+
 size_t merge_count(const struct merge *merge);
 const struct source_info *merge_info(const struct merge *merge, size_t index);
 void merge_close(struct merge *merge); /* NULL is fine */

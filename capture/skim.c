@@ -61,15 +61,17 @@ static bool configure(struct skim *skim, const struct skim_options *options) {
 enum { PORTS = UINT16_MAX + 1 };
 
 /* NULL, with errno: it is not to be had. */
-static void *map_memory(const struct bpf_map *map, size_t size) {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+static void *map_memory(const struct bpf_map *map, int access, size_t size) {
+    void *memory = mmap(NULL, size, access, MAP_SHARED, bpf_map__fd(map), 0);
     return memory == MAP_FAILED ? NULL : memory;
 }
 
 static bool map_all(struct skim *skim) {
-    skim->memory = map_memory(skim->bpf->maps.rings, skim->stride * skim->ring_count);
-    skim->ports = map_memory(skim->bpf->maps.ports, PORTS * sizeof *skim->ports);
-    return skim->memory && skim->ports;
+    const int write = PROT_READ | PROT_WRITE;
+    skim->memory = map_memory(skim->bpf->maps.rings, write, skim->stride * skim->ring_count);
+    skim->ports = map_memory(skim->bpf->maps.ports, write, PORTS * sizeof *skim->ports);
+    skim->flows = map_memory(skim->bpf->maps.flows, PROT_READ, SKIM_BUNDLES * sizeof *skim->flows);
+    return skim->memory && skim->ports && skim->flows;
 }
 
 void skim_want(struct skim *skim, const struct port_set *ports) {
@@ -251,6 +253,8 @@ void skim_close(struct skim *skim) {
         (void)close(skim->links[i]);
     if (skim->memory)
         (void)munmap(skim->memory, skim->stride * skim->ring_count);
+    if (skim->flows)
+        (void)munmap((void *)(uintptr_t)skim->flows, SKIM_BUNDLES * sizeof *skim->flows);
     if (skim->ports)
         (void)munmap(skim->ports, PORTS * sizeof *skim->ports);
     if (skim->bpf)

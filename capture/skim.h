@@ -37,7 +37,8 @@ struct skim {
     struct skim_bpf *bpf; /* libbpf's skeleton */
     uint8_t *memory;
     uint64_t *ports; /* a word for each: is it wanted? */
-    size_t stride;   /* from ring to ring */
+    const struct skim_bundle *flows;
+    size_t stride; /* from ring to ring */
     int links[2 * CAP_TAPS];
     size_t link_count;
     struct clsact held[CAP_TAPS]; /* without tcx, instead of links */

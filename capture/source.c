@@ -27,6 +27,12 @@ bool source_widen(struct source *source, const struct port_set *ports, struct er
     return !source->widen || source->widen(source, ports, err);
 }
 
+bool source_traffic(const struct source *source, struct source_traffic *ret_traffic) {
+    if (source->traffic)
+        source->traffic(source, ret_traffic);
+    return source->traffic;
+}
+
 const struct source_info *source_info(const struct source *source) {
     return &source->info;
 }

@@ -65,6 +65,20 @@ struct source_info {
     size_t interface_count;
 };
 
+/* Both ways, as they passed: also what was dropped, and each once, whatever it was seen by. */
+struct source_port {
+    uint16_t port; /* the server's */
+    uint64_t packets, bytes;
+    uint64_t late; /* of the packets: sent again, or out of order */
+};
+
+struct source_traffic {
+    struct source_port ports[64]; /* in no order */
+    size_t count;
+    struct source_port others; /* further ports together */
+    uint64_t unplaced;         /* packets that are in none of these: of flows that are not kept */
+};
+
 struct source;
 
 /* Opens a file, or standard input for "-", whatever its format and compression: both are seen
@@ -79,6 +93,9 @@ enum source_got source_next(struct source *source, struct packet *ret_packet, st
  * that pass anyway is missed meanwhile. False and a message: all is as before. Files have no ports.
  */
 bool source_widen(struct source *source, const struct port_set *ports, struct err *err);
+
+/* False: nobody counts that. */
+bool source_traffic(const struct source *source, struct source_traffic *ret_traffic);
 
 const struct source_info *source_info(const struct source *source);
 void source_close(struct source *source); /* NULL is fine */

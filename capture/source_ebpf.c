@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "capture/flow_sums.h"
 #include "capture/skim.h"
 #include "capture/source_kind.h"
 
@@ -295,6 +296,10 @@ static enum source_got ebpf_next(struct source *source, struct packet *packet, s
 
 /* ---- life ---- */
 
+static void ebpf_traffic(const struct source *source, struct source_traffic *ret_traffic) {
+    flow_sums(&((const struct ebpf *)source)->skim, ret_traffic);
+}
+
 static bool ebpf_widen(struct source *source, const struct port_set *ports, struct err *err) {
     (void)err; /* it cannot fail */
     skim_want(&((struct ebpf *)source)->skim, ports);
@@ -386,6 +391,7 @@ struct source *source_ebpf_open(const char *path, const struct source_options *o
     ebpf->source = (struct source){.next = ebpf_next,
                                    .close = ebpf_close,
                                    .widen = ebpf_widen,
+                                   .traffic = ebpf_traffic,
                                    .last_link_type = LINK_TYPE_NONE,
                                    .info = {.path = path + PREFIX, .format = "live"}};
     ebpf->stopped_at = options->stopped_at;

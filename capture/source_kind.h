@@ -12,8 +12,9 @@ struct source {
     enum source_got (*next)(struct source *source, struct packet *ret_packet, struct err *err);
     void (*close)(struct source *source); /* frees the source itself too */
     bool (*widen)(struct source *source, const struct port_set *ports,
-                  struct err *err); /* or NULL */
-    uint32_t last_link_type;        /* of the packet before, so that one compare will do */
+                  struct err *err);                                                   /* or NULL */
+    void (*traffic)(const struct source *source, struct source_traffic *ret_traffic); /* likewise */
+    uint32_t last_link_type; /* of the packet before, so that one compare will do */
     struct source_info info;
 };
 

@@ -17,6 +17,7 @@
 #include "cli/learnt.h"
 #include "cli/onlooker.h"
 #include "cli/say.h"
+#include "cli/traffic.h"
 #include "version.h"
 
 enum { SINKS = 2, LINES_MAX = 64 << 10 };
@@ -170,8 +171,13 @@ static void run_close(struct run *run) {
 /* What tcpdump's users look for, on standard error. */
 static void say_counters(struct run *run) {
     uint64_t drops = input_facts(&run->input).kernel_drops;
+    struct buf traffic = {.max = LINES_MAX};
     if (!onlooker_make_way(&run->onlooker))
         return; /* the screen shows them */
+    if (!run->config->quiet)
+        traffic_put(&traffic, run->input.merge);
+    say_lines(buf_str(&traffic));
+    buf_free(&traffic);
     (void)say("%" PRIu64 " packets captured, %" PRIu64 " dropped by the kernel",
               run->input.tally.packets, drops);
 }
