@@ -282,16 +282,21 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
     }
     finding_title(finding, "The process at %s stood still for %.1f s", name,
                   (double)(end - stall->since) / (double)NS_PER_SEC);
-    finding_explain(finding, "Its kernel acknowledged what it was sent, but it answered nobody: it "
-                             "was stopped, busy with one long command, forking or swapped out.");
+    finding_explain(finding,
+                    "Its kernel acknowledged what it was sent, but it answered nobody: it "
+                    "%s.",
+                    order ? "had been told to (DEBUG)"
+                          : "was stopped, busy with one long command, forking or swapped out");
     finding_rule_out(finding, "host or network down: its kernel acknowledged what it was sent");
     value_node(finding_metrics(finding), "node", model_node(model, stall->node)->id);
     value_ms(finding_metrics(finding), "duration_ms", end - stall->since);
     tell_command(stall, finding);
     tell_proof(stall, finding);
     finding_node(finding, model_node(model, stall->node)->id);
-    finding_advise(finding, "look at its slow log, at latency of fork, at swap and at CPU steal "
-                            "for this time");
+    finding_advise(finding, order ? "nothing, if this was meant; do not use DEBUG where others "
+                                    "wait for the server"
+                                  : "look at its slow log, at latency of fork, at swap and at CPU "
+                                    "steal for this time");
     size_t together = at_once(stalls, stall, end);
     if (together > 1)
         finding_advise(finding,

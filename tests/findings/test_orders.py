@@ -94,6 +94,7 @@ def test_a_process_that_was_told_to_stand_still(store):
     stall, failed = findings.only(found, "process-stall"), findings.only(found, "node-failed")
     assert stall.verdict == failed.verdict == "administrative"
     assert shows(stall, "(DEBUG)") and shows(failed, "(DEBUG)")
+    assert "told to (DEBUG)" in stall.explanation and not any("swap" in line for line in stall.advice)
     assert failed.caused_by == stall.id
 
 
