@@ -28,9 +28,9 @@ static bool is_reached(const struct model *model, size_t index) {
 }
 
 static const char *way_text(unsigned ways) {
-    return ways & ADDRESS_ANNOUNCED ? "the node announces"
-           : ways & ADDRESS_SEEN    ? "its packets come from"
-                                    : "others gossip";
+    return ways & ADDRESS_ANNOUNCED ? "It announces"
+           : ways & ADDRESS_SEEN    ? "Its packets come from"
+                                    : "Others gossip";
 }
 
 static void tell(const struct detection *detection, size_t index, const struct told_address *told,
@@ -50,10 +50,11 @@ static void tell(const struct detection *detection, size_t index, const struct t
         endpoint_text(&told[i].addr, text);
         value_addr(addrs, NULL, &told[i].addr);
         finding_addr(finding, &told[i].addr);
-        finding_explain(finding, "%s: %s.", text, way_text(told[i].ways));
+        finding_explain(finding, "%s %s.", way_text(told[i].ways), text);
         finding_evidence(finding, &told[i].first, "the first word of %s", text);
     }
-    finding_explain(finding, "%s was the first to tell of the second one.", by);
+    finding_explain(finding, "%s was the first to tell of the second one.",
+                    other->first_by == index ? "The node itself" : by);
     if (!reached)
         finding_explain(finding, "No connection to the node came about at any of them.");
     if (other->first_by != NODE_NONE)

@@ -13,6 +13,9 @@ def test_fires_on_a_wrong_announced_address(store):
     assert set(found.metrics["addrs"]) == {f"{p1.ip}:6379", "192.0.2.99:6379"}
     assert found.metrics["first_said_by"] == p1.id
     assert found.verdict == "announced-address"
+    assert "It announces 192.0.2.99:6379." in found.explanation
+    assert f"Its packets come from {p1.ip}:6379." in found.explanation
+    assert "The node itself was the first to tell of the second one." in found.explanation
 
 
 def test_fires_on_gossip_of_another_address(store):
