@@ -123,9 +123,9 @@ static void explain(struct finding *finding, const struct suspect *suspect) {
         suspect->slow->waited > command->count ? suspect->slow->waited - command->count : 0;
     if (others > 0)
         finding_explain(finding,
-                        "Of the replies that this server gave after more than %d ms %" PRIu64
-                        " others were late, most of them because they waited for such a one.",
-                        SLOW_MIN_MS, others);
+                        "%" PRIu64 " more repl%s of this server took over %d ms, mostly because "
+                        "they had to wait for such a one.",
+                        others, others == 1 ? "y" : "ies", SLOW_MIN_MS);
 }
 
 static void tell_metrics(struct finding *finding, const struct suspect *suspect) {
@@ -169,9 +169,12 @@ static void tell(const struct detection *detection, const struct suspect *suspec
     endpoint_text(&suspect->server->addr, name);
     struct finding *finding = finding_new("slow-commands", severity_of(command),
                                           long_one ? command->long_from : command->first);
-    finding_title(finding, "%s held %s up %" PRIu64 " %s, for up to %s", worst->command->name, name,
-                  command->count, command->count == 1 ? "time" : "times",
-                  finding_duration(worst->busy, busy));
+    finding_duration(worst->busy, busy);
+    if (command->count == 1)
+        finding_title(finding, "%s held %s up once, for %s", worst->command->name, name, busy);
+    else
+        finding_title(finding, "%s held %s up %" PRIu64 " times, for up to %s",
+                      worst->command->name, name, command->count, busy);
     explain(finding, suspect);
     tell_metrics(finding, suspect);
     finding_addr(finding, &suspect->server->addr);

@@ -27,6 +27,7 @@ def test_fires_on_keys(store):
 def test_fires_on_a_single_long_call(store):
     server = Server().traffic(3).carry_out("EVAL script 0", 1.5)
     found = findings.only(slow(server, store), "slow-commands")
+    assert f"eval held {server.node.ip}:6379 up once, for 1.5 s" == found.title
     assert found.severity == "warning" and found.confidence == "likely"
     assert found.metrics["command"] == "eval" and found.nodes == [server.node.id]
     assert found.span[1] - found.span[0] == pytest.approx(1.5, abs=0.1)
