@@ -27,13 +27,13 @@ static const struct {
          "its replica had them all, then the replica was elected."},
     [KIND_FORCED] = {"forced", "administrative", ": a forced failover",
                      "Somebody forced it (CLUSTER FAILOVER FORCE): the replica was elected without "
-                     "waiting for the old primary. Writes that the old primary had acknowledged "
-                     "but not yet sent to the replica are lost."},
+                     "waiting for the old primary. Any write that the old primary had "
+                     "acknowledged but not yet sent to the replica is lost."},
     [KIND_TAKEOVER] = {"takeover", "administrative", " without asking for votes",
                        "Somebody told the replica to (CLUSTER FAILOVER TAKEOVER): it raised the "
                        "epoch by itself and claimed the slots. No majority agreed, and the old "
-                       "primary was not waited for: what it had acknowledged but not yet sent to "
-                       "the replica is lost."},
+                       "primary was not waited for: any write that it had acknowledged but not "
+                       "yet sent to the replica is lost."},
 };
 
 static bool seen(const struct place *place) {
@@ -109,10 +109,19 @@ static void told_by(const struct detection *detection, struct finding *finding,
     finding_evidence(finding, place, "%s %s", name, what);
 }
 
+static bool are_linked(const struct model *model, const struct election *e) {
+    return model_link_between(model, e->candidate, e->old_primary) ||
+           model_link_between(model, e->old_primary, e->candidate);
+}
+
 static void tell_alarm(const struct detection *detection, struct finding *finding,
                        const struct election *e) {
     struct place last_sign = place_of_stamp(e->last_sign);
-    told_by(detection, finding, &last_sign, e->old_primary, "was last heard by others");
+    char old[ENDPOINT_TEXT], candidate[ENDPOINT_TEXT];
+    model_node_text(detection->model, e->old_primary, old);
+    model_node_text(detection->model, e->candidate, candidate);
+    finding_evidence(finding, &last_sign, "%s was last heard by %s", old,
+                     are_linked(detection->model, e) ? candidate : "others");
     for (uint32_t i = 0; i < e->alarm.suspects && i < ALARM_SIGNS; i++)
         told_by(detection, finding, &e->alarm.suspected[i].place, e->alarm.suspected[i].node,
                 "suspects it (PFAIL)");

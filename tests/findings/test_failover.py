@@ -186,3 +186,9 @@ def test_near_miss_a_new_primary_without_an_old_one(store):
 @pytest.mark.parametrize("take", captures.CALM, ids=lambda take: take.name)
 def test_near_miss_runs_without_a_failover(take):
     findings.none(findings.of(take.path), "failover")
+
+
+def test_says_by_whom_the_old_primary_was_last_heard():
+    """By the candidate; others may have heard it later, as node-failed tells."""
+    found = findings.of(captures.take("told_to_end-valkey-9.1.2").path)
+    assert story(findings.only(found, "failover"))[0] == "10.77.0.11:6379 was last heard by 10.77.0.14:6379"
