@@ -166,7 +166,8 @@ static void verdict_finding(struct page *page, const struct finding *worst) {
     page_toned(page, page_severity_tone(worst->severity), severity_name(worst->severity));
     buf_text(page->buf, ": ");
     page_toned(page, page_severity_tone(worst->severity), told->title);
-    if (told != root)
+    /* The silence between two nodes is how it was felt, not why. */
+    if (told != root && strcmp(root->type, "gossip-loss") != 0)
         buf_printf(page->buf, ". Cause: %s", root->title);
     if (worst->incident)
         page_cost(&cost, page->report->engine, worst->incident);

@@ -2,7 +2,7 @@
 
 import re
 
-from lib import bustap, findings, scene
+from lib import bustap, captures, findings, scene
 
 
 def broken(store):
@@ -83,3 +83,17 @@ def test_without_trouble_there_is_no_incident(store):
     play = scene.Scene()
     play.run(5)
     assert "Incident" not in bustap.run("analyze", store(play.pcap())).text
+
+
+def test_the_first_line_takes_no_silence_of_a_pair_for_the_cause():
+    """Five waited for answers of the one: that is how its loss was felt."""
+    take = captures.take("one_way_loss-redis-8.0.2")
+    first = bustap.run("analyze", "-q", take.path).text
+    assert "was marked failed: one-way-loss" in first and "Cause:" not in first
+
+
+def test_a_cause_that_is_not_known_is_not_certain():
+    """What is certain is that it happened."""
+    text = bustap.run("analyze", captures.take("failover_crash-valkey-8.1.1").path).text
+    assert "verdict   unknown (the rest is certain)" in text
+    assert "unknown (certain)" not in text
