@@ -26,6 +26,7 @@ struct engine {
     struct run_facts facts;           /* the detection's, once there are any */
     void *states[countof(detectors)]; /* NULL: left out */
     uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
+    uint64_t heard;                   /* events that others want than the model */
     struct finding **findings;
     size_t finding_count, finding_room;
     uint64_t findings_left_out;
@@ -65,11 +66,19 @@ static void on_conclusion(void *context, const struct event *event) {
 }
 
 /* The listener hears of an observed event before it hears what the model makes of it. */
-static void on_observed(void *context, const struct event *event) {
-    struct engine *engine = context;
+static __attribute__((noinline)) void tell_all(struct engine *engine, const struct event *event) {
     tell_listener(engine, event);
     model_event(engine->model, event);
     detect(engine, event);
+}
+
+/* Requests and replies are mostly the model's alone. */
+static void on_observed(void *context, const struct event *event) {
+    struct engine *engine = context;
+    if (LIKELY(!(engine->heard >> event->type & 1)))
+        model_event(engine->model, event);
+    else
+        tell_all(engine, event);
 }
 
 /* ---- what findings are worth ---- */
@@ -158,9 +167,9 @@ static bool start_detectors(struct engine *engine) {
     return true;
 }
 
-/* What listener, model and detectors want of the decoder. */
-static uint64_t all_wants(const struct engine *engine) {
-    uint64_t wants = engine->options.wants | model_wants;
+/* What listener and detectors want. */
+static uint64_t others_want(const struct engine *engine) {
+    uint64_t wants = engine->options.wants;
     for (size_t i = 0; i < detector_count; i++)
         wants |= engine->states[i] ? detectors[i]->wants : 0;
     return wants;
@@ -182,8 +191,11 @@ struct engine *engine_new(const struct engine_options *options, struct err *err)
                                            .thresholds = &engine->options.thresholds,
                                            .report = on_finding,
                                            .context = engine};
-    if (start_detectors(engine))
-        engine->decoder = decoder_new(options->key, all_wants(engine), on_observed, engine);
+    if (start_detectors(engine)) {
+        engine->heard = others_want(engine);
+        engine->decoder =
+            decoder_new(options->key, engine->heard | model_wants, on_observed, engine);
+    }
     if (!engine->decoder || !engine->model) {
         err_no_memory(err);
         engine_free(engine);

@@ -165,12 +165,15 @@ static handler *const handlers[EV_COUNT] = {HANDLERS(HANDLER)};
 const uint64_t model_wants = 0 HANDLERS(HANDLER);
 #undef HANDLER
 
+static inline void note_time(struct model_books *books, nstime time) {
+    if (UNLIKELY(books->last == TIME_NONE))
+        books->first = time;
+    books->last = time;
+}
+
 void model_event(struct model *model, const struct event *event) {
-    struct model_books *books = &model->books;
-    if (UNLIKELY(books->first == TIME_NONE))
-        books->first = event->time;
-    if (event->time > books->last)
-        books->last = event->time;
+    if (event->time > model->books.last)
+        note_time(&model->books, event->time);
     model->cause = event;
     if (handlers[event->type])
         handlers[event->type](model, event);
