@@ -93,11 +93,12 @@ enum command_reply {
 
 struct command {
     const char *name; /* lower case, as INFO commandstats names it: "get", "cluster|slots" */
-    enum command_access access;
-    enum command_kind kind;
-    enum command_key_rule keys;
-    enum command_reply reply;
+    enum command_access access : 8;
+    enum command_kind kind : 8;
+    enum command_key_rule keys : 8;
+    enum command_reply reply : 8;
 };
+static_assert(sizeof(struct command) == 16, "a command's row is found by a shift");
 extern const struct command command_rows[]; /* sorted by name */
 extern const size_t command_count;
 
