@@ -3,6 +3,7 @@
  * slots; and what replicates from the address may copy an empty data set. */
 #include "analysis/detector.h"
 #include "analysis/model_orders.h"
+#include "decode/slot_set.h"
 
 enum {
     SEEN_MAX = 32, /* of a run */

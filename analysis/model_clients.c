@@ -1,7 +1,8 @@
 /* model_clients.c - requests and replies, counted by server, command and client.
  *
  * This stands on the way of every packet with a reply. So the flow's note knows its server and its
- * client, the command's row is its index, and a sum over the commands is made when it is asked for.
+ * client, the command's row is its index, and a sum over the commands is made when it is asked for;
+ * and a reply with nothing special about it is done with without a call.
  * What finds no place, for a cap or for want of memory, is counted in a row that others share: the
  * sums are always right. */
 #include "analysis/model_clients.h"
@@ -140,6 +141,7 @@ static struct client_conn *bind_ends(struct model *model, struct flow *flow, uns
     }
     conn->server = server_at(model, &flow->ends[server_end]);
     conn->client = client_at(model, &flow->ends[!server_end]);
+    conn->served = &conn->server->served[conn->client->number % SERVED];
     conn->client_addr = &flow->ends[!server_end];
     conn->client->connections++;
     return conn;
@@ -147,10 +149,8 @@ static struct client_conn *bind_ends(struct model *model, struct flow *flow, uns
 
 static inline struct client_conn *conn_of(struct model *model, const struct event *event,
                                           unsigned server_end) {
-    struct client_conn *conn = event->flow->note;
-    if (LIKELY(conn && conn->kind == NOTE_CLIENT && conn->server))
-        return conn;
-    return bind_ends(model, event->flow, server_end);
+    struct client_conn *conn = model_bound_conn(event);
+    return LIKELY(conn) ? conn : bind_ends(model, event->flow, server_end);
 }
 
 struct server *model_server_of(struct model *model, const struct event *event, unsigned end) {
@@ -171,27 +171,36 @@ static struct command_stats *add_stats(struct model *model, struct server *serve
     return stats;
 }
 
+/* NULL: it was not counted so far. */
+static inline struct command_stats *known_stats(struct server *server,
+                                                const struct command *command) {
+    return LIKELY(command) ? server->commands[command - command_rows] : &server->rest;
+}
+
 static inline struct command_stats *stats_of(struct model *model, struct server *server,
                                              const struct command *command) {
-    if (UNLIKELY(!command))
-        return &server->rest;
-    size_t row = (size_t)(command - command_rows);
-    return LIKELY(server->commands[row]) ? server->commands[row] : add_stats(model, server, row);
+    struct command_stats *stats = known_stats(server, command);
+    return LIKELY(stats) ? stats : add_stats(model, server, (size_t)(command - command_rows));
 }
 
 /* ---- events ---- */
 
-/* A request is counted once it is known what became of it: so nothing need be told of it before. */
-static inline void count_request(struct model *model, struct client_conn *conn,
-                                 struct command_stats *stats, uint64_t bytes) {
+/* A request is counted once it is known what became of it: so nothing need be told of it before.
+ * `bytes` are those of the reply, too. */
+static inline void count_request(struct client_conn *conn, struct command_stats *stats,
+                                 uint64_t request_bytes, uint64_t bytes) {
     conn->server->requests++;
-    conn->server->request_bytes += bytes;
+    conn->server->request_bytes += request_bytes;
     conn->client->requests++;
     conn->client->bytes += bytes;
-    if (UNLIKELY(conn->client->others && conn->client_addr))
-        model_stranger(model, conn->client_addr);
     stats->requests++;
     stats->bytes += bytes;
+}
+
+/* One past the cap is known by its address alone. */
+static inline void note_stranger(struct model *model, const struct client_conn *conn) {
+    if (UNLIKELY(conn->client->others && conn->client_addr))
+        model_stranger(model, conn->client_addr);
 }
 
 /* Notes that there is one of that hash now; when the one before it was, 0: never. */
@@ -233,13 +242,9 @@ static void count_error(struct model *model, struct client_conn *conn, struct by
 }
 
 /* Data were served, so the server is the owner of their slots: a few stores for each reply. */
-static inline void note_served(struct model *model, const struct client_conn *conn,
-                               const struct event *event) {
-    struct served *served = &conn->server->served[conn->client->number % SERVED];
-    served->client = conn->client;
-    served->at = stamp_of(event);
-    if (UNLIKELY(model->elections_unserved))
-        model_election_served(model, conn, event);
+static inline void note_served(const struct client_conn *conn, const struct event *event) {
+    conn->served->client = conn->client;
+    conn->served->at = stamp_of(event);
 }
 
 /* The first reply after a long pause tells what the server was busy with, or was asked meanwhile.
@@ -272,13 +277,13 @@ static void note_late(struct model *model, const struct client_conn *conn,
         model_late_reply(model, server, event);
 }
 
-static inline void note_latency(struct model *model, const struct client_conn *conn,
-                                struct command_stats *stats, const struct event *event) {
+static void note_latency(struct model *model, const struct client_conn *conn,
+                         struct command_stats *stats, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
-    if (UNLIKELY(reply->latency_us == NOT_KNOWN))
+    if (reply->latency_us == NOT_KNOWN)
         return;
     histogram_add(reply->blocking ? &conn->server->blocking : &stats->latency, reply->latency_us);
-    if (UNLIKELY(reply->latency_us > SLOW_MIN_MS * UINT64_C(1000)) && !reply->blocking)
+    if (reply->latency_us > SLOW_MIN_US && !reply->blocking)
         note_late(model, conn, event);
 }
 
@@ -321,38 +326,35 @@ static void answer_write(struct model *model, struct client_conn *conn, const st
         model_write_queued(conn, reply->write);
 }
 
-void model_reply(struct model *model, const struct event *event) {
+/* An error, or data, or what is about the connection. */
+static void note_content(struct model *model, struct client_conn *conn, struct command_stats *stats,
+                         const struct event *event) {
     const struct ev_reply *reply = &event->reply;
-    struct client_conn *conn = conn_of(model, event, event->direction);
-    struct command_stats *stats = stats_of(model, conn->server, reply->command);
-    count_request(model, conn, stats, reply->request_bytes);
-    struct server *server = conn->server;
-    server->replies++;
-    server->reply_bytes += reply->bytes;
-    if (UNLIKELY(reply->bytes + reply->request_bytes >= BIG_REPLY))
-        note_big(model, conn, event);
-    if (UNLIKELY(reply_began(event) - server->last_reply > SLOW_MIN_MS * NS_PER_MS))
-        note_silence(server, event);
-    server->last_reply = event->time;
-    server->last_command = reply->command;
-    conn->client->bytes += reply->bytes;
-    stats->bytes += reply->bytes;
-    stats->calls += reply->called;
-    note_latency(model, conn, stats, event);
-    if (UNLIKELY(reply->error.len > 0)) {
+    if (reply->error.len > 0) {
         stats->errors++;
         count_error(model, conn, reply->error, false);
         if (model->claims.open)
             model_claim_refusal(model, &conn->server->addr);
+    } else if (reply->command && reply->command->keys == KEYS_NONE) {
+        note_keyless(model, conn, event);
     } else if (reply->command) {
-        if (LIKELY(reply->command->keys != KEYS_NONE))
-            note_served(model, conn, event);
-        else
-            note_keyless(model, conn, event);
+        note_served(conn, event);
+        if (model->elections_unserved)
+            model_election_served(model, conn, event);
     }
-    if (UNLIKELY(conn->client->steps_open))
+}
+
+/* All that a reply may mean beyond the counts. */
+static __attribute__((noinline)) void note_unusual(struct model *model, struct client_conn *conn,
+                                                   struct command_stats *stats,
+                                                   const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    note_stranger(model, conn);
+    note_latency(model, conn, stats, event);
+    note_content(model, conn, stats, event);
+    if (conn->client->steps_open)
         model_redirect_reply(model, conn, event);
-    if (UNLIKELY(reply->sample)) {
+    if (reply->sample) {
         model_slot_answered(model, event);
         model_reread_answered(conn, event);
     }
@@ -360,12 +362,72 @@ void model_reply(struct model *model, const struct event *event) {
         answer_write(model, conn, event);
 }
 
+/* Data, or the answer to a write, in time, and nobody has asked to be told of that. */
+static inline bool is_usual(const struct model *model, const struct client *client,
+                            const struct ev_reply *reply) {
+    return reply->latency_us <= SLOW_MIN_US && !reply->blocking &&
+           !(reply->error.len | reply->sample) && reply->command &&
+           reply->command->keys != KEYS_NONE &&
+           !(client->others | client->steps_open | model->elections_unserved);
+}
+
+/* The usual one passes through without a call. */
+static void count_reply(struct model *model, struct client_conn *conn, struct command_stats *stats,
+                        const struct event *event) {
+    const struct ev_reply *reply = &event->reply;
+    struct server *server = conn->server;
+    count_request(conn, stats, reply->request_bytes, reply->request_bytes + reply->bytes);
+    server->replies++;
+    server->reply_bytes += reply->bytes;
+    server->last_reply = event->time;
+    server->last_command = reply->command;
+    stats->calls += reply->called;
+    if (UNLIKELY(!is_usual(model, conn->client, reply))) {
+        note_unusual(model, conn, stats, event);
+        return;
+    }
+    histogram_add(&stats->latency, reply->latency_us);
+    note_served(conn, event);
+    if (reply->write)
+        answer_write(model, conn, event);
+}
+
+static inline bool is_big(const struct ev_reply *reply) {
+    return reply->bytes + reply->request_bytes >= BIG_REPLY;
+}
+
+static inline bool ends_silence(const struct server *server, const struct event *event) {
+    return reply_began(event) - server->last_reply > SLOW_MIN_MS * NS_PER_MS;
+}
+
+/* The first of its kind, or one to be looked at before it is counted. */
+static __attribute__((noinline)) void look_and_count(struct model *model,
+                                                     const struct event *event) {
+    struct client_conn *conn = conn_of(model, event, event->direction);
+    struct command_stats *stats = stats_of(model, conn->server, event->reply.command);
+    if (is_big(&event->reply))
+        note_big(model, conn, event);
+    if (ends_silence(conn->server, event))
+        note_silence(conn->server, event);
+    count_reply(model, conn, stats, event);
+}
+
+void model_reply(struct model *model, const struct event *event) {
+    struct client_conn *conn = model_bound_conn(event);
+    struct command_stats *stats = conn ? known_stats(conn->server, event->reply.command) : NULL;
+    if (LIKELY(stats && !is_big(&event->reply) && !ends_silence(conn->server, event)))
+        count_reply(model, conn, stats, event);
+    else
+        look_and_count(model, event);
+}
+
 /* Silence, where it is the answer, is a call and no reply. */
 void model_silent(struct model *model, const struct event *event) {
     const struct ev_silent *silent = &event->silent;
     struct client_conn *conn = conn_of(model, event, !event->direction);
     struct command_stats *stats = stats_of(model, conn->server, silent->command);
-    count_request(model, conn, stats, silent->request_bytes);
+    count_request(conn, stats, silent->request_bytes, silent->request_bytes);
+    note_stranger(model, conn);
     stats->calls++;
     model_order_silent(conn->server, event);
 }
@@ -502,8 +564,10 @@ bool model_clients_init(struct model_clients *clients) {
     if (!clients->other_server)
         return false;
     clients->other_server->others = clients->other.others = true;
-    clients->other_conn = (struct client_conn){
-        .kind = NOTE_CLIENT, .server = clients->other_server, .client = &clients->other};
+    clients->other_conn = (struct client_conn){.kind = NOTE_CLIENT,
+                                               .server = clients->other_server,
+                                               .client = &clients->other,
+                                               .served = clients->other_server->served};
     return true;
 }
 

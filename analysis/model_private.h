@@ -90,6 +90,7 @@ struct client_conn {
     bool no_replication;   /* there was no room for it */
     struct server *server; /* NULL, as is client, until there is a request or a reply */
     struct client *client;
+    struct served *served;           /* of that server and client */
     struct replication *replication; /* NULL: no step of one was seen */
     uint64_t gap_frame;  /* packet with which bytes were given up, and others told late; 0: none */
     struct moves *moves; /* requests on it that move slots or keys; NULL: none were seen */
@@ -325,6 +326,12 @@ void model_reread_answered(struct client_conn *conn, const struct event *event);
 /* model_clients.c: false: out of memory. */
 bool model_clients_init(struct model_clients *clients);
 void model_clients_free(struct model_clients *clients);
+
+/* Where the event's server and client are known by the flow's note; else NULL. */
+static inline struct client_conn *model_bound_conn(const struct event *event) {
+    struct client_conn *conn = event->flow->note;
+    return LIKELY(conn && conn->kind == NOTE_CLIENT && conn->server) ? conn : NULL;
+}
 
 /* The flow's note, made when it is first asked for. NULL: out of memory, or it is of the bus. */
 struct client_conn *model_client_note(struct flow *flow);

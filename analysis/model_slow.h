@@ -15,7 +15,8 @@
 #include "analysis/model_clients.h"
 
 enum {
-    SLOW_MIN_MS = 20,  /* a shorter silence is none */
+    SLOW_MIN_MS = 20, /* a shorter silence is none */
+    SLOW_MIN_US = SLOW_MIN_MS * 1000,
     LONG_MS = 1000,    /* others may take the server for dead */
     SLOW_COMMANDS = 24 /* of a server; further ones are counted in `over` */
 };
