@@ -1,7 +1,10 @@
 /* model_writes.c - the logs of writes: what clients asked for, and the answers.
  *
  * A log is a queue of chunks. All servers' chunks share one cap, and the oldest of all goes when it
- * is hit. A connection's writes that wait are chained through the log, as answers come in order. */
+ * is hit. A connection's writes that wait are chained through the log, as answers come in order.
+ *
+ * This stands on the way of every write: what is rare is left to functions of its own, called last,
+ * so that the usual one needs no frame. */
 #include "analysis/model_writes.h"
 
 #include <stdlib.h>
@@ -31,11 +34,15 @@ static void drop_oldest(struct model_writes *writes) {
     free(chunk);
 }
 
+static uint64_t count_of(const struct write_chunk *chunk) {
+    return (uint64_t)(chunk->free - chunk->list);
+}
+
 /* Have all replicas what is in it, or was none seen that could miss it? */
 static bool is_safe(const struct write_chunk *chunk) {
     const struct write_log *log = chunk->log;
     bool replicated = log && log->safe != TIME_NONE && chunk->last_acked < log->safe;
-    return !log || log->stream == NOT_KNOWN || (chunk->count == WRITES_CHUNK && replicated);
+    return !log || log->stream == NOT_KNOWN || (count_of(chunk) == WRITES_CHUNK && replicated);
 }
 
 /* What is dropped although a replica may lack it is counted. */
@@ -44,11 +51,11 @@ static void give_up_oldest(struct model *model) {
     struct write_log *log = chunk->log;
     if (is_safe(chunk)) {
         if (log)
-            log->dropped += chunk->count;
+            log->dropped += count_of(chunk);
     } else {
-        log->forgotten += chunk->count;
+        log->forgotten += count_of(chunk);
         log->forgotten_until = chunk->last_acked;
-        model->books.writes_over_cap += chunk->count;
+        model->books.writes_over_cap += count_of(chunk);
     }
     drop_oldest(&model->writes);
 }
@@ -77,7 +84,8 @@ static struct write_chunk *add_chunk(struct model *model, struct write_log *log)
         return NULL;
     chunk->log = log;
     chunk->younger = NULL;
-    chunk->count = chunk->keys_used = chunk->keys_room = 0;
+    chunk->free = chunk->list;
+    chunk->keys_used = chunk->keys_room = 0;
     chunk->last_acked = TIME_NONE;
     chunk->keys = NULL;
     if (writes->oldest)
@@ -117,9 +125,7 @@ static struct write_log *log_of(struct server *server) {
     return log->stale ? NULL : log;
 }
 
-static bool room_for_key(struct model_writes *writes, struct write_chunk *chunk, size_t len) {
-    if (LIKELY(chunk->keys_used + len <= chunk->keys_room))
-        return true;
+static bool more_room_for_keys(struct model_writes *writes, struct write_chunk *chunk) {
     uint32_t room = chunk->keys_room ? chunk->keys_room * 2 : WRITES_CHUNK * 16;
     uint8_t *keys = realloc(chunk->keys, room);
     if (!keys)
@@ -130,39 +136,14 @@ static bool room_for_key(struct model_writes *writes, struct write_chunk *chunk,
     return true;
 }
 
-static inline void keep_key(struct model_writes *writes, struct write_chunk *chunk,
-                            struct write *write, struct bytes key) {
-    write->key = chunk->keys_used;
-    write->key_len = 0;
-    if (key.len == 0 || !room_for_key(writes, chunk, key.len))
-        return;
-    memcpy(chunk->keys + chunk->keys_used, key.data, key.len);
-    chunk->keys_used += (uint32_t)key.len;
-    write->key_len = (uint16_t)key.len;
-}
-
-static void chain_add(struct write_log *log, struct write_chain *chain, uint64_t number) {
-    if (chain->count == 0)
+/* In a pipeline the next one stands beside it, as was supposed when it was added. */
+static inline void chain_add(struct write_log *log, struct write_chain *chain, uint64_t number) {
+    uint64_t distance = number - chain->last;
+    if (chain->count++ == 0)
         chain->first = number;
-    else if (chain->last >= log->base)
-        write_at(log, chain->last)->next = (uint32_t)(number - chain->last);
+    else if (distance > 1 && chain->last >= log->base)
+        write_at(log, chain->last)->next = (uint32_t)distance;
     chain->last = number;
-    chain->count++;
-}
-
-/* Takes the first one out of the chain. False: it is empty, or its beginning is forgotten. */
-static bool chain_take(const struct write_log *log, struct write_chain *chain,
-                       uint64_t *ret_number) {
-    if (chain->count == 0)
-        return false;
-    if (UNLIKELY(chain->first < log->base)) {
-        chain->count = 0;
-        return false;
-    }
-    *ret_number = chain->first;
-    chain->count--;
-    chain->first += write_at(log, chain->first)->next;
-    return true;
 }
 
 /* When it was asked for: TIME_NONE if its bytes were held behind a hole, and the packet in hand is
@@ -173,44 +154,75 @@ static inline nstime time_asked(const struct client_conn *conn, const struct eve
     return LIKELY(!late) ? event->time : TIME_NONE;
 }
 
-/* All but its key and its kind. Field by field: nothing is stored twice on a write's way. */
-static inline void fill_in(struct write *write, const struct client_conn *conn,
-                           const struct event *event) {
+/* Field by field: nothing is stored twice on a write's way. */
+static inline void fill_in(struct write *write, const struct model *model,
+                           const struct client_conn *conn, const struct event *event) {
     const struct ev_write *asked = &event->write;
+    size_t row = (size_t)(asked->command - command_rows);
+    uint8_t kind = model->writes.kinds[row];
     write->asked = time_asked(conn, event);
     write->acked = TIME_NONE;
     write->offset = NOT_KNOWN;
-    write->command = (uint16_t)(asked->command - command_rows);
+    write->command = (uint16_t)row;
     write->number = (uint32_t)asked->number;
-    write->next = 0;
+    write->next = 1;
     write->print = write_print(asked->last);
     write->bytes = (uint32_t)asked->bytes;
     write->client = conn->client;
     write->client_port = event->flow->ends[event->direction].port;
     write->state = WRITE_ASKED;
+    write->kind = kind & WRITE_OPTIONS && asked->args > 3 ? kind | WRITE_REWRITTEN : kind;
     write->passed = false;
 }
 
-void model_write_asked(struct model *model, const struct event *event) {
-    const struct ev_write *asked = &event->write;
+/* There is room for the write, and for the key. */
+static void add_write(const struct model *model, struct client_conn *conn,
+                      struct write_chunk *chunk, const struct event *event, size_t key_len) {
+    struct write *write = chunk->free++;
+    fill_in(write, model, conn, event);
+    chain_add(chunk->log, &conn->asked, chunk->log->next++);
+    write->key = chunk->keys_used;
+    write->key_len = (uint16_t)key_len;
+    chunk->keys_used += (uint32_t)key_len;
+    if (key_len > 0)
+        memcpy(chunk->keys + write->key, event->write.key.data, key_len);
+}
+
+static inline bool has_room_for_key(const struct write_chunk *chunk, size_t len) {
+    return chunk->keys_used + len <= chunk->keys_room;
+}
+
+/* The last one, if it is not full; else NULL. */
+static inline struct write_chunk *open_chunk(const struct write_log *log) {
+    struct write_chunk *chunk = log->chunk_count ? log->chunks[log->chunk_count - 1] : NULL;
+    return chunk && chunk->free < chunk->list + WRITES_CHUNK ? chunk : NULL;
+}
+
+static __attribute__((noinline)) void make_room_and_add(struct model *model,
+                                                        const struct event *event) {
     struct server *server = model_server_of(model, event, !event->direction);
     struct client_conn *conn = event->flow->note;
     struct write_log *log = conn && !server->others ? log_of(server) : NULL;
     if (!log)
         return;
-    uint64_t at = log->next % WRITES_CHUNK;
-    struct write_chunk *chunk = at == 0 || log->chunk_count == 0
-                                    ? add_chunk(model, log)
-                                    : log->chunks[log->chunk_count - 1];
+    struct write_chunk *chunk = open_chunk(log);
+    if (!chunk)
+        chunk = add_chunk(model, log);
     if (!chunk)
         return;
-    struct write *write = &chunk->list[at];
-    fill_in(write, conn, event);
-    uint8_t kind = model->writes.kinds[asked->command - command_rows];
-    write->kind = kind & WRITE_OPTIONS && asked->args > 3 ? kind | WRITE_REWRITTEN : kind;
-    keep_key(&model->writes, chunk, write, asked->key);
-    chunk->count++;
-    chain_add(log, &conn->asked, log->next++);
+    size_t key_len = event->write.key.len;
+    bool keep = has_room_for_key(chunk, key_len) || more_room_for_keys(&model->writes, chunk);
+    add_write(model, conn, chunk, event, keep ? key_len : 0);
+}
+
+void model_write_asked(struct model *model, const struct event *event) {
+    struct client_conn *conn = model_bound_conn(event);
+    const struct write_log *log = conn ? conn->server->writes : NULL;
+    struct write_chunk *chunk = log && !log->stale ? open_chunk(log) : NULL;
+    if (LIKELY(chunk && has_room_for_key(chunk, event->write.key.len)))
+        add_write(model, conn, chunk, event, event->write.key.len);
+    else
+        make_room_and_add(model, event);
 }
 
 /* ---- the answer ---- */
@@ -222,39 +234,31 @@ static enum write_state state_of(const struct write *write, bool nothing) {
     return doubted ? WRITE_DOUBTED : WRITE_DONE;
 }
 
-static void acknowledge(struct model *model, struct server *server, uint64_t number,
-                        const struct event *event, bool nothing) {
+/* The server had died, or others claim its slots: what it takes tells. */
+static __attribute__((noinline)) void note_contested(struct model *model, struct server *server,
+                                                     const struct write_chunk *chunk,
+                                                     const struct write *write,
+                                                     const struct event *event) {
     struct write_log *log = server->writes;
-    struct write_chunk *chunk = write_chunk_of(log, number);
-    struct write *write = &chunk->list[number % WRITES_CHUNK];
+    if (log->reread.died != TIME_NONE)
+        model_reread_survived(log, event);
+    if (model->claims.open && write->state == WRITE_DONE && write->key_len)
+        model_claim_write(model, &server->addr, key_slot(write_key_in(chunk, write)), write->asked);
+}
+
+static __attribute__((noinline)) void acknowledge(struct model *model, struct server *server,
+                                                  struct write_chunk *chunk, struct write *write,
+                                                  const struct event *event, bool nothing) {
     if (event->flow->sides[!event->direction].fin) /* the client has given up: it never knows */
         return;
-    if (UNLIKELY(log->reread.died != TIME_NONE))
-        model_reread_survived(log, event);
     write->acked = event->time;
     write->frame = event->frame;
     write->source = event->source;
     write->state = (uint8_t)state_of(write, nothing);
     if (event->time > chunk->last_acked)
         chunk->last_acked = event->time;
-    if (UNLIKELY(model->claims.open) && write->state == WRITE_DONE && write->key_len)
-        model_claim_write(model, &server->addr, key_slot(write_key_of(log, number)), write->asked);
-}
-
-/* The chain's write with this number on its connection; older ones get no answer any more. */
-static bool take_numbered(const struct write_log *log, struct write_chain *chain, uint64_t wanted,
-                          uint64_t *ret_number) {
-    while (chain_take(log, chain, ret_number)) {
-        uint32_t number = write_at(log, *ret_number)->number;
-        if (LIKELY(number == wanted))
-            return true;
-        if (number > wanted) { /* it is not there: put back */
-            chain->first = *ret_number;
-            chain->count++;
-            return false;
-        }
-    }
-    return false;
+    if (UNLIKELY(server->writes->reread.died != TIME_NONE || model->claims.open))
+        note_contested(model, server, chunk, write, event);
 }
 
 struct bytes model_write_key(const struct client_conn *conn, uint64_t wanted) {
@@ -265,12 +269,33 @@ struct bytes model_write_key(const struct client_conn *conn, uint64_t wanted) {
     return there ? write_key_of(log, asked->first) : bytes_of(NULL, 0);
 }
 
+/* Takes the write with this number on its connection out of the chain; older ones get no answer any
+ * more. NULL: it is not there; else its chunk, and its number in the log. */
+static inline struct write_chunk *take_numbered(const struct write_log *log,
+                                                struct write_chain *chain, uint64_t wanted,
+                                                uint64_t *ret_number) {
+    while (chain->count > 0 && LIKELY(chain->first >= log->base)) {
+        struct write_chunk *chunk = write_chunk_of(log, chain->first);
+        const struct write *write = write_in(chunk, chain->first);
+        if (write->number > wanted)
+            return NULL;
+        *ret_number = chain->first;
+        chain->first += write->next;
+        chain->count--;
+        if (LIKELY(write->number == wanted))
+            return chunk;
+    }
+    chain->count = 0; /* or its beginning is forgotten */
+    return NULL;
+}
+
 void model_write_answered(struct model *model, struct client_conn *conn, const struct event *event,
                           uint64_t wanted, bool nothing) {
     struct write_log *log = conn->server->writes;
     uint64_t number;
-    if (log && take_numbered(log, &conn->asked, wanted, &number))
-        acknowledge(model, conn->server, number, event, nothing);
+    struct write_chunk *chunk = log ? take_numbered(log, &conn->asked, wanted, &number) : NULL;
+    if (chunk)
+        acknowledge(model, conn->server, chunk, write_in(chunk, number), event, nothing);
 }
 
 void model_write_queued(struct client_conn *conn, uint64_t wanted) {
@@ -278,16 +303,19 @@ void model_write_queued(struct client_conn *conn, uint64_t wanted) {
     uint64_t number;
     if (!log || !take_numbered(log, &conn->asked, wanted, &number))
         return;
-    write_at(log, number)->next = 0;
+    write_at(log, number)->next = 1;
     chain_add(log, &conn->queued, number);
 }
 
 void model_write_executed(struct model *model, struct client_conn *conn,
                           const struct event *event) {
+    const struct ev_executed *executed = &event->executed;
     struct write_log *log = conn->server->writes;
     uint64_t number;
-    if (log && take_numbered(log, &conn->queued, event->executed.write, &number))
-        acknowledge(model, conn->server, number, event, event->executed.nothing);
+    struct write_chunk *chunk =
+        log ? take_numbered(log, &conn->queued, executed->write, &number) : NULL;
+    if (chunk)
+        acknowledge(model, conn->server, chunk, write_in(chunk, number), event, executed->nothing);
 }
 
 /* ---- the data set changes ---- */

@@ -24,7 +24,7 @@ struct write {
         uint64_t frame; /* of the answer, once it is there; before: */
         struct {
             uint32_t number; /* on its connection */
-            uint32_t next;   /* of the same connection: how many further on; 0: none */
+            uint32_t next;   /* of the same connection, if there is one: how many further on */
         };
     };
     const struct client *client;
@@ -50,7 +50,7 @@ enum { WRITES_CHUNK = 256 };
 struct write_chunk {
     struct write_log *log;
     struct write_chunk *younger; /* of all servers */
-    uint32_t count;
+    struct write *free;          /* the next one in the list; behind its end: the chunk is full */
     nstime last_acked;
     uint8_t *keys;
     uint32_t keys_used, keys_room;
@@ -104,15 +104,23 @@ static inline struct write_chunk *write_chunk_of(const struct write_log *log, ui
     return log->chunks[(number - log->base) / WRITES_CHUNK];
 }
 
+static inline struct write *write_in(struct write_chunk *chunk, uint64_t number) {
+    return &chunk->list[number % WRITES_CHUNK];
+}
+
 /* The numbers from log->base to log->next - 1 exist. */
 static inline struct write *write_at(const struct write_log *log, uint64_t number) {
-    return &write_chunk_of(log, number)->list[number % WRITES_CHUNK];
+    return write_in(write_chunk_of(log, number), number);
+}
+
+static inline struct bytes write_key_in(const struct write_chunk *chunk,
+                                        const struct write *write) {
+    return bytes_of(chunk->keys + write->key, write->key_len);
 }
 
 static inline struct bytes write_key_of(const struct write_log *log, uint64_t number) {
-    const struct write_chunk *chunk = write_chunk_of(log, number);
-    const struct write *write = &chunk->list[number % WRITES_CHUNK];
-    return bytes_of(chunk->keys + write->key, write->key_len);
+    struct write_chunk *chunk = write_chunk_of(log, number);
+    return write_key_in(chunk, write_in(chunk, number));
 }
 
 /* The oldest one that is there and counts. */
