@@ -60,8 +60,14 @@ static void on_event(const struct detection *detection, void *state, const struc
 
 /* ---- telling it ---- */
 
+/* ASK was followed without ASKING. */
 static bool by_asking(const struct loop *loop) {
-    return loop->chain.asks > 0;
+    return loop->chain.asks > 0 && loop->chain.turned_off == 0;
+}
+
+/* It was followed as it should be, and its target sent that away. */
+static bool is_not_imported(const struct loop *loop) {
+    return loop->chain.asks > 0 && loop->chain.turned_off > 0;
 }
 
 static bool at_one_server(const struct loop *loop) {
@@ -69,7 +75,10 @@ static bool at_one_server(const struct loop *loop) {
 }
 
 static const char *verdict_of(const struct loop *loop) {
-    return by_asking(loop) ? "ask-ignored" : at_one_server(loop) ? "self-redirect" : "disagreement";
+    return by_asking(loop)         ? "ask-ignored"
+           : is_not_imported(loop) ? "not-importing"
+           : at_one_server(loop)   ? "self-redirect"
+                                   : "disagreement";
 }
 
 static void explain(struct finding *finding, const struct loop *loop) {
@@ -86,6 +95,11 @@ static void explain(struct finding *finding, const struct loop *loop) {
         finding_explain(finding, "ASK was among the answers: the server that it names serves the "
                                  "slot only to a request right behind ASKING, and sends all "
                                  "others back by MOVED.");
+    if (is_not_imported(loop))
+        finding_explain(finding,
+                        "ASK was among the answers, and the client did send ASKING: the server "
+                        "that ASK names does not import the slot (any more): it has been started "
+                        "again, or is a replica by now.");
 }
 
 static void advise(struct finding *finding, const struct loop *loop) {
@@ -94,6 +108,10 @@ static void advise(struct finding *finding, const struct loop *loop) {
                                 "migration of the slot end");
         finding_advise(finding, "do not just restart the client: it will do the same as long as "
                                 "the slot is open");
+    } else if (is_not_imported(loop)) {
+        finding_advise(finding, "the migration of the slot has lost its target: redis-cli "
+                                "--cluster fix, or CLUSTER SETSLOT slot STABLE at the server that "
+                                "answers ASK, once the keys that had moved are accounted for");
     } else if (at_one_server(loop)) {
         finding_advise(finding, "compare what the node announces (cluster-announce-ip, -port) with "
                                 "the address that the client connects to");

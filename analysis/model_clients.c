@@ -302,7 +302,7 @@ static bool is_topology(const char *name) {
 /* What has no key is about the connection, or about the cluster. */
 static void note_keyless(struct model *model, struct client_conn *conn, const struct event *event) {
     if (event->reply.command->reply == REPLY_ASKING)
-        conn->asking = event->time;
+        conn->asking = conn->asked_well = event->time;
     if (event->reply.command->name[0] == 'c' || event->reply.command->name[0] == 'd')
         model_order_answered(conn->server, event);
     if (event->reply.command->name[0] != 'c' || !is_topology(event->reply.command->name))

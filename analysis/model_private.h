@@ -99,6 +99,7 @@ struct client_conn {
     struct erred *erred;               /* owned, by which errors; NULL: none */
     nstime refreshed;                  /* last told the topology; 0: never */
     nstime asking;     /* its last ASKING that no redirect was followed with; 0: none */
+    nstime asked_well; /* its last ASKING that no redirect has come after; likewise */
     nstime redirected; /* when it was last told again what it had been told; 0: never */
     const struct endpoint *client_addr; /* the flow's; NULL: not known */
 };

@@ -251,13 +251,22 @@ static struct redirect_chain *chain_of(struct model *model, const struct redirec
     return oldest;
 }
 
-static const struct redirect_chain *add_hop(struct model *model, const struct redirect *redirect,
+/* Once for each ASKING. */
+static bool asked_in_vain(struct client_conn *conn, const struct redirect *redirect, nstime now) {
+    bool asked = !redirect->ask && conn->asked_well && now - conn->asked_well <= SOON;
+    conn->asked_well = 0;
+    return asked;
+}
+
+static const struct redirect_chain *add_hop(struct model *model, struct client_conn *conn,
+                                            const struct redirect *redirect,
                                             const struct event *event) {
     struct redirect_chain *chain = chain_of(model, redirect, event);
     if (chain->hops < CHAIN_SERVERS)
         chain->servers[chain->hops] = redirect->server;
     chain->hops++;
     chain->asks += redirect->ask;
+    chain->turned_off += asked_in_vain(conn, redirect, event->time);
     chain->target = redirect->target;
     chain->last = event->time;
     return chain;
@@ -357,7 +366,7 @@ void model_redirect_step(struct model *model, struct client_conn *conn, const st
     struct redirect redirect = read_redirect(conn, event);
     redirect.cause = cause_of(model, &redirect, event->time);
     redirect.again = is_again(model, &redirect, event);
-    redirect.chain = redirect.target_known ? add_hop(model, &redirect, event) : NULL;
+    redirect.chain = redirect.target_known ? add_hop(model, conn, &redirect, event) : NULL;
     if (redirect.again)
         conn->redirected = event->time;
     note_news(&redirects->slots[redirect.slot], &redirect, event);

@@ -40,6 +40,7 @@ struct redirect_chain {
     struct endpoint client; /* its first connection; the host's others go on with it, too */
     uint16_t slot;
     uint32_t hops, asks; /* redirects so far; of these, ASK */
+    uint32_t turned_off; /* MOVED, although ASKING came before */
     nstime last;
     struct endpoint servers[CHAIN_SERVERS]; /* who sent it away: the first ones */
     struct endpoint target;

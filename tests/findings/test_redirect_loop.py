@@ -75,6 +75,19 @@ def test_fires_on_ask_without_asking(store):
     assert any("ASKING" in advice for advice in found.advice)
 
 
+def test_fires_on_a_target_that_does_not_import(store):
+    """The client does all that it should: it is the target that has forgotten the slot."""
+    play = quiet_scene()
+    source, target = Crowd(play, "p1", 1), Crowd(play, "p2", 1, port=40100)
+    for _ in range(4):
+        source.asks(0.1, ask(7, P2))
+        target.talks[0].trade("ASKING", resp.OK)
+        target.asks(0.1, moved(7, P1))
+    found = loop(store, play)
+    assert found.verdict == "not-importing" and found.metrics["hops"] == 8
+    assert not any("a client that sends ASKING" in advice for advice in found.advice)
+
+
 def test_fires_on_a_server_that_sends_to_itself(store):
     play = quiet_scene()
     round_trips(play, 8, (("p1", moved(7, P1)),))
