@@ -67,6 +67,8 @@ static void advise(const struct suspicion *suspicion, struct finding *finding) {
         [VERDICT_ADMINISTRATIVE] =
             "nothing, if this was meant; before a primary is shut down, let a "
             "replica take over (CLUSTER FAILOVER)",
+        [VERDICT_REPLACED] = "CLUSTER FORGET the old id on every node, once nothing is left to be "
+                             "saved of it",
         [VERDICT_UNKNOWN] = "capture on this node, or on all of them, from before the failure",
     };
     finding_advise(finding, "%s", advice[suspicion->verdict.kind]);

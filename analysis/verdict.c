@@ -7,10 +7,11 @@
 #include "analysis/model_clients.h"
 
 enum {
-    SETTLE_MS = 100, /* acknowledgements of what was in flight when the silence began */
-    STUCK_MS = 400,  /* unacknowledged for longer than TCP's first retransmission takes */
-    LEAST_MS = 500,  /* a silence that says something */
-    LATE_S = 30,     /* late acknowledgements tell of the path for so long */
+    SETTLE_MS = 100,  /* acknowledgements of what was in flight when the silence began */
+    STUCK_MS = 400,   /* unacknowledged for longer than TCP's first retransmission takes */
+    LEAST_MS = 500,   /* a silence that says something */
+    LATE_S = 30,      /* late acknowledgements tell of the path for so long */
+    FIRST_WORD_S = 2, /* others may have heard a new node so much earlier */
 };
 
 /* ---- the facts ---- */
@@ -225,6 +226,13 @@ static enum verdict_kind decide(const struct verdict *v) {
     return lives ? decide_alive(v) : decide_silent(v);
 }
 
+/* Another node answers at its address: then nobody tries to reach it any more. */
+static bool is_replaced(const struct model *model, uint32_t subject, nstime by) {
+    const struct node *node = model_node(model, subject);
+    uint32_t there = node->addr_known ? model_node_at_address(model, &node->addr) : subject;
+    return there != subject && there != NODE_NONE && model_node(model, there)->first_seen <= by;
+}
+
 struct verdict verdict_about(const struct model *model, uint32_t subject, uint32_t witness,
                              nstime last_sign, nstime now) {
     nstime since = first_missed(model, subject, witness);
@@ -238,21 +246,15 @@ struct verdict verdict_about(const struct model *model, uint32_t subject, uint32
                               .acked = {.time = TIME_NONE}};
     gather(model, subject, witness, &verdict);
     verdict.kind = decide(&verdict);
+    if (verdict.kind == VERDICT_UNKNOWN && is_replaced(model, subject, now))
+        verdict.kind = VERDICT_REPLACED;
     return verdict;
-}
-
-/* Another node answers at its address: then nobody tries to reach it any more. */
-static bool is_replaced(const struct model *model, uint32_t subject) {
-    const struct node *node = model_node(model, subject);
-    uint32_t there = node->addr_known ? model_node_at_address(model, &node->addr) : subject;
-    return there != subject && there != NODE_NONE;
 }
 
 void verdict_hear(const struct model *model, uint32_t subject, uint32_t witness, nstime now,
                   struct verdict *verdict) {
     struct hush hush;
-    if (verdict->kind != VERDICT_UNKNOWN || is_replaced(model, subject) ||
-        !model_hush(model, witness, subject, now, &hush))
+    if (verdict->kind != VERDICT_UNKNOWN || !model_hush(model, witness, subject, now, &hush))
         return;
     bool lived = model_lived(model, subject, &hush.time);
     if (!lived && !model_lived(model, witness, &hush.time))
@@ -308,6 +310,9 @@ static const struct {
 };
 
 void verdict_settle(const struct model *model, uint32_t subject, struct verdict *verdict) {
+    if (verdict->kind == VERDICT_UNKNOWN &&
+        is_replaced(model, subject, verdict->at + FIRST_WORD_S * NS_PER_SEC))
+        verdict->kind = VERDICT_REPLACED;
     for (size_t i = 0; i < countof(orders) && !verdict->order; i++) {
         if (verdict->kind != orders[i].looks_like)
             continue;
@@ -379,6 +384,12 @@ static const struct {
          "loses packets.",
          "host down: some of what was sent to it was acknowledged"},
     [VERDICT_ADMINISTRATIVE] = {"administrative", NULL, NULL}, /* by the order */
+    [VERDICT_REPLACED] =
+        {"identity-changed",
+         "Another node answers at its address: its process was started again without its "
+         "nodes.conf, or told to forget who it was. To the others it is lost: nobody will hear of "
+         "it again.",
+         "host or network down: its address answers"},
 };
 
 static const char unseen_how[] =

@@ -23,6 +23,7 @@ enum verdict_kind {
     VERDICT_RECEIVER_NOT_READING,
     VERDICT_LOSSY_PATH,
     VERDICT_ADMINISTRATIVE,
+    VERDICT_REPLACED, /* another node answers at its address */
     VERDICT_KINDS
 };
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import captures, findings, resp, scene
+from lib import captures, findings, resp, scene, wire
 
 FAILOVER = "failover_crash-valkey-8.1.1"
 PARTITION = "partition_minority-redis-7.0.15"
@@ -201,3 +201,42 @@ def test_near_miss_back_in_time(store):
     play.wake("p1")
     play.run(4)
     findings.none(findings.of(store(play.pcap())), "node-failed")
+
+
+def test_fires_on_a_node_whose_address_is_another_ones(store):
+    """Valkey 9 marks it failed as soon as another one answers there: nobody has waited for it."""
+    play = scene.Scene()
+    play.run(3)
+    old = play.nodes["p1"]
+    play.kill("p1")
+    play.reborn("p1", 77)
+    play.run(1.5)
+    play.tell("p2", wire.fail(play.nodes["p2"], old))
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.metrics["node"] == old.id and found.verdict == "identity-changed"
+
+
+def test_fires_on_a_node_whose_address_is_another_ones_a_moment_later(store):
+    """The word of somebody who had heard the other one already is faster than that one's own."""
+    play = scene.Scene()
+    play.run(3.95)
+    old = play.nodes["p1"]
+    play.nodes["p1"] = wire.Node(77, ip=old.ip, epoch=0, current_epoch=0)
+    play.tell("p2", wire.fail(play.nodes["p2"], old))
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.metrics["node"] == old.id and found.verdict == "identity-changed"
+
+
+def test_near_miss_a_node_that_comes_back_as_itself(store):
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(1.5)
+    play.tell("p2", wire.fail(play.nodes["p2"], play.nodes["p1"]))
+    play.run(1)
+    play.back("p1")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.verdict == "process-died"

@@ -127,7 +127,7 @@ EXPECTED = {
     "replica_behind": Row((Must("replication-lag", "slow-path", ("n4", "n1")),), LOSSY),
     # Valkey goes on to miss the node of the old name, and marks it failed.
     "reset_hard": Row((Must("node-identity-changed", "administrative", ("n6",)),),
-                      (Must("node-failed", "unknown", ("n6",)),)),
+                      (Must("node-failed", "identity-changed", ("n6",)),)),
     "resync_cut": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_timeout": Row((Must("full-resync-loop", "timeout", ("n4", "n1")),
                            Must("process-stall", None, ("n4",))),
