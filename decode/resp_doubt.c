@@ -107,7 +107,7 @@ void doubt_end(const struct resp_walk *walk) {
     bool believed = is_believed(walk);
     link->undecided = !believed; /* then the next segment is the next chance */
     if (believed && link->doubtful_begins)
-        link->wary = link->deaf = false;
+        pairing_begin(walk, link->doubtful_at);
     if (believed)
         tell_kept(walk);
     drop(walk);
@@ -139,6 +139,7 @@ static void note_begin(const struct resp_walk *walk) {
     if (link->doubtful_len == 0) {
         link->doubtful_begins = pairing_may_begin(walk);
         link->doubtful_heard = heard;
+        link->doubtful_at = link->asked_at;
     }
     link->doubtful_begins &= link->doubtful_heard == heard;
 }

@@ -219,6 +219,8 @@ static size_t take_replies(const struct resp_walk *walk, struct bytes view) {
         count_undecoded(walk, view.len);
         return view.len;
     }
+    if (UNLIKELY(link->unproven) && !link->answering)
+        pairing_prove(walk, view.data[0]);
     return UNLIKELY(link->info != NULL) ? take_watched(walk, view) : take_reply(walk, view);
 }
 

@@ -116,8 +116,9 @@ struct resp_link {
             bool searching; /* for a request: out of step */
             bool broken;    /* the client sent nonsense, which the server answers and then closes */
             bool deaf;      /* replies are missing: those that come are not read */
-            bool wary;      /* requests are missing */
-            uint8_t mode;   /* enum resp_mode */
+            bool wary : 1;  /* requests are missing */
+            bool unproven : 1; /* pairing has begun anew, and no reply has come since */
+            uint8_t mode;      /* enum resp_mode */
         };
     };
 
@@ -129,6 +130,7 @@ struct resp_link {
     bool overlaps;      /* the client asks before it has been answered: see resp_pairing.c */
     uint32_t begun;     /* what the client had heard when it began the request in hand */
     uint32_t asked_at;  /* where the request in hand begins, or its segment, while wary or deaf */
+    uint32_t begun_at;  /* where the request is with which pairing began anew, while unproven */
     uint32_t owed;      /* so many replies at least are still to come to requests that are missing
                          * or were not told to wait, while wary */
     nstime server_last; /* when the server last said something, while wary or deaf */
@@ -137,6 +139,7 @@ struct resp_link {
     struct held *doubtful_last;
     uint32_t doubtful_len;   /* of all of them */
     uint32_t doubtful_heard; /* of the server, when the first of them was sent */
+    uint32_t doubtful_at;    /* where it begins */
     bool doubtful_begins;    /* pairing can begin with that one */
 
     bool
@@ -212,6 +215,13 @@ void pairing_cut(const struct resp_walk *walk, bool begins);
 
 /* A request has come: does it wait for a reply that can be told from others? */
 bool pairing_waits(const struct resp_walk *walk);
+
+/* The server's next reply is to the request that begins here. */
+void pairing_begin(const struct resp_walk *walk, uint32_t asked_at);
+
+/* The first reply after that begins with `type`: had the server heard the request? While unproven.
+ */
+void pairing_prove(const struct resp_walk *walk, uint8_t type);
 
 /* Bytes of the server, or of the client, are missing, or make no sense. */
 void pairing_lost_replies(const struct resp_walk *walk);

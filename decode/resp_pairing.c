@@ -7,11 +7,16 @@
  *
  *   the client had heard all that the server had said so far (decoder.c hands on all in the order
  *   in which it was said and heard), and asks only when it has been answered, as it always did;
- * and, where requests are missing, the server had heard all of the client when it spoke last, and
- * as many replies have come as requests are known to have been made;
+ * and, where requests are missing, or may be, the server had heard all of the client when it spoke
+ * last, and where replies can be counted as many have come as requests are known to have been made.
+ * Without that a missing request may be of one pipeline with this one, and have the next reply;
  *
- * of a client that does not wait for answers, and where replies cannot be counted, if the server
- * has fallen silent after that. What cannot be paired for certain is not paired. */
+ * of a client that does not wait for answers, and where the count is not right, if the server has
+ * fallen silent after it had heard all. What cannot be paired for certain is not paired.
+ *
+ * That a client waits is known of what was seen of it, which may be little. If it does not, the
+ * next reply may be an older request's. It is, if it was sent before the server had heard of the
+ * request with which pairing began. */
 #include "decode/resp_link.h"
 
 /* A server that has been silent for so long has answered all that it has heard. */
@@ -55,20 +60,10 @@ void pairing_cut(const struct resp_walk *walk, bool begins) {
     link->overlaps |= heard != link->begun;
 }
 
-/* Nothing was captured of the server so far. Of a connection that was joined, the request in hand
- * is the first thing of the client, too, and whether the reply is missing will be seen by where the
- * server's bytes begin (resp_doubt.c). */
-static bool is_first(const struct resp_walk *walk) {
-    const struct resp_link *link = walk->link;
-    const struct stream *client = &client_of(walk)->stream;
-    bool begins = link->asked_at == client->next - (uint32_t)client->offset;
-    return client_of(walk)->sniff_passed == 0 && (!link->joined || (link->undecided && begins));
-}
-
 bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     if (!server_of(walk)->stream.started)
-        return is_first(walk);
+        return !link->wary; /* all that the client has said is here, and this is the first of it */
     if (link->late || !is_quiet(walk))
         return false;
     bool all_heard = server_of(walk)->heard == link->asked_at;
@@ -76,7 +71,7 @@ bool pairing_may_begin(const struct resp_walk *walk) {
     if (link->overlaps)
         return all_heard && silent;
     if (link->deaf)
-        return !link->wary || all_heard || silent;
+        return !link->wary || all_heard;
     return all_heard && (link->owed == 0 || silent);
 }
 
@@ -90,8 +85,28 @@ bool pairing_waits(const struct resp_walk *walk) {
     }
     resp_give_up_pending(walk, "gap");
     resp_reset(&link->readers[!link->client], walk->out->resp);
-    link->wary = link->deaf = link->answering = false;
+    link->answering = false;
+    pairing_begin(walk, link->asked_at);
     return true;
+}
+
+void pairing_begin(const struct resp_walk *walk, uint32_t asked_at) {
+    struct resp_link *link = walk->link;
+    link->wary = link->deaf = false;
+    link->unproven = true;
+    link->begun_at = asked_at;
+}
+
+void pairing_prove(const struct resp_walk *walk, uint8_t type) {
+    struct resp_link *link = walk->link;
+    if (type == '>') /* comes unasked */
+        return;
+    link->unproven = false;
+    if (seq_after(server_of(walk)->heard, link->begun_at))
+        return;
+    link->overlaps = true;
+    resp_give_up_pending(walk, "gap");
+    pairing_lost_requests(walk);
 }
 
 /* From here on it is known when the server last said something. */
