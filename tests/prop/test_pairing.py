@@ -6,7 +6,8 @@ it, or is not told. Packets are known by the bytes they carry: where a capture h
 them may be there without the other. Connections between nodes are among them, on which nothing is
 answered once they carry a stream; they are looked at by themselves, too, for they are few.
 
-The dice are the same each time; PROP_SEED="3 4 5" throws others, too.
+Some dice are the same each time, and with them enough is found; one is new; a failure names its own.
+PROP_SEED="3 4 5" throws these instead of the new one.
 """
 
 import collections
@@ -18,7 +19,9 @@ import pytest
 
 from lib import bustap, captures, resegment
 
-SEEDS = (1, 2, *map(int, os.environ.get("PROP_SEED", "").split()))
+# The third: a connection is joined within the pipeline MULTI, SET, EXEC, and SET had MULTI's reply.
+KNOWN = (1, 2, 654201456)
+SEEDS = (*KNOWN, *map(int, os.environ.get("PROP_SEED", str(random.randrange(1 << 31))).split()))
 SHARES = (0.01, 0.1)                                     # of the packets
 FOUND = {0.01: 0.4, 0.1: 0.3}                            # of the replies, at least
 
@@ -97,21 +100,8 @@ def test_right_or_not_known(take, store):
             dice = random.Random(f"{seed} {take.name} {share}")
             how = f"{share:.0%} of the packets missing; PROP_SEED={seed}"
             found = check(take, *books, lose(segments, share, dice), how, store)
-            assert found >= FOUND[share] * len(whole) - 20, \
+            assert seed not in KNOWN or found >= FOUND[share] * len(whole) - 20, \
                 f"only {found} of {len(whole)} are found\n{take.name}, {how}"
             for all_ in (segments, between_nodes):
                 late = all_[int(dice.random() * len(all_)):]
                 check(take, *books, lose(late, share, dice), f"begun late, {how}", store)
-
-
-@pytest.mark.xfail(strict=True, reason="of a pipeline MULTI, SET, EXEC whose MULTI is missing, with what "
-                   "came before it, SET gets MULTI's reply")
-def test_known_to_be_wrong(store):
-    take = captures.take("every_client-valkey-8.1.1")
-    segments, _ = conversations(take)
-    books, seed = index(replies_of(segments, store)), 654201456
-    for share in SHARES:
-        dice = random.Random(f"{seed} {take.name} {share}")
-        lose(segments, share, dice)
-        late = segments[int(dice.random() * len(segments)):]
-        check(take, *books, lose(late, share, dice), f"begun late; PROP_SEED={seed}", store)
