@@ -305,7 +305,10 @@ static void tell_memory(struct finding *finding, const struct pressure *one) {
                                 "process has and how much it may have");
     number(finding, "used_memory", said->used);
     number(finding, "used_memory_rss", said->rss);
-    number(finding, "maxmemory", said->limit);
+    if (one->oom > 0 && said->limit == 0)
+        finding_caveat(finding, "its INFO was of a moment when maxmemory was not set");
+    else
+        number(finding, "maxmemory", said->limit);
     tell_buffers(finding, said);
 }
 

@@ -140,7 +140,8 @@ static void tell_metrics(struct finding *finding, const struct suspect *suspect)
     value_ms(metrics, "busy_ms", command->busy);
 }
 
-static void advise(struct finding *finding, const struct command *command) {
+static void advise(struct finding *finding, const struct slow_command *slow) {
+    const struct command *command = slow->worst.command;
     const char *name = command->name;
     if (strcmp(name, "keys") == 0)
         finding_advise(finding, "use SCAN instead of KEYS: it gives the server back between steps");
@@ -154,8 +155,10 @@ static void advise(struct finding *finding, const struct command *command) {
         finding_advise(finding, "ask for less at a time, or split the data: the server's slow log "
                                 "(SLOWLOG GET) has the arguments");
     finding_advise(finding,
-                   "do not kill the server for it: the call ends by itself, and a failover "
-                   "brings the same call to the next one");
+                   "do not kill the server for it: %s, and a failover brings the same call to the "
+                   "next one",
+                   slow->said_busy ? "SCRIPT KILL or FUNCTION KILL ends what has not written yet"
+                                   : "the call ends by itself");
 }
 
 /* Nodes are named only where the calls were so long that others may have noticed on the bus. */
@@ -182,7 +185,7 @@ static void tell(const struct detection *detection, const struct suspect *suspec
         finding_node(finding, model_node(detection->model, node)->id);
     finding_client(finding, &worst->client);
     finding_evidence(finding, &at, "the reply to the longest call");
-    advise(finding, worst->command);
+    advise(finding, command);
     if (suspect->slow->over)
         finding_caveat(finding, "%" PRIu64 " silences of further commands are not looked at",
                        suspect->slow->over);

@@ -35,12 +35,13 @@ static struct slow_command *count_call(struct slow *slow, const struct slow_call
         return NULL;
     one->count++;
     one->busy += call->busy;
-    if (one->first == TIME_NONE)
+    if (one->first == TIME_NONE || asked_at(call) < one->first)
         one->first = asked_at(call);
-    one->last = call->over;
+    one->last = call->over > one->last ? call->over : one->last;
     if (call->busy >= LONG_MS * NS_PER_MS) {
-        one->long_from = one->long_to ? one->long_from : asked_at(call);
-        one->long_to = call->over;
+        bool first = one->long_to == 0 || asked_at(call) < one->long_from;
+        one->long_from = first ? asked_at(call) : one->long_from;
+        one->long_to = call->over > one->long_to ? call->over : one->long_to;
     }
     if (call->busy > one->worst.busy)
         one->worst = *call;
@@ -66,11 +67,23 @@ static struct slow *slow_of(struct server *server) {
     return server->slow;
 }
 
+/* One in which nobody waited so far makes room, else the oldest. */
+static struct silence *silence_to_go(struct slow *slow) {
+    struct silence *go = slow->recent;
+    for (size_t i = 0; i < SILENCES; i++) {
+        struct silence *silence = &slow->recent[i];
+        if (silence->count == 0)
+            return silence;
+        go = silence->to < go->to ? silence : go;
+    }
+    return go;
+}
+
 void model_silence(struct server *server, const struct event *event) {
     struct slow *slow = slow_of(server);
     if (!slow)
         return;
-    struct silence *silence = &slow->recent[slow->next++ % SILENCES];
+    struct silence *silence = silence_to_go(slow);
     close_silence(slow, silence);
     silence->from = server->last_reply;
     silence->to = reply_began(event);
@@ -169,7 +182,7 @@ bool model_slow(const struct server *server, struct slow *ret_slow) {
         return false;
     *ret_slow = *server->slow;
     for (size_t i = 0; i < SILENCES; i++)
-        close_silence(ret_slow, &ret_slow->recent[(ret_slow->next + i) % SILENCES]);
+        close_silence(ret_slow, &ret_slow->recent[i]);
     return ret_slow->silences > 0;
 }
 

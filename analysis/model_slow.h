@@ -60,8 +60,7 @@ struct slow {
     uint64_t over;                   /* silences of further ones */
     uint64_t silences;               /* that held somebody up */
     uint64_t waited;                 /* replies that came late */
-    struct silence recent[SILENCES]; /* a ring */
-    uint32_t next;                   /* of it */
+    struct silence recent[SILENCES]; /* in no order */
 };
 
 /* What is known so far; false: the server was never that slow. */
