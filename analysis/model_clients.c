@@ -227,8 +227,9 @@ static void count_error(struct model *model, struct client_conn *conn, struct by
                         bool refusal) {
     const struct event *cause = model->cause;
     uint32_t hash = (uint32_t)siphash(&model->key, word.data, word.len);
-    by_word_add(&conn->server->errors, word, 1);
-    conn->client->errors++;
+    if (!refusal)
+        by_word_add(&conn->server->errors, word, 1);
+    conn->client->errors += !refusal;
     if (bytes_equal(word, bytes_str("BUSY")))
         conn->server->said_busy = cause->time;
     struct event event = {.type = EV_client_error};
@@ -454,7 +455,8 @@ void model_unanswered(struct model *model, const struct event *event) {
     model_order_unanswered(conn->server, event);
 }
 
-/* An error before any request is one that the server counts, too. */
+/* An error before any request is one that the server counts, too; but it has other books for the
+ * connections that it turns away (rejected_connections). */
 void model_unmatched(struct model *model, const struct event *event) {
     const struct ev_unmatched *unmatched = &event->unmatched;
     struct client_conn *conn = conn_of(model, event, event->direction);

@@ -93,6 +93,7 @@ EXPECTED = {
                                Must("failover", "primary-failed", ("n1", "n6")),
                                Must("failover", "primary-failed", ("n2", "n7"))), WHILE_DOWN),
     "lagging_replica": QUIET,
+    "long_script": Row((Must("error-burst", "BUSY", ("n1",)), Must("slow-commands", None, ("n1",)))),
     "long_stall": Row((Must("node-failed", "process-stalled", ("n1",)),
                        Must("process-stall", "process-stalled", ("n1",)),
                        Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
@@ -123,6 +124,7 @@ EXPECTED = {
     "replica_too_old": Row((*UNSERVED, Must("failover-failed", "data-too-old", ("n1", "n4")),
                             Must("replication-lag", "link-down", ("n1", "n4"))),
                            ("lost-writes",)),
+    "reads_at_replica": Row((Must("redirect-storm", "stale-clients"),)),
     "reshard": Row((Must("slot-migration", None, ("n1", "n2")),)),
     "replica_behind": Row((Must("replication-lag", "slow-path", ("n4", "n1")),), LOSSY),
     # Valkey goes on to miss the node of the old name, and marks it failed.
@@ -157,6 +159,7 @@ EXPECTED = {
                           Must("process-stall", "administrative", ("n1",)),
                           Must("slow-commands", "slow-command", ("n1",)),
                           Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
+    "too_many_clients": Row((Must("error-burst", "max-clients", ("n2",)),), ("connection-storm",)),
     "unseen_halves": Row((Must("partition", "network"), Must("cluster-down"))),
     "wrong_address": Row((Must("address-disagreement", "announced-address", ("n6",)),)),
 }

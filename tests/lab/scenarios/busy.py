@@ -1,6 +1,10 @@
 """Servers that have too much to do at once, or too little room."""
 
-from ..resp import Error
+import contextlib
+
+from lib import resp
+
+from ..resp import Client, Error
 from . import scenario
 
 TAG = "{06S}"                           # of slot 0, which is n1's
@@ -40,3 +44,56 @@ def out_of_memory(run):
     run.let_pass(3)
     n1.ask("CONFIG", "SET", "maxmemory", 0)
     run.let_pass(2)
+
+
+def callers(run, name, node, count, *words):
+    """So many connections of a client host, which have asked once each; they stay open."""
+    host, clients = run.client(name), []
+    for _ in range(count):
+        client = Client(run.net.connect(host, node.ip, node.port, timeout=5))
+        with contextlib.suppress(OSError, EOFError):                # it may be turned away
+            client.pipeline(words)
+        clients.append(client)
+    return clients
+
+
+@scenario("a script in n1 does not end: others are told BUSY, until SCRIPT KILL, three times")
+def long_script(run):
+    cluster = run.start()
+    run.load("aware", rate=300, connections=6)
+    n1 = cluster["n1"]
+    n1.ask("CONFIG", "SET", "lua-time-limit", 300)
+    run.let_pass(2)
+    with callers(run, "batch", n1, 1, "PING")[0] as batch:
+        for _ in range(3):
+            batch.socket.sendall(resp.command("EVAL", "while true do end", 1, TAG))
+            run.mark("a script runs", node="n1")
+            run.let_pass(2)
+            n1.ask("SCRIPT", "KILL")
+            run.let_pass(2)
+
+
+@scenario("n2 may have 40 connections, and is asked for a hundred, again and again")
+def too_many_clients(run):
+    cluster = run.start()
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    n2 = cluster["n2"]
+    n2.ask("CONFIG", "SET", "maxclients", 40)
+    for _ in range(8):
+        for client in callers(run, "web", n2, 100, "PING"):
+            client.__exit__()
+        run.let_pass(0.5)
+    n2.ask("CONFIG", "SET", "maxclients", 10000)
+    run.let_pass(2)
+
+
+@scenario("clients read at n4, a replica, and do not say READONLY")
+def reads_at_replica(run):
+    cluster = run.start()
+    run.load("aware", rate=100)
+    clients = callers(run, "web", cluster["n4"], 5, "PING")
+    for _ in range(80):
+        for client in clients:
+            client.pipeline(("GET", TAG))
+        run.let_pass(0.1)
