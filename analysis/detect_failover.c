@@ -59,9 +59,18 @@ static bool follows_failure(const struct election *e) {
            e->asked.time - e->alarm.failed.place.time <= AFTER_FAIL;
 }
 
+/* Where the voters are not heard: it is suspected, or says nothing itself, so they may hold it for
+ * failed. */
+static bool may_have_failed(const struct election *e) {
+    bool quiet = e->last_sign.time == TIME_NONE || e->asked.time - e->last_sign.time > AFTER_FAIL;
+    return !was_failed(e) && e->in_reach + 1 < e->voters && (e->alarmed || quiet);
+}
+
 static enum kind kind_of(const struct detection *detection, const struct election *e) {
     if (seen(&e->handover) || (e->forced && e->paused.time != TIME_NONE))
         return KIND_MANUAL;
+    if (e->forced && may_have_failed(e))
+        return KIND_UNKNOWN;
     if (e->forced && !follows_failure(e))
         return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_BY_HAND;
     if (seen(&e->asked) || (e->granted > 0 && was_failed(e)))
@@ -180,6 +189,10 @@ static void doubt(const struct detection *detection, struct finding *finding,
     if (kind == KIND_BY_HAND)
         finding_caveat(finding, "manual or forced: the connection on which the old primary would "
                                 "be asked to hand over was not seen (whole)");
+    else if (kind == KIND_UNKNOWN && e->forced)
+        finding_caveat(finding, "it asked the others for votes whether or not they hold the old "
+                                "primary for failed: somebody may have forced it, and newer Valkey "
+                                "asks so by itself once it has failed, which was not seen");
     else if (kind == KIND_UNKNOWN)
         finding_caveat(finding, "no request for votes was seen, and if there was one it may have "
                                 "passed where this capture does not look");

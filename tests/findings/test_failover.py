@@ -114,6 +114,19 @@ def test_fires_as_forced_when_somebody_forces_it_later(store):
     assert (found.metrics["kind"], found.severity) == ("forced", "warning")
 
 
+def test_a_forced_vote_proves_nothing_where_the_voters_are_not_heard(store):
+    """On the host of the old primary, which stands still, nobody tells that it is marked failed."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(4)
+    play.elect("r1", mflags=FORCEACK)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap(hosts="p1"))), "failover")
+    assert "kind" not in found.metrics and found.verdict == "unknown"
+    assert any("newer Valkey asks so by itself" in caveat for caveat in found.caveats)
+
+
 def test_near_miss_an_old_header_of_a_primary_that_has_become_a_replica(store):
     """A stopped process has old messages in its buffers; they come when it is a replica already."""
     play = scene.Scene()
