@@ -22,7 +22,7 @@ struct failure {
     bool nobody_asked;
     nstime over; /* then: it came back, or its slots have another owner; TIME_NONE: not yet */
     bool looked; /* for its replicas, soon after FAIL */
-    uint32_t replicas;
+    uint32_t replicas, lost; /* lost: held for failed themselves */
     uint32_t best;   /* of its replicas that spoke then, the one with most data; NODE_NONE: none */
     bool may;        /* one of them may take over */
     bool heard_it;   /* the best one went on hearing its primary */
@@ -315,6 +315,11 @@ static bool is_over(const struct model *model, const struct failure *failure) {
     return somebody_asked(model, failure) || !model_alarm(model, failure->primary);
 }
 
+static bool is_held_failed(const struct model *model, uint32_t index) {
+    const struct alarm *alarm = model_alarm(model, index);
+    return alarm && alarm->failed.node != NODE_NONE;
+}
+
 static void find_replica(const struct model *model, struct failure *failure) {
     const struct node *primary = model_node(model, failure->primary), *best = NULL;
     failure->best = NODE_NONE;
@@ -325,6 +330,10 @@ static void find_replica(const struct model *model, struct failure *failure) {
         failure->replicas++;
         if (node->last_heard <= failure->place.time)
             continue;
+        if (is_held_failed(model, i)) {
+            failure->lost++;
+            continue;
+        }
         failure->may |= !(node->flags & NODE_NOFAILOVER);
         if (best && best->repl_offset >= node->repl_offset)
             continue;
@@ -384,7 +393,10 @@ static void tell_failure(const struct detection *detection, const struct failure
     if (best != NODE_NONE && !failure->may)
         finding_explain(finding, "%s is configured never to (cluster-replica-no-failover).",
                         replica);
-    bool silent = best == NODE_NONE && failure->replicas;
+    bool lost = best == NODE_NONE && failure->lost;
+    bool silent = best == NODE_NONE && failure->replicas && !lost;
+    if (lost)
+        finding_explain(finding, "Its replicas were held for failed, too.");
     bool from_afar = silent && model_vantage(model) != NODE_NONE;
     if (silent)
         finding_explain(finding, "Its replicas were silent, too%s.",

@@ -80,6 +80,14 @@ static void look_at_calls(struct pair *pair, const struct link *link,
                     link->delivered[1].time > link->waiting.time;
 }
 
+/* What it says after that shows that it lives: when the silence has begun, and a first attempt to
+ * connect was refused. A PING may have been lost while its process was well. */
+static nstime lived_after(const struct node *node, nstime since) {
+    nstime settled = since + SETTLE_MS * NS_PER_MS;
+    bool refused = node->knocks.refused && node->knocks.first.time > settled;
+    return refused ? node->knocks.first.time : settled;
+}
+
 /* Both connections between the subject and a peer. */
 static struct pair pair_with(const struct model *model, uint32_t subject, uint32_t peer,
                              struct verdict *verdict) {
@@ -94,9 +102,9 @@ static struct pair pair_with(const struct model *model, uint32_t subject, uint32
         look_at(&pair, ours, 0, verdict);
         pair.stuck_from |= ours->knocks.first.time != TIME_NONE;
         pair.acked_from |= is_let_in(ours, verdict->since);
-        bool knocked = ours->knocks.first.time != TIME_NONE &&
-                       ours->knocks.last > verdict->since + SETTLE_MS * NS_PER_MS;
-        verdict->called |= knocked || is_let_in(ours, verdict->since);
+        nstime lived = lived_after(model_node(model, subject), verdict->since);
+        bool knocked = ours->knocks.first.time != TIME_NONE && ours->knocks.last > lived;
+        verdict->called |= knocked || is_let_in(ours, lived - SETTLE_MS * NS_PER_MS);
     }
     return pair;
 }
@@ -162,7 +170,7 @@ static void gather(const struct model *model, uint32_t subject, uint32_t witness
                    struct verdict *verdict) {
     const struct node *node = model_node(model, subject);
     const struct server *server = node->addr_known ? model_server_at(model, &node->addr) : NULL;
-    nstime settled = verdict->since + SETTLE_MS * NS_PER_MS;
+    nstime lived = lived_after(node, verdict->since);
     for (uint32_t peer = 0; peer < model_node_count(model); peer++) {
         if (peer == subject || (witness != NODE_NONE && witness != peer))
             continue;
@@ -171,8 +179,8 @@ static void gather(const struct model *model, uint32_t subject, uint32_t witness
     }
     verdict->unanswered = node->knocks.unanswered;
     verdict->refused = node->knocks.refused;
-    verdict->spoke = node->spoke.time != TIME_NONE && node->spoke.time > settled;
-    verdict->served = server && server->last_reply > settled;
+    verdict->spoke = node->spoke.time != TIME_NONE && node->spoke.time > lived;
+    verdict->served = server && server->last_reply > lived;
 }
 
 /* ---- the table ---- */

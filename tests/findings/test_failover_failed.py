@@ -130,6 +130,17 @@ def test_fires_when_the_data_are_too_old(store):
     assert "899000 bytes" in found.explanation
 
 
+def test_fires_when_the_replica_was_cut_off_with_its_primary(store):
+    """Both go on talking, to each other: nobody else hears them."""
+    play = scene.Scene(primaries=5)
+    play.run(3)
+    play.split("p1 r1", "p2 p3 p4 p5 r2 r3 r4 r5")
+    play.run(14)
+    found = only(store, play)
+    assert found.metrics["reason"] == "no-eligible-replica"
+    assert "Its replicas were held for failed, too." in found.explanation
+
+
 def told(play, pauses=True, behind=0):
     """r1 is told to take over; p1 pauses its writes, and r1 lacks so many bytes of them."""
     play.run(3)

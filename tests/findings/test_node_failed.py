@@ -240,3 +240,20 @@ def test_near_miss_a_node_that_comes_back_as_itself(store):
     play.run(3)
     found = findings.only(findings.of(store(play.pcap())), "node-failed")
     assert found.verdict == "process-died"
+
+
+def test_fires_on_a_death_while_a_ping_was_lost(store):
+    """Clients were served after that PING, but not after the first refusal: no blocked port."""
+    play = scene.Scene()
+    client = resp.Dialogue(play.capture, ("10.9.0.1", 40000), (play.nodes["p1"].ip, 6379))
+    play.run(3)
+    play.cut("p2", "p1")
+    for _ in range(12):
+        play.run(0.1)
+        client.trade("GET k", resp.OK)
+    play.kill("p1")
+    play.heal()
+    play.run(7)
+    found = findings.of(store(play.pcap()))
+    assert findings.only(found, "node-failed").verdict == "process-died"
+    findings.none(found, "bus-unreachable")
