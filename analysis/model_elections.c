@@ -6,10 +6,11 @@
 #include "analysis/model_private.h"
 #include "base/limits.h"
 
-/* A manual failover is over within this time, as is what follows a request at once; clients come
- * back to a new primary within the last one, or were not waiting. */
-static const nstime HANDOVER_MAX = 10 * NS_PER_SEC, AFTER_REQUEST = 2 * NS_PER_SEC,
-                    SERVED_MAX = 10 * NS_PER_SEC;
+/* A manual failover is over within this time; a primary that has paused its writes says so ten
+ * times a second; what follows a request does so at once; clients come back to a new primary within
+ * the last one, or were not waiting. */
+static const nstime HANDOVER_MAX = 6 * NS_PER_SEC, PAUSED_MAX = 2 * NS_PER_SEC,
+                    AFTER_REQUEST = 2 * NS_PER_SEC, SERVED_MAX = 10 * NS_PER_SEC;
 
 struct write_pause model_write_pause(const struct model *model, uint32_t node) {
     return model->nodes[node]->pause;
@@ -111,8 +112,8 @@ struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t 
 }
 
 /* A handover that began then may be the one that goes on. */
-static bool is_recent(nstime time, nstime now) {
-    return time != TIME_NONE && now - time <= HANDOVER_MAX;
+static bool is_recent(nstime time, nstime now, nstime most) {
+    return time != TIME_NONE && now - time <= most;
 }
 
 static void note_background(const struct model *model, struct election *election) {
@@ -120,11 +121,11 @@ static void note_background(const struct model *model, struct election *election
     const struct node_private *candidate = model->nodes[election->candidate];
     const struct node_private *old =
         election->old_primary == NODE_NONE ? NULL : model->nodes[election->old_primary];
-    if (is_recent(candidate->handover.time, now))
+    if (is_recent(candidate->handover.time, now, HANDOVER_MAX))
         election->handover = candidate->handover;
     if (!old)
         return;
-    if (is_recent(old->pause.last.time, now))
+    if (is_recent(old->pause.last.time, now, PAUSED_MAX))
         election->paused = old->pause.last;
     election->last_sign = model_last_sign(model, election->old_primary, election->candidate);
     election->alarmed = old->alarm;
@@ -318,6 +319,7 @@ void model_election_won(struct model *model, uint32_t winner, uint32_t had, nsti
     if (!election || election->promoted.time != TIME_NONE)
         return;
     election->promoted = place_of(model->cause);
+    model->nodes[winner]->handover = place_none(); /* done with: the next one needs its own */
     election->replica_until = before;
     election->prompt = is_prompt(model->cause, message, before);
     memcpy(election->slots, message->slots, BUS_SLOT_BYTES);

@@ -177,6 +177,27 @@ def test_near_miss_a_manual_failover_is_no_alarm(store):
     assert findings.only(found, "failover").metrics["kind"] == "manual"
 
 
+def kinds(store, play):
+    """Of all failovers, in the order of time."""
+    found = findings.all_of(findings.of(store(play.pcap())), "failover")
+    return [f.metrics["kind"] for f in sorted(found, key=lambda f: f.metrics["epoch"])]
+
+
+def test_fires_on_each_by_its_own_kind(store):
+    """What a node asked its primary for has been given: the next time it asks nobody."""
+    play = scene.Scene()
+    play.run(3)
+    handed_over(play)
+    play.run(1)
+    play.elect("p1", mflags=2)
+    play.demote("r1", "p1")
+    play.run(1)
+    play.promote("r1", play.epoch + 1)
+    play.demote("p1", "r1")
+    play.run(4)
+    assert kinds(store, play) == ["manual", "forced", "takeover"]
+
+
 def test_fires_on_a_takeover(store):
     play = scene.Scene()
     play.run(3)
