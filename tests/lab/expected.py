@@ -65,6 +65,8 @@ EXPECTED = {
     # Writes go on arriving at the old primary until it hears of the new one.
     "failover_takeover": Row((Must("failover", "administrative", ("n1", "n4")),),
                              ("lost-writes", "split-brain")),
+    "failovers_in_turn": Row((Must("failover", "administrative", ("n1", "n4")),),
+                             ("lost-writes", "split-brain")),
     "forced_failover": Row((), ("lost-writes",)),
     "forget_and_meet": QUIET,
     "forty_nodes": Row(tuple(Must("node-failed", "process-died", (f"n{i}",)) for i in range(1, 6)) +

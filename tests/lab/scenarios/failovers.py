@@ -57,6 +57,20 @@ def handover_behind(run):
     run.let_pass(2)
 
 
+@scenario("n4 and n1 take over from each other: twice in agreement, then by FORCE, then by TAKEOVER")
+def failovers_in_turn(run):
+    """For twice the node timeout Redis does not vote for the same slots again."""
+    cluster = run.start(config={"cluster-node-timeout": 1500})
+    run.load("diary", rate=80)
+    run.let_pass(2)
+    for name, how in (("n4", []), ("n1", []), ("n4", ["FORCE"]), ("n1", ["TAKEOVER"])):
+        cluster[name].ask("CLUSTER", "FAILOVER", *how)
+        run.mark("CLUSTER FAILOVER", node=name, how=how)
+        taken_over(run, name)
+        cluster.await_ok()
+        run.let_pass(2 * cluster.node_timeout + 0.5)
+
+
 @scenario("two of three shards are cut off; n4 takes over there without votes; two owners, then one")
 def takeover_in_partition(run):
     cluster = run.start()
