@@ -49,7 +49,7 @@ def end(run, seconds=0.0):
 def drawn(terminal):
     """[(time, line)] of each status that was drawn."""
     return [(at, line) for at, chunk in terminal.written()
-            for line in re.findall(r"nodes [^\r\n\x1b]*", chunk.decode())]
+            for line in re.findall(r"nodes \d+ ok[^\r\n\x1b]*", chunk.decode())]
 
 
 def test_what_it_says(cable):
