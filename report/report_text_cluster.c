@@ -62,6 +62,15 @@ static void role_cells(struct page *page, struct columns *columns, uint32_t inde
     cut_cell(page, columns, from, SLOTS_SHOWN);
 }
 
+/* Whether the others know it; if they do, what it says of the cluster. */
+static const char *state_text(const struct model *model, uint32_t index) {
+    if (model_is_replaced(model, index))
+        return "replaced";
+    if (!model_is_member(model, index))
+        return "no member";
+    return model_node(model, index)->state ? "FAIL" : "ok";
+}
+
 static void node_row(struct page *page, struct columns *columns, uint32_t index) {
     const struct node *node = model_node(page->model, index);
     render_node_short(&columns->cells, node->id);
@@ -74,9 +83,7 @@ static void node_row(struct page *page, struct columns *columns, uint32_t index)
     if (node->heard) {
         columns_u64(columns, node->config_epoch);
         columns_u64(columns, node->repl_offset);
-        columns_text(columns, !model_is_member(page->model, index) ? "gone"
-                              : node->state                        ? "FAIL"
-                                                                   : "ok");
+        columns_text(columns, state_text(page->model, index));
     } else {
         for (int i = 0; i < 3; i++)
             columns_text(columns, "?");

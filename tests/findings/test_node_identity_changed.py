@@ -1,6 +1,6 @@
 """node-identity-changed: another node answers at an address that was a node's."""
 
-from lib import bustap, findings, scene
+from lib import bustap, captures, findings, scene
 
 
 def test_fires_on_a_primary_that_lost_its_nodes_conf(store):
@@ -99,6 +99,13 @@ def test_near_miss_a_process_that_has_ended_was_told_nothing(store):
     found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
     assert "told" not in found.explanation
     assert any("nodes.conf" in line for line in found.advice)
+
+
+def test_the_table_of_nodes_calls_neither_of_the_two_well_or_gone():
+    """The old one is replaced; the new one lives, and answers clients, but nobody knows it."""
+    text = bustap.run("analyze", captures.take("node_reborn-valkey-9.1.2").path).text
+    old, new = (line for line in text.splitlines() if line.startswith(("  ec9a1189", "  55ff2b8c")))
+    assert " replaced " in old and " no member " in new
 
 
 def test_near_miss_a_restart_with_nodes_conf(store):
