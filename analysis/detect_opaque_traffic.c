@@ -29,8 +29,8 @@ static void finish(const struct detection *detection, void *state) {
     finding_title(finding, blind ? "Everything that could be the cluster bus is encrypted"
                                  : "Some connections are encrypted and were not decoded");
     finding_explain(finding,
-                    "%" PRIu64 " connections with %" PRIu64 " bytes speak TLS. Their contents are "
-                    "not visible to a passive reader.",
+                    "TLS connections: %" PRIu64 ", with %" PRIu64 " bytes. Their contents are not "
+                    "visible to a passive reader.",
                     books->tls.flows, books->tls.bytes);
     finding_advise(finding,
                    "sizes, times and resets of these connections can still be read in the dump");
