@@ -76,6 +76,17 @@ def capture(segments):
     return b"".join(out)
 
 
+def snap(raw, snaplen):
+    """The pcap, as capture() makes it, as if its packets had been cut at `snaplen`."""
+    out, offset = [raw[:24]], 24
+    while offset < len(raw):
+        seconds, part, length, original = struct.unpack_from(">IIII", raw, offset)
+        kept = min(length, snaplen)
+        out += struct.pack(">IIII", seconds, part, kept, original), raw[offset + 16:offset + 16 + kept]
+        offset += 16 + length
+    return b"".join(out)
+
+
 def frames(raw):
     """(time in ns, frame, original length) of each record of a pcap."""
     order, unit = PCAP[raw[:4]]
