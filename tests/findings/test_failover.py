@@ -115,11 +115,11 @@ def test_fires_as_forced_when_somebody_forces_it_later(store):
 
 
 def test_a_forced_vote_proves_nothing_where_the_voters_are_not_heard(store):
-    """On the host of the old primary, which stands still, nobody tells that it is marked failed."""
+    """On the host of the old primary, which stands still, nobody has told that it is marked failed."""
     play = scene.Scene()
     play.run(3)
     play.stall("p1")
-    play.run(4)
+    play.run(2.5)
     play.elect("r1", mflags=FORCEACK)
     play.run(2)
     found = findings.only(findings.of(store(play.pcap(hosts="p1"))), "failover")
