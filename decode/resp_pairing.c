@@ -9,14 +9,15 @@
  *   in which it was said and heard), and asks only when it has been answered, as it always did;
  * and, where requests are missing, or may be, the server had heard all of the client when it spoke
  * last, and where replies can be counted as many have come as requests are known to have been made.
- * Without that a missing request may be of one pipeline with this one, and have the next reply;
+ * Without that a missing request may be of one pipeline with this one, and have the next reply.
+ * Where nothing at all was captured of either side before, that is taken to be so;
  *
  * of a client that does not wait for answers, and where the count is not right, if the server has
  * fallen silent after it had heard all. What cannot be paired for certain is not paired.
  *
- * That a client waits is known of what was seen of it, which may be little. If it does not, the
- * next reply may be an older request's. It is, if it was sent before the server had heard of the
- * request with which pairing began. */
+ * That a client waits is known of what was seen of it, which may be little or nothing. If it does
+ * not, the next reply may be an older request's. It is, if it was sent before the server had heard
+ * of the request with which pairing began. */
 #include "decode/resp_link.h"
 
 /* A server that has been silent for so long has answered all that it has heard. */
@@ -60,10 +61,20 @@ void pairing_cut(const struct resp_walk *walk, bool begins) {
     link->overlaps |= heard != link->begun;
 }
 
+/* Nothing was captured of the server so far. Of a connection that was joined, the request in hand
+ * is the first thing of the client, too, and whether the reply is missing will be seen by where the
+ * server's bytes begin (resp_doubt.c). */
+static bool is_first(const struct resp_walk *walk) {
+    const struct resp_link *link = walk->link;
+    const struct stream *client = &client_of(walk)->stream;
+    bool begins = link->asked_at == client->next - (uint32_t)client->offset;
+    return client_of(walk)->sniff_passed == 0 && (!link->joined || (link->undecided && begins));
+}
+
 bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     if (!server_of(walk)->stream.started)
-        return !link->wary; /* all that the client has said is here, and this is the first of it */
+        return is_first(walk);
     if (link->late || !is_quiet(walk))
         return false;
     bool all_heard = server_of(walk)->heard == link->asked_at;
