@@ -1,6 +1,6 @@
 /* detect_failover_failed.c - an election that nobody won, a failed primary for which no replica
  * even asked, and a replica that was told to take over and gave up. Says why, as far as that shows.
- * Protocol reference B.4, B.5. */
+ * Source: Redis cluster.c, clusterHandleSlaveFailover and clusterLogCantFailover. */
 #include "analysis/detector.h"
 #include "analysis/handover_watch.h"
 #include "analysis/model_orders.h"

@@ -1,5 +1,5 @@
 /* handover_watch.h - replicas that were told to take over (CLUSTER FAILOVER), from their request to
- * the primary (MFSTART) until their time is up. Protocol reference B.5. */
+ * the primary (MFSTART) until their time is up. Source: Redis cluster.c, CLUSTER_MF_TIMEOUT. */
 #ifndef BUSTAP_ANALYSIS_HANDOVER_WATCH_H
 #define BUSTAP_ANALYSIS_HANDOVER_WATCH_H
 

@@ -1,8 +1,8 @@
 /* resp_link.h - a client's connection: requests one way, replies the other; private to
  * decode/resp_*.c.
  *
- * Each request that will be answered waits in a queue for its reply (protocol.md C.3: one value per
- * command, in order, but for the rules of enum command_reply). A connection becomes a stream
+ * Each request that will be answered waits in a queue for its reply: one value per command, in
+ * order, but for the rules of enum command_reply. A connection becomes a stream
  * without replies when a replica synchronises on it (resp_repl.c), or slots are moved over it. */
 #ifndef BUSTAP_DECODE_RESP_LINK_H
 #define BUSTAP_DECODE_RESP_LINK_H

@@ -1,5 +1,5 @@
-/* test_resp_link.c - a client's connection, event by event: which reply belongs to which request
- * (protocol reference C.3), what is no RESP at all, and what is left of pairing after a gap and
+/* test_resp_link.c - a client's connection, event by event: which reply belongs to which
+ * request, what is no RESP at all, and what is left of pairing after a gap and
  * where the capture joined in the middle. How lines are read here: tests/lib/dialogue.h.
  *
  * tests/wire/test_resp.py asks what reports count of such conversations; here it is said what each
