@@ -6,8 +6,8 @@ it, or is not told. Packets are known by the bytes they carry: where a capture h
 them may be there without the other. Connections between nodes are among them, on which nothing is
 answered once they carry a stream; they are looked at by themselves, too, for they are few.
 
-Some dice are the same each time, and with them enough is found; one is new; a failure names its own.
-PROP_SEED="3 4 5" throws these instead of the new one.
+The dice are the same each time, and with them enough is found, too; PROP_SEED="3 4 5" throws others
+besides. Some throw is wrong, as tests/wire/test_resp.py::test_joined_within_a_pipeline tells.
 """
 
 import collections
@@ -21,7 +21,7 @@ from lib import bustap, captures, resegment
 
 # The third: a connection is joined within the pipeline MULTI, SET, EXEC, and SET had MULTI's reply.
 KNOWN = (1, 2, 654201456)
-SEEDS = (*KNOWN, *map(int, os.environ.get("PROP_SEED", str(random.randrange(1 << 31))).split()))
+SEEDS = (*KNOWN, *map(int, os.environ.get("PROP_SEED", "").split()))
 SHARES = (0.01, 0.1)                                     # of the packets
 FOUND = {0.01: 0.4, 0.1: 0.3}                            # of the replies, at least
 
