@@ -72,7 +72,8 @@ static enum why why_of(const struct follower *follower, const struct episode *ep
         return UNKNOWN;
     if (worst->unread > worst->waiting + worst->in_flight)
         return BUSY;
-    return episode->last.zero_windows > episode->first.zero_windows ? NOT_READING : SLOW_PATH;
+    /* what comes in a burst once the path is free may close the window, too: that is later */
+    return worst->zero_windows > episode->first.zero_windows ? NOT_READING : SLOW_PATH;
 }
 
 /* ---- telling it ---- */
