@@ -35,6 +35,7 @@ struct tap {
     pcap_t *pcap;
     struct port_filter filter;
     uint16_t link_type;
+    bool gone;       /* its interface is; what the ring holds is still read */
     bool waits;      /* a packet that was not yet handed out */
     nstime empty_at; /* asked then, it had none; TIME_NONE: not asked since it had one */
     struct pcap_pkthdr *head;
@@ -192,11 +193,20 @@ static bool depart(struct live *live, struct tap *tap, struct err *err) {
     return live->left > 0;
 }
 
+/* Its last packets are in a block that the kernel hands over a moment later. */
+static int ask_once_gone(struct tap *tap) {
+    tap->gone = true;
+    (void)poll(NULL, 0, LAST_MS);
+    return pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
+}
+
 static bool ask(struct live *live, struct tap *tap, struct err *err) {
     int got = pcap_next_ex(tap->pcap, &tap->head, &tap->bytes);
+    if (got < 0 && !tap->gone)
+        got = ask_once_gone(tap);
     tap->waits = got == 1;
     tap->empty_at = got == 0 && live->now ? live->now() : TIME_NONE;
-    return got >= 0 || depart(live, tap, err);
+    return got == 1 || (got == 0 && !tap->gone) || depart(live, tap, err);
 }
 
 static bool is_older(const struct tap *tap, const struct tap *than) {
