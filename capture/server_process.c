@@ -71,7 +71,8 @@ void cgroup_parse(const char *text, char ret_path[CGROUP_SHOWN]) {
     const char *line = text;
     while (line && strncmp(line, unified, sizeof unified - 1) != 0) {
         line = strchr(line, '\n');
-        line += line != NULL;
+        if (line)
+            line++;
     }
     const char *path = line ? line + sizeof unified - 2 : "/\n";
     size_t len = strcspn(path, "\n");
