@@ -25,14 +25,19 @@ def popen(cable, *args):
     return cable.popen([bustap.PROGRAM, *args, "--backend", cable.backend])
 
 
-def start(cable, *args):
-    """The program, once it captures: the last thing before that is to forbid itself all else."""
-    run = popen(cable, *args)
+def await_capture(run):
+    """The last thing before it captures is to forbid itself all else."""
     deadline = time.monotonic() + 10
     while status_of(run).get("Seccomp") != "2":
         assert run.poll() is None, run.communicate()[1]
         assert time.monotonic() < deadline, "it does not capture"
         time.sleep(0.01)
+
+
+def start(cable, *args):
+    """The program, once it captures."""
+    run = popen(cable, *args)
+    await_capture(run)
     if cable.backend == "ebpf":
         assert programs(run), "eBPF was refused, and libpcap taken: run it to see why"
     return run

@@ -17,7 +17,8 @@ import pytest
 from lib import bustap, resp, wire
 from lib.resp import OK, array, bulk, bulk_error, error, map_, push, simple, verbatim
 from . import cable as cables, host as hosts, rings
-from .running import (SETTLE, counted, end, events_in, frame_of, lived, popen, reading, same_as_stored, start)
+from .running import (SETTLE, await_capture, counted, end, events_in, frame_of, lived, popen, reading,
+                      same_as_stored, start)
 
 pytestmark = pytest.mark.skipif(cables.missing() is not None, reason=str(cables.missing()))
 
@@ -371,7 +372,7 @@ def test_any_of_more_interfaces_than_the_cap(cable):
     for number in range(8):
         cable.lay(f"near{number}", f"far{number}")
     run = popen(cable, "watch", "-i", "any")
-    time.sleep(3 * SETTLE)
+    await_capture(run)
     cable.send([frame_of(1)], "near7")
     err = end(run)[1]
     assert "eBPF: more than 16 interfaces" in err and "trying libpcap" in err
