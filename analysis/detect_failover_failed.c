@@ -4,6 +4,7 @@
 #include "analysis/detector.h"
 #include "analysis/handover_watch.h"
 #include "analysis/model_orders.h"
+#include "decode/slot_set.h"
 
 #include <inttypes.h>
 
@@ -120,13 +121,6 @@ static nstime replica_until(const struct model *model, const struct election *e)
     return until;
 }
 
-static bool share_slots(const struct election *a, const struct election *b) {
-    for (size_t i = 0; i < BUS_SLOT_BYTES; i++)
-        if (a->slots[i] & b->slots[i])
-            return true;
-    return false;
-}
-
 /* Another candidate that got votes in the same epoch, or for the same slots at the time or shortly
  * before: for a while nobody votes for them again. NULL: none. */
 static const struct election *rival_of(const struct model *model, const struct election *e) {
@@ -137,7 +131,7 @@ static const struct election *rival_of(const struct model *model, const struct e
             continue;
         nstime before = e->asked.time - other->asked.time;
         bool lately = before > -PATIENCE && before < VOTED_LATELY;
-        if (other->epoch == e->epoch || (lately && share_slots(e, other)))
+        if (other->epoch == e->epoch || (lately && slots_meet(e->slots, other->slots)))
             return other;
     }
     return NULL;
@@ -217,7 +211,7 @@ static nstime last_of(const struct election *e) {
 static void tell_election(const struct detection *detection, const struct election *e) {
     const struct model *model = detection->model;
     const struct election *rival = rival_of(model, e);
-    bool settled = rival && seen(&rival->promoted) && share_slots(e, rival);
+    bool settled = rival && seen(&rival->promoted) && slots_meet(e->slots, rival->slots);
     char candidate[ENDPOINT_TEXT], old[ENDPOINT_TEXT];
     model_node_text(model, e->candidate, candidate);
     model_node_text(model, e->old_primary, old);
@@ -252,22 +246,12 @@ static void tell_election(const struct detection *detection, const struct electi
 
 /* ---- failures after which nobody asked ---- */
 
-/* Does it own slots, in the eyes of most? What was taken over it may still claim itself. */
-static bool owns_slots(const struct model *model, uint32_t index) {
-    uint32_t owners[BUS_SLOTS];
-    model_slot_owners(model, owners);
-    for (size_t s = 0; s < BUS_SLOTS; s++)
-        if (owners[s] == index)
-            return true;
-    return false;
-}
-
 static void on_failed(const struct detection *detection, struct failures *failures,
                       const char *about, const struct event *event) {
     const struct model *model = detection->model;
     uint32_t index = about ? model_index_of(model, about) : NODE_NONE;
     if (index == NODE_NONE || !model_is_first_failure(model, index, event) ||
-        failures->count == FAILURES_MAX || !owns_slots(model, index))
+        failures->count == FAILURES_MAX || !model_owns_slots(model, index))
         return;
     failures->list[failures->count++] = (struct failure){
         .primary = index, .place = place_of(event), .over = TIME_NONE, .best = NODE_NONE};
@@ -360,7 +344,7 @@ static void look(const struct model *model, struct failure *failure, nstime now)
     if (failure->decided || now - failure->place.time < time_to_ask(model, failure))
         return;
     failure->decided = true;
-    failure->nobody_asked = owns_slots(model, failure->primary);
+    failure->nobody_asked = model_owns_slots(model, failure->primary);
     failure->voters = model_voters(model);
 }
 

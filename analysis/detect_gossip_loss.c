@@ -1,7 +1,6 @@
 /* detect_gossip_loss.c - PINGs of a directed pair went unanswered for longer than they should, and
  * nothing larger explains it: the path loses packets, one way or both, or answers wait behind other
  * bytes. What a dead, stalled or cut-off node leaves unanswered is told with that. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "analysis/detector.h"

@@ -31,15 +31,6 @@ static uint32_t predecessor(const struct model *model, uint32_t index) {
     return NODE_NONE;
 }
 
-static bool owns_slots(const struct model *model, uint32_t index) {
-    uint32_t owners[BUS_SLOTS];
-    model_slot_owners(model, owners);
-    for (size_t s = 0; s < BUS_SLOTS; s++)
-        if (owners[s] == index)
-            return true;
-    return false;
-}
-
 static void on_heard(const struct detection *detection, void *state, const struct event *event) {
     struct changes *changes = state;
     const struct model *model = detection->model;
@@ -49,7 +40,7 @@ static void on_heard(const struct detection *detection, void *state, const struc
         return;
     changes->seen[changes->count].old = old;
     changes->seen[changes->count].new = index;
-    changes->seen[changes->count].owner = owns_slots(model, old);
+    changes->seen[changes->count].owner = model_owns_slots(model, old);
     changes->seen[changes->count++].place = place_of(event);
 }
 

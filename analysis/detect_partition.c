@@ -14,7 +14,6 @@
 #include "analysis/detector.h"
 #include "analysis/model_clients.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 enum {

@@ -2,7 +2,6 @@
  * and not answered, and it says nothing to anybody. Found also when it was too short for a PFAIL,
  * and by clients alone: where all stand still at once, nobody is left to send a PING.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "analysis/detector.h"

@@ -177,6 +177,9 @@ bool model_is_member(const struct model *model, size_t index);
  * greatest config epoch. NODE_NONE: unclaimed. */
 void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]);
 
+/* Is the node one of these? What others have taken over it may still claim itself. */
+bool model_owns_slots(const struct model *model, uint32_t index);
+
 struct model_books {
     message_counts messages;  /* each once, as complete messages on the wire */
     uint64_t bus_bytes;       /* of those messages */

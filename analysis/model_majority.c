@@ -74,3 +74,12 @@ void model_slot_owners(const struct model *model, uint32_t ret_owners[BUS_SLOTS]
         }
     }
 }
+
+bool model_owns_slots(const struct model *model, uint32_t index) {
+    uint32_t owners[BUS_SLOTS];
+    model_slot_owners(model, owners);
+    for (size_t s = 0; s < BUS_SLOTS; s++)
+        if (owners[s] == index)
+            return true;
+    return false;
+}
