@@ -4,7 +4,7 @@ behind for a moment, or copies everything."""
 import pytest
 
 from lib import captures, findings, wire
-from lib.following import OTHER_HISTORY, Following
+from lib.following import OTHER_HISTORY, Following, command_of
 from lib.scene import Scene
 
 MB = 1_000_000
@@ -30,6 +30,40 @@ def falls_behind(pair, seconds=8, written=MB, done=0.5):
         pair.write(written).passes(1)
         pair.ack(start + round(second * written * done))
     return pair
+
+
+def gives(pair, size):
+    """So much of what was written goes down the link, and is carried out."""
+    pair.talk.answer(command_of(size))
+    pair.sent += size
+    return pair.ack()
+
+
+def closes_window(pair):
+    """For a moment the replica's host takes nothing more."""
+    pair.talk.link.segment("client", flags=wire.ACK, window=0)
+    pair.talk.link.segment("client", flags=wire.ACK)
+
+
+def half_arrives(pair, seconds):
+    for _ in range(seconds):
+        gives(pair.write(MB).passes(1), MB // 2)
+    return pair
+
+
+def test_fires_while_the_process_does_not_read(store):
+    pair = half_arrives(Following(Scene()).connect(), 6)
+    closes_window(pair)
+    half_arrives(pair, 2)
+    assert findings.only(found_in(store, pair), "replication-lag").verdict == "receiver-not-reading"
+
+
+def test_near_miss_a_window_that_closes_after_the_worst(store):
+    """What had waited on a slow path comes in a burst once that is free."""
+    pair = half_arrives(Following(Scene()).connect(), 8)
+    closes_window(pair)
+    gives(pair, MB).passes(1)
+    assert findings.only(found_in(store, pair), "replication-lag").verdict == "slow-path"
 
 
 def test_fires_while_the_way_takes_less_than_is_written(store):
