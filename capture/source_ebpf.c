@@ -5,7 +5,8 @@
  *
  * Each CPU has a ring. Records are handed out in the order of their times, and only once they are
  * SETTLE_NS old: a younger one may still come from another CPU. Nobody is woken for a record: the
- * rings are looked at every few milliseconds, seldom while nothing happens.
+ * rings are looked at every few milliseconds, more often while they fill fast, seldom while nothing
+ * happens.
  *
  * The kernel stamps packets by the monotonic clock, which never jumps. What that is by the wall
  * clock is looked up every second, in pairs of readings of which the tightest counts. */
@@ -24,7 +25,9 @@ enum {
     PREFIX = sizeof "ebpf:" - 1,
     PAIRS = 8, /* of readings of the clocks, of which the tightest counts */
     SETTLE_NS = 100 * 1000,
-    LOOK_MS = 2,   /* between looks at the rings, while there is something */
+    LOOK_MS = 10,  /* between looks at the rings: a look after each packet would cost the most */
+    HASTY_MS = 2,  /* while one of them fills fast */
+    HASTY = 16,    /* which is, by this part of a ring from one look to the next */
     LAZY_MS = 20,  /* while there is nothing */
     QUIET_MS = 250 /* a moment, of which whoever reads is told */
 };
@@ -43,9 +46,9 @@ struct ebpf {
     struct reader *last;    /* whose record was handed out, and is not needed any more */
     nstime settled;         /* monotonic: what is older than this is all there */
     nstime wall_less_mono;
-    nstime looked; /* monotonic: when that was looked up */
-    nstime idled;  /* monotonic: when a moment was last said to have passed */
-    int sleep_ms;
+    nstime looked;    /* monotonic: when that was looked up */
+    nstime idled;     /* monotonic: when a moment was last said to have passed */
+    uint64_t fullest; /* bytes in the fullest ring since the last pause */
     struct source_interface interfaces[CAP_TAPS]; /* of each device */
     nstime left_at[CAP_TAPS];  /* it was missed then, and the rings are looked at since; 0: never */
     struct bpf_program filter; /* the user's own */
@@ -119,7 +122,16 @@ static void look_at_rings(struct ebpf *ebpf) {
     for (size_t i = 0; i < ebpf->skim.ring_count; i++) {
         struct reader *reader = &ebpf->readers[i];
         reader->head = __atomic_load_n(&reader->ring->head, __ATOMIC_ACQUIRE);
+        if (reader->head - reader->tail > ebpf->fullest)
+            ebpf->fullest = reader->head - reader->tail;
     }
+}
+
+/* The busier, the shorter. */
+static void pause_for_more(struct ebpf *ebpf) {
+    int busy = ebpf->fullest > ebpf->skim.ring_bytes / HASTY ? HASTY_MS : LOOK_MS;
+    (void)poll(NULL, 0, ebpf->fullest ? busy : LAZY_MS);
+    ebpf->fullest = 0;
 }
 
 /* The room of the record that was handed out is the kernel's again. */
@@ -259,7 +271,7 @@ static enum source_got fail(const struct ebpf *ebpf, struct err *err) {
 static enum source_got check(struct ebpf *ebpf, struct err *err) {
     if (!miss(ebpf))
         return is_any_left(ebpf) ? SOURCE_IDLE : fail(ebpf, err);
-    (void)poll(NULL, 0, LOOK_MS);
+    (void)poll(NULL, 0, HASTY_MS);
     look_at_rings(ebpf);
     return SOURCE_PACKET;
 }
@@ -270,12 +282,8 @@ static enum source_got wait(struct ebpf *ebpf, bool looked_in_vain, struct err *
         return say(ebpf, SOURCE_END);
     if (moment_passed(ebpf))
         return say(ebpf, check(ebpf, err));
-    if (looked_in_vain) {
-        (void)poll(NULL, 0, ebpf->sleep_ms);
-        ebpf->sleep_ms = ebpf->sleep_ms < LAZY_MS ? ebpf->sleep_ms + LOOK_MS : LAZY_MS;
-    } else {
-        ebpf->sleep_ms = LOOK_MS;
-    }
+    if (looked_in_vain)
+        pause_for_more(ebpf);
     look_at_rings(ebpf);
     return SOURCE_PACKET;
 }
