@@ -23,27 +23,49 @@ static void feed(struct decoder *d, struct bytes view) {
         proto_sniff(&d->out, d->flow, d->direction, view);
 }
 
-/* What was held of a talk is told as of the packet in which it came. */
-static void feed_held(struct decoder *d, struct bytes view, const struct held *held) {
-    nstime now = d->out.time;
-    uint64_t frame = d->out.frame;
-    d->out.time = held->time;
-    d->out.frame = held->frame;
-    feed(d, view);
-    d->out.time = now;
-    d->out.frame = frame;
+struct moment {
+    nstime time;
+    uint64_t frame;
+};
+
+/* What was held of a talk is told as of the packet in which it came. The moment to go back to. */
+static struct moment go_back(struct decoder *d, const struct held *held) {
+    struct moment now = {d->out.time, d->out.frame};
+    if (held && is_talk(d->flow)) {
+        d->out.time = held->time;
+        d->out.frame = held->frame;
+    }
+    return now;
+}
+
+static void go_on(struct decoder *d, struct moment now) {
+    d->out.time = now.time;
+    d->out.frame = now.frame;
 }
 
 static void on_bytes(void *context, struct bytes view, const struct held *held) {
     struct decoder *d = context;
     d->flow->sides[d->direction].heard = held ? held->heard : d->heard;
-    if (held && is_talk(d->flow))
-        feed_held(d, view, held);
-    else
+    if (LIKELY(!held)) {
         feed(d, view);
+        return;
+    }
+    struct moment now = go_back(d, held);
+    feed(d, view);
+    go_on(d, now);
 }
 
-static void on_skip(void *context, uint64_t len, enum stream_skip why) {
+/* The protocol is told of the bytes that are missing. */
+static void pass_over(struct decoder *d, uint64_t len, enum stream_skip why,
+                      const struct held *held) {
+    struct moment now = go_back(d, held);
+    if (why == SKIP_SNAPLEN)
+        d->flow->sides[d->direction].heard = held ? held->heard : d->heard;
+    d->flow->proto->skip(&d->out, d->flow, d->direction, len, why);
+    go_on(d, now);
+}
+
+static void on_skip(void *context, uint64_t len, enum stream_skip why, const struct held *held) {
     struct decoder *d = context;
     struct tcp_stats *stats = &d->flow->sides[d->direction].stats;
     if (why == SKIP_LOST) {
@@ -58,7 +80,7 @@ static void on_skip(void *context, uint64_t len, enum stream_skip why) {
     if (why == SKIP_LOST || (d->flow->proto && !d->skimmed))
         emit_event(&d->out, d->flow, d->direction, &event);
     if (d->flow->proto)
-        d->flow->proto->skip(&d->out, d->flow, d->direction, len, why);
+        pass_over(d, len, why, held);
     else
         proto_sniff_skip(d->flow, d->direction);
 }

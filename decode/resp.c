@@ -476,20 +476,28 @@ size_t resp_feed(struct resp_reader *reader, struct resp_tools *tools, struct by
     return used;
 }
 
-bool resp_skip(struct resp_reader *reader, uint64_t len) {
-    if (reader->state != IN_BULK || len > reader->bulk_left)
-        return false;
-    reader->bulk_left -= len;
-    if (reader->bulk_left == 0)
-        reader->state = AT_BULK_CR;
+/* A part of the bulk is missing: of its text nothing is kept then. */
+static void count_missing(struct resp_reader *reader, uint64_t len) {
     if (reader->lone)
         reader->lone_bytes += len;
     if (!reader->kept)
-        return true;
+        return;
     struct resp_value *value = &reader->kept->value;
     value->bytes += len;
-    if (reader->keep_left) /* a part of the text is missing: nothing is kept of it */
+    if (reader->keep_left)
         value->items[value->count - 1].text_len = 0;
     reader->keep_left = 0;
-    return true;
+}
+
+enum resp_skipped resp_skip(struct resp_reader *reader, uint64_t len) {
+    static const uint8_t behind[] = {[IN_BULK] = 2, [AT_BULK_CR] = 2, [AT_BULK_LF] = 1};
+    uint64_t rest = behind[reader->state] + (reader->state == IN_BULK ? reader->bulk_left : 0);
+    bool at_end = len == rest;
+    if (reader->state < IN_BULK || len > rest)
+        return RESP_ASTRAY;
+    rest -= len - at_end;
+    reader->state = rest > 2 ? IN_BULK : rest == 2 ? AT_BULK_CR : AT_BULK_LF;
+    reader->bulk_left = rest > 2 ? rest - 2 : 0;
+    count_missing(reader, len - at_end);
+    return at_end ? RESP_AT_END : RESP_IN_STEP;
 }

@@ -113,8 +113,14 @@ static inline void resp_done(struct resp_reader *reader, struct resp_tools *tool
 size_t resp_feed(struct resp_reader *reader, struct resp_tools *tools, struct bytes view,
                  enum resp_got *ret_got);
 
-/* Bytes are missing. True: they lie within the bulk in hand, and the reader is still in step. */
-bool resp_skip(struct resp_reader *reader, uint64_t len);
+enum resp_skipped {
+    RESP_ASTRAY,  /* where the stream stands is not known any more */
+    RESP_IN_STEP, /* they lie within the bulk in hand and what ends it */
+    RESP_AT_END,  /* likewise, up to its end: the last of them is to be fed, which is a "\n" */
+};
+
+/* Bytes are missing. */
+enum resp_skipped resp_skip(struct resp_reader *reader, uint64_t len);
 
 /* ---- the short ways of values that lie whole in the view ---- */
 

@@ -341,24 +341,33 @@ static void resp_feed_view(struct emitter *out, struct flow *flow, unsigned dire
         feed_any(out, flow, direction, bytes_after(view, used));
 }
 
-/* Bytes are missing. Within a bulk that is all. */
+/* Bytes are missing. Within a bulk that is all; and its end, which is known, ends the value, if it
+ * is in a packet that was captured, though not in full. */
+static bool skip_in_step(struct emitter *out, struct flow *flow, unsigned direction, uint64_t len,
+                         enum stream_skip why) {
+    struct resp_link *link = flow->state;
+    enum resp_skipped skipped = resp_skip(&link->readers[direction], len);
+    bool ends = skipped == RESP_AT_END && why == SKIP_SNAPLEN;
+    if (ends)
+        feed_any(out, flow, direction, bytes_str("\n"));
+    return ends || skipped == RESP_IN_STEP;
+}
+
 static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned direction,
                             uint64_t len, enum stream_skip why) {
     struct resp_walk walk = walk_of(out, flow, direction);
     struct resp_link *link = walk.link;
-    struct resp_reader *reader = &link->readers[direction];
-    (void)why;
     if (link->mode == MODE_REPLICATION && direction != link->client) {
-        repl_skip(&walk, len);
+        repl_skip(&walk, len, why);
         return;
     }
     if (link->info && direction != link->client)
         info_torn(&walk);
     if (link->undecided)
         doubt_skip(&walk);
-    if (link->undecided || resp_skip(reader, len))
+    if (link->undecided || skip_in_step(out, flow, direction, len, why))
         return;
-    resp_reset(reader, out->resp);
+    resp_reset(&link->readers[direction], out->resp);
     if (link->mode == MODE_MIGRATION) {
         link->astray[direction] = true;
         return;

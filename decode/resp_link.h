@@ -335,7 +335,7 @@ void repl_configured(const struct resp_walk *walk, struct bytes what, struct byt
 size_t repl_feed(const struct resp_walk *walk, struct bytes view);
 
 /* Bytes of it are missing. */
-void repl_skip(const struct resp_walk *walk, uint64_t len);
+void repl_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why);
 
 /* ---- resp_repl_offset.c ---- */
 

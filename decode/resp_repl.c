@@ -359,10 +359,23 @@ size_t repl_feed(const struct resp_walk *walk, struct bytes view) {
     return phases[walk->link->repl->phase](walk, view);
 }
 
-void repl_skip(const struct resp_walk *walk, uint64_t len) {
+/* Bytes of the stream are missing. */
+static void skip_streamed(const struct resp_walk *walk, uint64_t len, enum stream_skip why) {
     struct resp_link *link = walk->link;
-    struct repl *repl = link->repl;
-    struct resp_reader *reader = &link->readers[walk->direction];
+    enum resp_skipped skipped = resp_skip(&link->readers[walk->direction], len);
+    bool ends = skipped == RESP_AT_END && why == SKIP_SNAPLEN;
+    link->repl->offset += len - ends;
+    link->repl->guess.ended = false;
+    if (ends) {
+        (void)take_stream(walk, bytes_str("\n"));
+    } else if (skipped != RESP_IN_STEP) {
+        resp_reset(&link->readers[walk->direction], walk->out->resp);
+        link->astray[walk->direction] = true;
+    }
+}
+
+void repl_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why) {
+    struct repl *repl = walk->link->repl;
     uint64_t payload = len < repl->payload_left ? len : repl->payload_left;
     switch (repl->phase) {
     case REPL_PAYLOAD:
@@ -385,10 +398,6 @@ void repl_skip(const struct resp_walk *walk, uint64_t len) {
     case REPL_STREAM:
         break;
     }
-    repl->offset += len;
-    repl->guess.ended &= len == 0;
-    if (len == 0 || resp_skip(reader, len))
-        return;
-    resp_reset(reader, walk->out->resp);
-    link->astray[walk->direction] = true;
+    if (len > 0)
+        skip_streamed(walk, len, why);
 }

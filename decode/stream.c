@@ -107,7 +107,7 @@ static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
         sink->bytes(sink->context, view, held);
     if (view.len < len) {
         stream->offset += len - view.len;
-        sink->skip(sink->context, len - view.len, SKIP_SNAPLEN);
+        sink->skip(sink->context, len - view.len, SKIP_SNAPLEN, held);
     }
 }
 
@@ -167,7 +167,7 @@ bool stream_skip_hole(struct stream *stream, uint32_t seq, const struct stream_s
     uint32_t len = seq - stream->next;
     stream->next = seq;
     stream->offset += len;
-    sink->skip(sink->context, len, SKIP_LOST);
+    sink->skip(sink->context, len, SKIP_LOST, NULL);
     return true;
 }
 

@@ -63,9 +63,9 @@ enum stream_skip {
 
 /* Where a stream's bytes go, in order; and what is known of the packet in hand. */
 struct stream_sink {
-    /* `held`: what is known of their packet; NULL: it is the one in hand. */
+    /* `held`: what is known of their packet; NULL: it is the one in hand, or none. */
     void (*bytes)(void *context, struct bytes view, const struct held *held);
-    void (*skip)(void *context, uint64_t len, enum stream_skip why);
+    void (*skip)(void *context, uint64_t len, enum stream_skip why, const struct held *held);
     void *context;
     struct pool *pool; /* for what is held, of all streams together */
     uint64_t frame;

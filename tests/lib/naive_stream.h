@@ -62,7 +62,9 @@ static inline void naive_on_bytes(void *context, struct bytes view, const struct
     }
 }
 
-static inline void naive_on_skip(void *context, uint64_t len, enum stream_skip why) {
+static inline void naive_on_skip(void *context, uint64_t len, enum stream_skip why,
+                                 const struct held *held) {
+    (void)held;
     struct naive *n = context;
     naive_claim(n, len > 0, "skipped nothing");
     naive_claim(n, n->got + len <= NAIVE_BYTES, "skipped beyond the end");

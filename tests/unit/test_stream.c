@@ -99,7 +99,8 @@ static void on_bytes(void *context, struct bytes view, const struct held *held) 
     buf_text(&heard, "]");
 }
 
-static void on_skip(void *context, uint64_t len, enum stream_skip why) {
+static void on_skip(void *context, uint64_t len, enum stream_skip why, const struct held *held) {
+    (void)held;
     (void)context;
     buf_printf(&heard, why == SKIP_LOST ? "(lost %u)" : "(cut %u)", (unsigned)len);
 }
