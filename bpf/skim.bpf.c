@@ -3,10 +3,11 @@
  *
  * Handed up is everything but the inside of large bulk strings, where that is known. So the
  * requests and replies of a connection are followed from header line to header line: the length of
- * a bulk string says where the next line stands, and what lies between is not even looked at. What
- * cannot be followed (the cluster bus, TLS, a connection that was joined midway, one that lost a
- * packet) is handed up whole. It is followed again from a packet that clearly begins with a
- * request, and its replies from what that packet acknowledges.
+ * a bulk string says where the next line stands, and what lies between is not even looked at. The
+ * "\r\n" behind it goes with it where a packet ends so. What cannot be followed (the cluster bus,
+ * TLS, a connection that was joined midway, one that lost a packet) is handed up whole. It is
+ * followed again from a packet that clearly begins with a request, and its replies from what that
+ * packet acknowledges.
  *
  * Each flow that has had data is counted beside that, whether there is room for its packets or not.
  * A packet is always let through as it is. */
@@ -265,7 +266,7 @@ enum {
     BULK_SHOWN = 1024, /* shorter strings are handed up whole: names, keys, most values */
     BULK_HEAD = 64,    /* of others, so much */
     BULK_MAX = 1 << 30,
-    DIGITS = 4,
+    DIGITS = 6,         /* of a length that is read in one step, and the '\r' */
     FRAME_MASK = 0xfff, /* what an index is held to, so that the verifier sees it */
 };
 
@@ -316,8 +317,19 @@ static __always_inline __u8 length_byte(struct walk *walk, __u8 byte) {
     return byte < '0' || byte > '9' || walk->left > BULK_MAX ? AT_ODD : IN_LENGTH;
 }
 
+/* Nothing follows the string in this packet but the end of its line, which then goes with it. */
+static __always_inline bool ends_packet(const struct hands *hands, __u32 behind) {
+    const struct walk *walk = hands->walk;
+    __u8 last[2];
+    return behind == sizeof last &&
+           bpf_skb_load_bytes(hands->skb, walk->headers + walk->len - sizeof last, last,
+                              sizeof last) == 0 &&
+           last[0] == '\r' && last[1] == '\n';
+}
+
 /* As much of the string as is at hand, or to leave out. INFO's answer is read, so it is shown. */
-static __always_inline bool take_bulk(struct walk *walk, __u8 byte) {
+static __always_inline bool take_bulk(const struct hands *hands, __u8 byte) {
+    struct walk *walk = hands->walk;
     __u32 room = walk->chunk - walk->index, left = walk->left;
     bool begins = walk->at == AT_BULK;
     if (begins)
@@ -328,6 +340,8 @@ static __always_inline bool take_bulk(struct walk *walk, __u8 byte) {
         walk->index += shown;
         walk->leap = (left < rest ? left : rest) - shown;
         walk->left = left - shown - walk->leap;
+        if (ends_packet(hands, rest - left))
+            walk->leap = rest - shown;
     } else {
         room = room < left ? room : left;
         walk->index += room;
@@ -338,20 +352,24 @@ static __always_inline bool take_bulk(struct walk *walk, __u8 byte) {
     return walk->leap > 0;
 }
 
-/* "$16\r\n", a short string and "\r\n" in one step, as they nearly always come; and "*3\r\n".
- * False: it is something else, or not all there. */
+/* "*3\r\n", or "$16\r\n" with the string and "\r\n" behind it if that is short, in one step: so
+ * they nearly always come. False: it is something else, or not all there. What is read behind the
+ * chunk is old, and makes no difference. */
 static __always_inline bool take_whole(struct walk *walk, const struct skim_record *record,
                                        __u8 first) {
     __u32 at = walk->headers + walk->index, end = walk->index + 3, number = 0;
-    if ((first != '$' && first != '*') || end + DIGITS > walk->chunk)
+    if (first != '$' && first != '*')
         return false;
     for (int i = 1; i <= DIGITS; i++, end++) {
         __u8 byte = byte_at(record, at + i);
         if (byte == '\r' && i > 1) {
-            if (first == '$')
+            bool is_large = first == '$' && number > BULK_SHOWN;
+            if (first == '$' && !is_large)
                 end += number + 2;
-            if (number > BULK_SHOWN || end > walk->chunk)
+            if (end > walk->chunk)
                 return false;
+            walk->at = is_large ? AT_BULK : AT_LINE;
+            walk->left = is_large ? number : 0;
             walk->index = end;
             return true;
         }
@@ -371,7 +389,7 @@ static long follow(__u32 number, void *context) {
         return 1;
     __u8 byte = byte_at(record, walk->headers + walk->index);
     if (walk->at >= AT_BULK)
-        return take_bulk(walk, byte);
+        return take_bulk(hands, byte);
     if (walk->at == AT_LINE && take_whole(walk, record, byte))
         return 0;
     if (walk->at == AT_LINE) {
@@ -502,7 +520,7 @@ static long put_record(__u32 number, void *context) {
         return 1;
     join(walk, record);
     if (walk->at == IN_BULK && walk->chunk == 0)
-        (void)take_bulk(walk, 0);
+        (void)take_bulk(hands, 0);
     else if (walk->at != AT_ODD)
         bpf_loop(SKIM_CHUNK, follow, hands, 0);
     __u32 shown = walk->leap && !walk->cut ? walk->index : walk->chunk;

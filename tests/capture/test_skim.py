@@ -147,8 +147,25 @@ def test_the_inside_of_large_strings_is_left_out(cable, length):
         held = sum(record.frame[PAYLOAD:].count(letter) for record in records)
         assert held == (length if length <= SHOWN else HEAD)
     left = sum(record.wire_len - len(record.frame) for record in records)
-    assert left == (2 * (length - HEAD) if length > SHOWN else 0)
+    assert left == (2 * (length - HEAD + len("\r\n")) if length > SHOWN else 0)
     assert sum(not record.more for record in records) == len(frames)
+
+
+def test_a_large_value_is_one_record(cable):
+    """Nothing is handed up for its end."""
+    frames = frames_of(resp.Dialogue(mss=16_000).trade("GET k", bulk("W" * 10_000)))
+    records, _ = handed_up(cable, frames)
+    assert len(records) == len(frames)
+
+
+def test_a_string_that_does_not_end_where_it_should(cable, tmp_path):
+    """What stands there instead is handed up."""
+    talk = resp.Dialogue(mss=16_000).trade("GET k", bulk("W" * 10_000)).ask("GET k")
+    talk.link.send("server", b"$5000\r\n" + b"V" * 5000 + b"x\n")
+    frames = frames_of(talk)
+    records, _ = handed_up(cable, frames)
+    assert sum(b"x\n" in record.frame[PAYLOAD:] for record in records) == 1
+    same_as_from_a_file(cable, tmp_path, frames)
 
 
 def test_a_packet_that_comes_again_puts_nothing_out_of_step(cable):
