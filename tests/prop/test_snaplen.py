@@ -12,7 +12,7 @@ import pytest
 from lib import bustap, captures, resegment
 from test_pairing import conversations
 
-SNAPLENS = {128: 0, 256: 0.4}                            # and how many of the replies are told, at least
+SNAPLENS = {128: 0.4, 256: 0.4}                          # and how many of the replies are told, at least
 
 # What is compared; not known is never wrong. A stream is noticed, and its offset learnt, when there is proof
 # enough: that is no fact about the packet.
