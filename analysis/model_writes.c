@@ -54,7 +54,6 @@ static void give_up_oldest(struct model *model) {
             log->dropped += count_of(chunk);
     } else {
         log->forgotten += count_of(chunk);
-        log->forgotten_until = chunk->last_acked;
         model->books.writes_over_cap += count_of(chunk);
     }
     drop_oldest(&model->writes);
@@ -120,7 +119,7 @@ static struct write_log *log_of(struct server *server) {
         if (!log)
             return NULL;
         log->stream = NOT_KNOWN;
-        log->forgotten_until = log->matched = log->safe = log->reread.died = TIME_NONE;
+        log->matched = log->safe = log->reread.died = TIME_NONE;
     }
     return log->stale ? NULL : log;
 }

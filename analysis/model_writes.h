@@ -63,10 +63,9 @@ struct write_log {
     struct write_chunk **chunks;
     uint32_t chunk_count, chunk_room;
     uint64_t base, next;
-    uint64_t from;          /* older ones are of another data set */
-    bool stale;             /* the server follows another one now: to be forgotten */
-    uint64_t forgotten;     /* given up although a replica may lack them */
-    nstime forgotten_until; /* the youngest of those was acknowledged then */
+    uint64_t from;      /* older ones are of another data set */
+    bool stale;         /* the server follows another one now: to be forgotten */
+    uint64_t forgotten; /* given up although a replica may lack them */
 
     uint64_t dropped; /* let go because all replicas have them */
 

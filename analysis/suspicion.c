@@ -180,8 +180,7 @@ static struct suspicion *begin(const struct detection *detection, struct suspici
     suspicion->primary = model_is_voter(detection->model, subject);
     suspicion->begin = place_of(event);
     find_last_sign(detection->model, suspicion, node, event->time);
-    suspicion->failed = suspicion->announced = place_none();
-    suspicion->let_go = suspicion->end = place_none();
+    suspicion->failed = suspicion->let_go = suspicion->end = place_none();
     suspicion->announcer = NODE_NONE;
     suspicion->needed = model_voters(detection->model) / 2 + 1;
     suspicion->verdict = judge(detection, suspicions, suspicion, node, event->time);
@@ -286,16 +285,12 @@ static void hold(const struct detection *detection, struct suspicions *suspicion
     if (!held)
         hear_of_witness(detection->model, suspicion, node);
     suspicion->holders += !held;
-    if (reporter) {
+    if (reporter)
         reporter->holds = true;
-        reporter->failed |= event->type != EV_node_suspected;
-    }
     if (!held)
         mark_cut(detection, suspicions, node, event->time);
-    if (event->type == EV_fail_announced && suspicion->announcer == NODE_NONE) {
+    if (event->type == EV_fail_announced && suspicion->announcer == NODE_NONE)
         suspicion->announcer = node;
-        suspicion->announced = place_of(event);
-    }
     if (event->type != EV_node_suspected)
         fail(detection, suspicions, suspicion, event);
     if (!held)

@@ -11,7 +11,6 @@ enum { REPORTERS_MAX = 64 /* of one episode; further ones are counted */ };
 struct reporter {
     uint32_t node;
     bool holds;         /* still */
-    bool failed;        /* for failed, not only suspected */
     bool itself_cut;    /* several missed it then, or it suspected most of the others as well */
     bool voter;         /* a primary with slots */
     struct place place; /* its first word of it */
@@ -30,7 +29,6 @@ struct suspicion {
     struct place begin;     /* the first word */
     struct verdict verdict; /* then; when it failed, then */
     struct place failed;    /* the first word that it has failed; TIME_NONE: none */
-    struct place announced; /* the first FAIL message; likewise */
     uint32_t announcer;     /* NODE_NONE: no such message was seen */
     uint32_t needed;        /* primaries that have to agree */
     uint32_t agreed;        /* that were known to, when it failed */

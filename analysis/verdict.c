@@ -54,7 +54,6 @@ static void look_at(struct pair *pair, const struct link *link, unsigned subject
     if (is_acked(link, peer_end, verdict->since) &&
         link->delivered[peer_end].time > verdict->acked.time)
         verdict->acked = link->delivered[peer_end];
-    verdict->retransmits += link->retransmits;
 }
 
 /* Its PING was lost with the connection, which was given up for that, and there is no other yet. */

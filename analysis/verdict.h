@@ -41,7 +41,6 @@ struct verdict {
     bool had_time;                /* it was acknowledged for long enough to be answered */
     bool behind;                  /* it sent something on a connection on which a PONG was due */
     uint32_t unanswered, refused; /* attempts to reach its bus port */
-    uint64_t retransmits;         /* on connections that have ended, all their life */
     bool of_pair;                 /* only one witness was asked */
     bool missed;                  /* somebody waits for it */
     bool unseen;                  /* somebody does, but none of what it tried was seen */

@@ -3,7 +3,7 @@
 
 #include "capture/source_kind.h"
 
-#define SOURCE(name, prefix) {#name, prefix, source_##name##_open},
+#define SOURCE(name, prefix) {prefix, source_##name##_open},
 const struct source_kind source_kinds[] = {
 #include "capture/sources.def"
 };

@@ -21,7 +21,6 @@ struct source {
 enum { LINK_TYPE_NONE = 0x10000 }; /* last_link_type before the first packet */
 
 struct source_kind {
-    const char *name;
     const char *prefix; /* of the paths that it opens */
     struct source *(*open)(const char *path, const struct source_options *options, struct err *err);
 };
