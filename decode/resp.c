@@ -476,6 +476,10 @@ size_t resp_feed(struct resp_reader *reader, struct resp_tools *tools, struct by
     return used;
 }
 
+uint64_t resp_inside(const struct resp_reader *reader) {
+    return reader->state == IN_BULK && reader->keep_left == 0 ? reader->bulk_left : 0;
+}
+
 /* A part of the bulk is missing: of its text nothing is kept then. */
 static void count_missing(struct resp_reader *reader, uint64_t len) {
     if (reader->lone)

@@ -113,6 +113,9 @@ static inline void resp_done(struct resp_reader *reader, struct resp_tools *tool
 size_t resp_feed(struct resp_reader *reader, struct resp_tools *tools, struct bytes view,
                  enum resp_got *ret_got);
 
+/* Bytes that are left of the bulk in hand, if nothing more is to be kept of it. */
+uint64_t resp_inside(const struct resp_reader *reader);
+
 enum resp_skipped {
     RESP_ASTRAY,  /* where the stream stands is not known any more */
     RESP_IN_STEP, /* they lie within the bulk in hand and what ends it */

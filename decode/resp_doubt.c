@@ -33,35 +33,6 @@ bool doubt_greeting(const struct resp_walk *walk, struct bytes view) {
     return !link->refuted;
 }
 
-static void drop(const struct resp_walk *walk) {
-    struct resp_link *link = walk->link;
-    while (link->doubtful) {
-        struct held *first = link->doubtful;
-        link->doubtful = first->next;
-        pool_give(walk->out->pool, first, first->room);
-    }
-    link->doubtful_len = 0;
-}
-
-/* False: there is no room for it. */
-static bool keep(const struct resp_walk *walk, struct bytes view) {
-    struct resp_link *link = walk->link;
-    size_t room;
-    bool few = link->doubtful_len + view.len <= POOL_BLOCK;
-    struct held *held = few ? pool_take(walk->out->pool, sizeof *held + view.len, &room) : NULL;
-    if (!held)
-        return false;
-    *held = (struct held){.room = room,
-                          .frame = walk->out->frame,
-                          .time = walk->out->time,
-                          .kept = (uint32_t)view.len};
-    memcpy(held->bytes, view.data, view.len);
-    *(link->doubtful ? &link->doubtful_last->next : &link->doubtful) = held;
-    link->doubtful_last = held;
-    link->doubtful_len += held->kept;
-    return true;
-}
-
 /* Are the bytes nothing but requests, the last one perhaps cut? */
 static bool are_requests(const struct resp_walk *walk, struct resp_reader *probe,
                          struct bytes bytes) {
@@ -83,52 +54,48 @@ static bool is_believed(const struct resp_walk *walk) {
     if (!walk->link->joined)
         return true;
     resp_init(&probe, true);
-    for (const struct held *at = walk->link->doubtful; at && believed; at = at->next)
+    for (const struct early *at = walk->link->early.first; at && believed; at = at->next)
         believed = are_requests(walk, &probe, bytes_of(at->bytes, at->kept));
     resp_reset(&probe, walk->out->resp);
     return believed;
 }
 
-/* Each segment as of its time. */
-static void tell_kept(const struct resp_walk *walk) {
-    struct emitter place = *walk->out;
-    struct resp_walk then = {&place, walk->flow, walk->link, walk->link->client};
-    walk->link->late = true;
-    for (const struct held *at = walk->link->doubtful; at; at = at->next) {
-        place.time = at->time;
-        place.frame = at->frame;
-        resp_take_requests(&then, bytes_of(at->bytes, at->kept));
-    }
-    walk->link->late = false;
-}
-
-void doubt_end(const struct resp_walk *walk) {
+/* The client is believed, or not; of what it said first the replies may be on trial. Without that,
+ * and before the server has said anything, it is not known where the replies begin. */
+static void decide(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     bool believed = is_believed(walk);
+    if (believed && link->doubtful_begins && link->doubtful_first && trial_begin(walk))
+        return;
+    link->doubtful_begins &= walk->flow->sides[!link->client].stream.started;
     link->undecided = !believed; /* then the next segment is the next chance */
     if (believed && link->doubtful_begins)
         pairing_begin(walk, link->doubtful_at);
     if (believed)
-        tell_kept(walk);
-    drop(walk);
+        early_tell(walk);
+    early_drop(walk);
 }
 
 /* Bytes are missing: of the client's, what is kept ends, and the capture as good as joins here; of
  * the server's, they may be the reply to it. */
-void doubt_skip(const struct resp_walk *walk) {
+void doubt_skip(const struct resp_walk *walk, uint64_t len) {
     struct resp_link *link = walk->link;
+    if (link->trial.on) {
+        trial_skip(walk, len);
+        return;
+    }
     link->wary = link->deaf = link->unsure = true;
     link->doubtful_begins = false;
     if (walk->direction != link->client)
         return;
     link->joined = true;
-    drop(walk);
+    early_drop(walk);
 }
 
 /* A joined connection's segment may begin with a request, or in the midst of anything. */
 static bool may_begin(const struct resp_walk *walk, struct bytes view) {
     bool found;
-    return !walk->link->joined || walk->link->doubtful_len > 0 ||
+    return !walk->link->joined || walk->link->early.first ||
            (resp_find_request(walk->out->commands, view, &found) == 0 && found);
 }
 
@@ -136,8 +103,9 @@ static bool may_begin(const struct resp_walk *walk, struct bytes view) {
 static void note_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     uint32_t heard = walk->flow->sides[walk->direction].heard;
-    if (link->doubtful_len == 0) {
+    if (!link->early.first) {
         link->doubtful_begins = pairing_may_begin(walk);
+        link->doubtful_first = link->joined && !walk->flow->sides[!walk->direction].stream.started;
         link->doubtful_heard = heard;
         link->doubtful_at = link->asked_at;
     }
@@ -146,36 +114,47 @@ static void note_begin(const struct resp_walk *walk) {
 
 void doubt_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
-    if (!may_begin(walk, view))
+    if (!link->trial.on && !may_begin(walk, view))
         return;
-    note_begin(walk);
-    if (keep(walk, view))
-        return;
-    /* So much, and no answer yet: it is a pipeline, or large. Where the answers begin was perhaps
-     * not captured. */
-    link->doubtful_begins &= walk->flow->sides[!walk->direction].stream.started;
-    doubt_end(walk);
+    if (!link->trial.on) {
+        note_begin(walk);
+        if (link->early.kept + view.len <= POOL_BLOCK && early_keep(walk, view))
+            return;
+        decide(walk); /* so much, and no answer yet: it is a pipeline, or large */
+    }
+    if (link->trial.on)
+        view = bytes_after(view, trial_take(walk, view));
     if (!link->undecided)
         resp_take_requests(walk, view);
 }
 
-bool doubt_server(const struct resp_walk *walk, struct bytes view) {
+/* What is said on trial is kept. */
+static bool try_server(const struct resp_walk *walk, struct bytes *view) {
+    *view = bytes_after(*view, trial_take(walk, *view));
+    return !walk->link->trial.on;
+}
+
+bool doubt_server(const struct resp_walk *walk, struct bytes *view) {
     struct resp_link *link = walk->link;
-    if (UNLIKELY(mistaken_by_head(walk, view))) {
-        drop(walk);
+    if (link->trial.on)
+        return try_server(walk, view);
+    if (UNLIKELY(mistaken_by_head(walk, *view))) {
+        early_drop(walk);
         return true;
     }
-    if (link->doubtful_len == 0)
+    if (!link->early.first)
         return false;
-    uint32_t begin = walk->flow->sides[walk->direction].stream.next - (uint32_t)view.len;
+    uint32_t begin = walk->flow->sides[walk->direction].stream.next - (uint32_t)view->len;
     link->doubtful_begins &= link->doubtful_heard == begin;
-    if (begins_reply(view.data[0]))
-        doubt_end(walk);
+    if (begins_reply(view->data[0]))
+        decide(walk);
     else
         link->refuted = !link->joined;
+    if (link->trial.on)
+        return try_server(walk, view);
     return !link->undecided && !link->refuted;
 }
 
 void doubt_forget(const struct resp_walk *walk) {
-    drop(walk);
+    early_drop(walk);
 }

@@ -325,7 +325,7 @@ static __attribute__((noinline)) void feed_any(struct emitter *out, struct flow 
     struct resp_link *link = walk.link;
     if (direction == link->client && link->mode != MODE_MIGRATION)
         feed_client(&walk, view);
-    else if (!link->undecided || doubt_server(&walk, view))
+    else if (!link->undecided || doubt_server(&walk, &view))
         feed_server(&walk, view);
     if (link->refuted)
         resp_refute(out, flow);
@@ -364,7 +364,7 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
     if (link->info && direction != link->client)
         info_torn(&walk);
     if (link->undecided)
-        doubt_skip(&walk);
+        doubt_skip(&walk, len);
     if (link->undecided || skip_in_step(out, flow, direction, len, why))
         return;
     resp_reset(&link->readers[direction], out->resp);
@@ -392,6 +392,8 @@ static void resp_end(struct emitter *out, struct flow *flow, unsigned direction)
     struct resp_walk walk = walk_of(out, flow, !((struct resp_link *)flow->state)->client);
     if (direction != walk.direction)
         return;
+    if (walk.link->trial.on)
+        trial_end(&walk);
     resp_give_up_pending(&walk, flow->close == FLOW_OPEN ? "end" : "closed");
 }
 

@@ -53,7 +53,34 @@ const struct pending *pending_take(struct pending_queue *queue);
 
 void pending_free(struct pending_queue *queue, struct pool *pool);
 
+/* ---- resp_early.c: what was said before it is known what it means ---- */
+
+/* A segment, or bytes that were passed over. */
+struct early {
+    struct early *next;
+    size_t room; /* of this block */
+    uint64_t frame, passed;
+    nstime time;
+    uint32_t heard; /* as of struct flow_side */
+    uint32_t kept;
+    uint8_t direction;
+    uint8_t bytes[];
+};
+
+struct early_list {
+    struct early *first, *last;
+    uint32_t kept; /* bytes of all of them */
+};
+
 /* ---- the connection ---- */
+
+/* See resp_trial.c. */
+struct trial {
+    bool on;
+    uint32_t asked, answered; /* requests and replies so far */
+    uint32_t asked_to;        /* where the last whole request ends */
+    uint32_t heard;           /* of the server, when the client last said something */
+};
 
 enum resp_mode {
     MODE_TALK,        /* requests and replies */
@@ -135,12 +162,12 @@ struct resp_link {
                          * or were not told to wait, while wary */
     nstime server_last; /* when the server last said something, while wary or deaf */
 
-    struct held *doubtful; /* the client's first segments, while undecided; NULL: none */
-    struct held *doubtful_last;
-    uint32_t doubtful_len;   /* of all of them */
-    uint32_t doubtful_heard; /* of the server, when the first of them was sent */
-    uint32_t doubtful_at;    /* where it begins */
-    bool doubtful_begins;    /* pairing can begin with that one */
+    struct early_list early; /* what was said first, while undecided */
+    uint32_t doubtful_heard; /* of the server, when the client's first segment was sent */
+    uint32_t doubtful_at;    /* where that begins */
+    bool doubtful_begins;    /* pairing can begin with that one, */
+    bool doubtful_first;     /* for nothing was captured before it */
+    struct trial trial;
 
     bool
         astray[2]; /* of a stream without replies, by direction: the next command is searched for */
@@ -192,20 +219,45 @@ void doubt_client(const struct resp_walk *walk, struct bytes view);
 /* Bytes of the server before any of the client. False: it speaks another protocol. */
 bool doubt_greeting(const struct resp_walk *walk, struct bytes view);
 
-/* Bytes of the server while undecided. True: it is decided, and they are to be read. */
-bool doubt_server(const struct resp_walk *walk, struct bytes view);
+/* Bytes of the server while undecided. True: it is decided, and what is left of them to be read. */
+bool doubt_server(const struct resp_walk *walk, struct bytes *view);
 
 /* Bytes of the direction in hand are missing, while undecided. */
-void doubt_skip(const struct resp_walk *walk);
+void doubt_skip(const struct resp_walk *walk, uint64_t len);
 
-/* The client is believed. */
-void doubt_end(const struct resp_walk *walk);
 void doubt_forget(const struct resp_walk *walk);
+
+/* Keeps the view, or the length of what is passed over. False: there is no room for it. */
+bool early_keep(const struct resp_walk *walk, struct bytes view);
+bool early_pass(const struct resp_walk *walk, uint64_t len);
+
+/* Tells all of it; or forgets it. */
+void early_tell(const struct resp_walk *walk);
+void early_drop(const struct resp_walk *walk);
+
+/* ---- resp_trial.c ---- */
+
+/* The client's first segments are kept, and the server says the first thing that is known of it.
+ * False: there is nothing to be tried. */
+bool trial_begin(const struct resp_walk *walk);
+
+/* Bytes of either end. Returns those that are kept; if not all of them are, the trial is over, and
+ * the others are to be read. */
+size_t trial_take(const struct resp_walk *walk, struct bytes view);
+
+/* Bytes of the direction in hand are missing. */
+void trial_skip(const struct resp_walk *walk, uint64_t len);
+
+/* No more will be said. */
+void trial_end(const struct resp_walk *walk);
 
 /* ---- resp_pairing.c ---- */
 
 /* Is what the server says next the reply to the request in hand? While wary or deaf. */
 bool pairing_may_begin(const struct resp_walk *walk);
+
+/* Has the server been silent until now for so long that it has answered all that it has heard? */
+bool pairing_is_silent(const struct resp_walk *walk);
 
 /* What a request remembers about the time when it was made. */
 void pairing_note(const struct resp_walk *walk, struct pending *ret_pending);
@@ -232,6 +284,7 @@ void pairing_lost_requests(const struct resp_walk *walk);
 /* The connection turns out to be no client's: by the first bytes of what the server says, in a
  * segment of which nothing was read; by a whole value of the server; of the client. The latter two
  * have then been told, as what they are. By a reply only if the link is unsure. */
+bool mistaken_begins(struct bytes view); /* is it a segment for the first of them? */
 bool mistaken_by_head(const struct resp_walk *walk, struct bytes view);
 bool mistaken_by_reply(const struct resp_walk *walk, const struct resp_value *value);
 bool mistaken_by_request(const struct resp_walk *walk, const struct resp_value *value);

@@ -85,6 +85,10 @@ static struct bytes word_behind(struct bytes view) {
     return bytes_first(word, line && end ? (size_t)(end - word.data) : 0);
 }
 
+bool mistaken_begins(struct bytes view) {
+    return begins(view, ACK_HEAD) || begins(view, SYNCSLOTS_HEAD);
+}
+
 bool mistaken_by_head(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
     bool ack = begins(view, ACK_HEAD);

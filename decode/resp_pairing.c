@@ -10,7 +10,7 @@
  * and, where requests are missing, or may be, the server had heard all of the client when it spoke
  * last, and where replies can be counted as many have come as requests are known to have been made.
  * Without that a missing request may be of one pipeline with this one, and have the next reply.
- * Where nothing at all was captured of either side before, that is taken to be so;
+ * Where nothing at all was captured of either side before, that is to be seen (resp_trial.c);
  *
  * of a client that does not wait for answers, and where the count is not right, if the server has
  * fallen silent after it had heard all. What cannot be paired for certain is not paired.
@@ -71,6 +71,10 @@ static bool is_first(const struct resp_walk *walk) {
     return client_of(walk)->sniff_passed == 0 && (!link->joined || (link->undecided && begins));
 }
 
+bool pairing_is_silent(const struct resp_walk *walk) {
+    return walk->out->time - walk->link->server_last > SILENCE;
+}
+
 bool pairing_may_begin(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
     if (!server_of(walk)->stream.started)
@@ -78,7 +82,7 @@ bool pairing_may_begin(const struct resp_walk *walk) {
     if (link->late || !is_quiet(walk))
         return false;
     bool all_heard = server_of(walk)->heard == link->asked_at;
-    bool silent = walk->out->time - link->server_last > SILENCE;
+    bool silent = pairing_is_silent(walk);
     if (link->overlaps)
         return all_heard && silent;
     if (link->deaf)

@@ -196,7 +196,7 @@ static void wait_for_reply(const struct resp_walk *walk, const struct request *r
                            const struct resp_value *value, uint32_t weight) {
     struct resp_link *link = walk->link;
     if (UNLIKELY(!pairing_waits(walk))) {
-        resp_tell_unanswered(walk, request->command, 1, "gap");
+        resp_tell_unanswered(walk, request->command, 1, link->late ? "joined" : "gap");
         return;
     }
     struct pending *pending = pending_add(&link->pending, walk->out->pool);

@@ -7,7 +7,7 @@ them may be there without the other. Connections between nodes are among them, o
 answered once they carry a stream; they are looked at by themselves, too, for they are few.
 
 The dice are the same each time, and with them enough is found, too; PROP_SEED="3 4 5" throws others
-besides. Some of those may be wrong: see tests/wire/test_resp.py::test_joined_within_a_pipeline.
+besides.
 """
 
 import collections
