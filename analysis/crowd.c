@@ -1,4 +1,7 @@
-/* crowd.c - connections gathered by host and introduction, in a short list. */
+/* crowd.c - connections gathered by host and introduction, in a short list.
+ *
+ * Names that clients give themselves may be anything, and are shown as keys are: not unless asked
+ * for. So they are no part of a text. */
 #include "analysis/crowd.h"
 
 #include <inttypes.h>
@@ -57,11 +60,10 @@ static void add_word(char *text, const char *before, const char *word) {
     text[len] = '\0';
 }
 
-/* " (c2, jedis 5.1.0)"; nothing if it has said nothing. */
+/* "jedis 5.1.0"; nothing if it has said nothing. */
 static void said_text(const struct introduction *said, char text[SAID_TEXT]) {
     text[0] = '\0';
-    add_word(text, "", said->name);
-    add_word(text, ", ", said->library);
+    add_word(text, "", said->library);
     add_word(text, " ", said->version);
 }
 
@@ -121,7 +123,8 @@ void crowd_tell(const struct crowd *crowd, struct finding *finding) {
         endpoint_ip_text(&group->host, host);
         struct value *row = value_object(who, NULL);
         value_text(row, "host", host);
-        put_word(row, "name", group->said.name);
+        if (group->said.name[0])
+            value_key(row, "name", bytes_str(group->said.name));
         put_word(row, "library", group->said.library);
         put_word(row, "version", group->said.version);
         value_number(row, "connections", group->connections);

@@ -30,7 +30,7 @@ void crowd_add(struct crowd *crowd, const struct endpoint *client, const struct 
 /* A client was told the topology. True: its host is one of these. */
 bool crowd_refreshed(struct crowd *crowd, const struct endpoint *client);
 
-/* "20 connections of 10.0.0.9 (c2, jedis 5.1.0); 3 of 10.0.0.8": the greatest groups first. */
+/* "20 connections of 10.0.0.9 (jedis 5.1.0); 3 of 10.0.0.8": the greatest groups first. */
 const char *crowd_text(const struct crowd *crowd, char text[CROWD_TEXT]);
 
 /* Names them: among the finding's clients, and group by group as the metric "who". */

@@ -132,7 +132,7 @@ static void measure(struct finding *finding, const struct loop *loop) {
     }
     value_addr(metrics, "client", &longest->client);
     if (loop->introduction.name[0])
-        value_wire(metrics, "client_name", bytes_str(loop->introduction.name));
+        value_key(metrics, "client_name", bytes_str(loop->introduction.name));
     if (loop->introduction.library[0])
         value_wire(metrics, "library", bytes_str(loop->introduction.library));
     value_number(metrics, "hops", longest->hops);

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from lib import bustap
-from lib.canary import C1, C2, MONITOR_LINE, SECRETS, canaries
+from lib.canary import C1, C2, C, MONITOR_LINE, SECRETS, canaries
 from lib.resp import OK, PONG, Dialogue, array, command, error
 from . import cable as cables, tmux as tmuxes
 from .test_live import start
@@ -22,15 +22,14 @@ def cable(request):
 
 
 def frames():
-    """Every secret on a connection of its own, and what leads to findings. Who is at fault is told
-    by the name that the client gives itself: that is no secret in these."""
+    """Every secret on a connection of its own, and what leads to findings about one more."""
     capture = None
     for number, (_, words, reply) in enumerate(SECRETS):
         talk = Dialogue(capture, client=("10.0.9.1", 40000 + number))
         capture = talk.trade(command(*words), reply).capture
     burst = Dialogue(capture, client=("10.0.9.2", 40000)).trade("MONITOR", OK)
     burst.answer(*[MONITOR_LINE] * 5)
-    burst = Dialogue(capture, client=("10.0.9.3", 40000)).trade("CLIENT SETNAME web", OK)
+    burst = Dialogue(capture, client=("10.0.9.3", 40000)).trade(["CLIENT", "SETNAME", C], OK)
     for _ in range(300):
         burst.trade(["SET", C1, C2], error(f"OOM command not allowed, {C2}"))
     burst.trade("PING", PONG).trade("LRANGE l 0 1", array(C1, C2))

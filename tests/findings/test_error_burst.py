@@ -31,7 +31,7 @@ def test_fires_with_what_the_error_means(store):
     assert (found.severity, found.verdict) == ("warning", "OOM")
     assert found.metrics["server"] == "10.0.0.1:6379" and found.metrics["count"] == 240
     assert 28 <= found.metrics["peak_per_s"] <= 30
-    assert "3 connections of 10.9.0.1 (web)" in found.explanation and "maxmemory" in found.explanation
+    assert "3 connections of 10.9.0.1" in found.explanation and "maxmemory" in found.explanation
     assert any("maxmemory" in line for line in found.advice)
 
 

@@ -67,7 +67,7 @@ def loop(store, play, *args):
 def test_fires_on_ask_without_asking(store):
     play = quiet_scene()
     round_trips(play, 4, (("p1", ask(7, P2)), ("p2", moved(7, P1))), ["CLIENT SETNAME web"])
-    found = loop(store, play)
+    found = loop(store, play, "--keys", "full")
     assert (found.severity, found.verdict) == ("warning", "ask-ignored")
     assert found.metrics["chain"] == 4 * [P1, P2] and found.metrics["hops"] == 8
     assert found.metrics["slot"] == 7 and found.subjects["slots"] == "7"

@@ -169,10 +169,10 @@ def refused(play, port, target):
 
 
 def test_fires_and_says_who_since_when_and_what_they_did():
-    found = findings.only(findings.of(STALE.path), "redirect-storm")
+    found = findings.only(findings.of(STALE.path, "--keys", "full"), "redirect-storm")
     (who,) = found.metrics["who"]
     assert (who["name"], who["connections"], who["refreshes"]) == ("c1", 20, 0)
-    assert "20 connections of " in found.explanation and "(c1)" in found.explanation
+    assert "20 connections of " in found.explanation
     assert "10.77.0.12:6379" in found.explanation                   # whose the slots are now
     assert found.evidence[0]["note"] == "the last of these slots changes hands"
     assert found.metrics["next"]["followed"] >= found.metrics["moved"] * 0.99
@@ -181,12 +181,12 @@ def test_fires_and_says_who_since_when_and_what_they_did():
 def test_fires_with_names_and_libraries_of_stale_clients(store):
     play = quiet_scene()
     Crowd(play, "p1", 5, SAID).asks(8, moved(7, "10.0.0.2:6379"))
-    found = storm(store, play)
+    found = storm(store, play, "--keys", "full")
     assert (found.severity, found.verdict) == ("warning", "stale-clients")
     (who,) = found.metrics["who"]
     assert (who["name"], who["library"], who["version"]) == ("web", "jedis", "5.1.0")
     assert who["host"] == crowd.HOST and who["connections"] == 5
-    assert "5 connections of 10.9.0.1 (web, jedis 5.1.0)" in found.explanation
+    assert "5 connections of 10.9.0.1 (jedis 5.1.0)" in found.explanation
     assert "did not change hands" in found.explanation
     assert found.metrics["moved"] == 400 and found.metrics["told_again"] == 350
     assert found.metrics["next"]["repeated"] >= 380
@@ -196,7 +196,7 @@ def test_fires_with_names_and_libraries_of_stale_clients(store):
 def test_fires_with_the_name_that_hello_gives(store):
     play = quiet_scene()
     Crowd(play, "p1", 5, ["HELLO 3 AUTH setname secret SETNAME web"]).asks(8, moved(7, "10.0.0.2:6379"))
-    (who,) = storm(store, play).metrics["who"]
+    (who,) = storm(store, play, "--keys", "full").metrics["who"]
     assert who["name"] == "web" and "library" not in who
 
 
@@ -218,7 +218,7 @@ def test_fires_with_those_that_go_to_two_servers_apart(store):
         many.asks(0.5, moved(7, "10.0.0.2:6379"))
     found = storm(store, play)
     assert found.metrics["clients"] == 8 and len(found.metrics["servers"]) == 2
-    assert "6 connections of 10.9.0.2 (many); 2 of 10.9.0.1 (few)" in found.explanation
+    assert "6 connections of 10.9.0.2; 2 of 10.9.0.1" in found.explanation
 
 
 # ---- other causes

@@ -11,7 +11,8 @@ import pytest
 
 from lib import bustap, captures, clients, wire
 from lib.canary import C1, C2, MONITOR_LINE, SECRETS, C, canaries
-from lib.resp import HELLO3, OK, PONG, Dialogue, array, bulk, command, inline, push, simple
+from lib.resp import (HELLO3, OK, PONG, Dialogue, array, bulk, command, error, inline, push,
+                      simple)
 
 def name(value):
     return value if isinstance(value, str) else ""
@@ -238,3 +239,23 @@ def test_keys_of_real_clusters(take):
     said = "".join(bustap.run(*how, take.path).text for how in (
         ["analyze", "-v"], ["analyze", "--json"], ["dump"], ["dump", "--json"]))
     assert not keys & set(re.findall(r'[^\s",=\[\]]+', said))
+
+
+def names(store, *args):
+    """What is said of clients that give themselves a name, one way or the other, and go astray."""
+    capture = None
+    for number, said in enumerate((["CLIENT", "SETNAME", C1], ["HELLO", "3", "SETNAME", C2])):
+        talk = Dialogue(capture, client=("10.0.9.1", 40000 + number))
+        capture = talk.trade(command(*said), OK if number == 0 else HELLO3).capture
+        for _ in range(200):
+            talk.trade("GET k", error("MOVED 7629 10.0.0.9:6379")).wait(0.04)
+    path = store(capture.pcap())
+    assert "redirect-storm" in bustap.everything("--only", "redirect-storm", path)
+    return bustap.everything(*args, path)
+
+
+def test_names_of_clients(store):
+    """They are shown as keys are: if they are asked for, else not, or by a pseudonym."""
+    assert not canaries(names(store))
+    assert not canaries(names(store, "--keys", "pseudonym"))
+    assert {C1, C2} <= set(re.findall(C + "-[a-z]+", names(store, "--keys", "full")))
