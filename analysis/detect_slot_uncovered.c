@@ -126,11 +126,6 @@ static void tell(const struct detection *detection, const struct period *period,
 
 /* ---- looking ---- */
 
-static bool is_failed(const struct model *model, uint32_t index) {
-    const struct alarm *alarm = model_alarm(model, index);
-    return alarm && alarm->failed.node != NODE_NONE;
-}
-
 /* The period that begins now with this owner's slots; NULL: there is no room. */
 static struct period *period_of(struct coverage *coverage, size_t first, const struct model *model,
                                 uint32_t owner) {
@@ -175,7 +170,7 @@ static void look(const struct detection *detection, struct coverage *coverage) {
     size_t first = coverage->count;
     model_slot_owners(model, owners);
     for (size_t s = 0; s < BUS_SLOTS; s++) {
-        bool failed = owners[s] != NODE_NONE && is_failed(model, owners[s]);
+        bool failed = owners[s] != NODE_NONE && model_is_failed(model, owners[s]);
         bool covered = owners[s] != NODE_NONE && !failed, was = slots_have(coverage->uncovered, s);
         if (covered)
             slots_add(coverage->ever, s);

@@ -11,6 +11,12 @@ const struct alarm *model_alarm(const struct model *model, size_t index) {
     return index == NODE_NONE ? NULL : model->nodes[index]->alarm;
 }
 
+bool model_is_failed(const struct model *model, size_t index) {
+    const struct alarm *alarm = model_alarm(model, index);
+    return alarm && alarm->failed.node != NODE_NONE &&
+           (alarm->holders == 0 || (uint64_t)alarm->holders * 2 >= alarm->most);
+}
+
 bool model_is_first_failure(const struct model *model, size_t index, const struct event *event) {
     const struct alarm *alarm = model_alarm(model, index);
     return alarm && alarm->failed.place.time == event->time &&
@@ -38,6 +44,11 @@ static void note_failed(const struct model *model, struct alarm *alarm, uint32_t
         alarm->failed = sign_of(model, observer);
 }
 
+static void hold(struct alarm *alarm, bool one_more) {
+    alarm->holders += one_more;
+    alarm->most = alarm->holders > alarm->most ? alarm->holders : alarm->most;
+}
+
 static void clear(struct model *model, uint32_t subject) {
     struct node_private *node = model->nodes[subject];
     if (!node->alarm || (node->alarm->holders && --node->alarm->holders > 0))
@@ -55,7 +66,7 @@ void model_alarm_view(struct model *model, uint32_t observer, uint32_t subject, 
     struct alarm *alarm = alarm_about(model, subject);
     if (!alarm)
         return;
-    alarm->holders += !was;
+    hold(alarm, !was);
     if (failed) {
         note_failed(model, alarm, observer);
     } else if (!was) {
@@ -72,4 +83,5 @@ void model_alarm_announced(struct model *model, uint32_t sender, uint32_t subjec
     if (alarm->announced.node == NODE_NONE)
         alarm->announced = sign_of(model, sender);
     note_failed(model, alarm, sender);
+    hold(alarm, model_view_announced(model, sender, subject));
 }

@@ -14,6 +14,7 @@ struct sign {
 
 struct alarm {
     uint32_t holders;                   /* nodes whose last gossip has it as PFAIL or FAIL */
+    uint32_t most;                      /* of these, at a time */
     uint32_t suspects;                  /* times that a node began to suspect it */
     struct sign suspected[ALARM_SIGNS]; /* `suspects` of them, or all there is room for */
     struct sign announced;              /* the first FAIL message about it */
@@ -22,6 +23,9 @@ struct alarm {
 
 /* NULL: nothing is held against the node. */
 const struct alarm *model_alarm(const struct model *model, size_t index);
+
+/* Is it held for failed? Not if most have taken it back: the others may not mention it. */
+bool model_is_failed(const struct model *model, size_t index);
 
 /* Is this event the first word that the node has failed, since anything is held against it? */
 bool model_is_first_failure(const struct model *model, size_t index, const struct event *event);

@@ -265,6 +265,12 @@ struct message_ends model_link_message(struct model *model, const struct event *
     return (struct message_ends){sender, conn->node[!end]};
 }
 
+/* A PONG has reached the end that asked. */
+static void on_answered(struct model *model, const struct conn *conn, unsigned asker) {
+    if (conn->node[0] != NODE_NONE && conn->node[1] != NODE_NONE)
+        model_recovery_answered(model, conn->node[!asker], conn->node[asker], conn->ponged[!asker]);
+}
+
 void model_link_delivered(struct model *model, const struct event *event) {
     enum bus_type type = event->bus_delivered.type;
     struct conn *conn = conn_of(event->flow);
@@ -276,6 +282,8 @@ void model_link_delivered(struct model *model, const struct event *event) {
     if (LIKELY(conn->link != NODE_NONE))
         model_sign_delivered(conn, &model->links[conn->link], event->direction,
                              event->direction != (unsigned)event->flow->connector, event);
+    if (type == BUS_PONG && event->direction != (unsigned)event->flow->connector)
+        on_answered(model, conn, end);
     if (UNLIKELY(type == BUS_AUTH_REQUEST))
         model_election_reached(model, conn->node[!end], conn->node[end]);
     if (conn->node[end] == NODE_NONE)

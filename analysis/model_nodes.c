@@ -150,6 +150,8 @@ static void learn_state(struct model *model, struct node *node, uint8_t state) {
         return;
     struct event event = {.type = EV_node_state, .node_state = {.node = node->id, .state = state}};
     model_conclude(model, &event);
+    if (state == 0)
+        model_recovery_served(model, model_index_of(model, node->id));
 }
 
 static void copy_text(char to[NODE_NAME_MAX], struct bytes text) {
@@ -283,13 +285,22 @@ static void learn_header(struct model *model, uint32_t index,
 
 /* ---- a node about others ---- */
 
-static void set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags) {
+bool model_view_announced(struct model *model, uint32_t observer, uint32_t subject) {
+    uint16_t *view = view_of(model->nodes[observer], subject);
+    if (!view || *view & NODE_FAIL)
+        return false;
+    bool held = *view & (NODE_PFAIL | VIEW_ANNOUNCED);
+    *view |= VIEW_ANNOUNCED;
+    return !held;
+}
+
+void model_set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags) {
     uint16_t *view = view_of(model->nodes[observer], subject);
     if (!view)
         return;
-    uint16_t was = *view & VIEW_FAILURE, is = flags & VIEW_FAILURE;
+    uint16_t was = *view & (VIEW_FAILURE | VIEW_ANNOUNCED), is = flags & VIEW_FAILURE;
     *view = flags;
-    if (LIKELY(was == is))
+    if (LIKELY((was & VIEW_FAILURE) == is && (is || !was)))
         return;
     model_alarm_view(model, observer, subject, was, is, is & NODE_FAIL);
     const char *node = model->nodes[observer]->node.id, *about = model->nodes[subject]->node.id;
@@ -348,7 +359,7 @@ static void learn_gossip(struct model *model, struct message_ends ends,
         if (UNLIKELY(!node->node.heard))
             learn_from_gossip(model, speaker, node, &entry);
         model_address_gossiped(model, speaker, subject, &entry);
-        set_view(model, speaker, subject, entry.flags);
+        model_set_view(model, speaker, subject, entry.flags);
         if (entry.pong_received > newest_pong)
             newest_pong = entry.pong_received;
     }

@@ -246,7 +246,11 @@ uint32_t model_node_by_bus_address(const struct model *model, const struct endpo
 uint32_t model_node_by_ip(const struct model *model, const struct endpoint *ip);
 
 /* A view has the flags of gossip, and whether the observer has forgotten the node. */
-enum { VIEW_FAILURE = NODE_PFAIL | NODE_FAIL, VIEW_FORGOTTEN = 0x8000 };
+enum {
+    VIEW_FAILURE = NODE_PFAIL | NODE_FAIL,
+    VIEW_ANNOUNCED = 0x4000, /* it sent FAIL, and has not gossiped of that yet */
+    VIEW_FORGOTTEN = 0x8000,
+};
 
 static inline bool node_is_voter(const struct node *node) {
     return node->heard && !node->replica && slots_any(node->slots);
@@ -272,6 +276,16 @@ void model_address_gossiped(struct model *model, uint32_t speaker, uint32_t subj
 void model_alarm_view(struct model *model, uint32_t observer, uint32_t subject, bool was, bool is,
                       bool failed);
 void model_alarm_announced(struct model *model, uint32_t sender, uint32_t subject);
+
+/* model_nodes.c: what the observer holds of a node, as gossiped, or as it follows from elsewhere;
+ * it sent FAIL about it: true: it was not known to hold anything against it. */
+void model_set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags);
+bool model_view_announced(struct model *model, uint32_t observer, uint32_t subject);
+
+/* model_recovery.c: a node's answer to a PING has reached who asked; a node says that the cluster
+ * is well again. */
+void model_recovery_answered(struct model *model, uint32_t subject, uint32_t asker, nstime said);
+void model_recovery_served(struct model *model, uint32_t observer);
 
 /* model_elections.c: a message of an election, or that begins one; a request for a vote reached the
  * other end; a replica of `had` speaks as a primary, after it was last heard at `before`; a server

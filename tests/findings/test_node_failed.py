@@ -119,6 +119,46 @@ def test_fires_from_the_view_of_the_one_that_failed(store):
     assert any("when it was back" in caveat for caveat in found.caveats)
 
 
+def back_after_it_failed(heir=None):
+    """p1's host, captured; nobody mentions p1 to it."""
+    play = scene.Scene()
+    play.discreet = True
+    play.run(3)
+    play.stall("p1")
+    play.run(7)
+    if heir:
+        play.elect(heir, voters=("p2", "p3"))
+    for name in ("p2", "p3", "r1", "r2", "r3"):
+        play.set(name, state=0 if heir else 1)
+    play.run(1)
+    play.wake("p1")
+    play.run(1)
+    return play
+
+
+def test_ends_on_its_own_host_when_it_answers_and_has_no_slots_any_more(store):
+    play = back_after_it_failed(heir="r1")
+    woken = scene.wire.START / 1e9 + play.now - 1
+    found = findings.only(findings.of(store(play.pcap("p1"))), "node-failed")
+    assert found.metrics["node"] == play.nodes["p1"].id
+    assert found.span[1] and woken <= found.span[1] < woken + 1
+
+
+def test_near_miss_it_answers_and_nobody_has_taken_its_slots(store):
+    """For twice the node timeout the others go on to hold it for failed; then all is well to them."""
+    play = back_after_it_failed()
+    found = findings.of(store(play.pcap("p1")))
+    assert findings.only(found, "node-failed").end is None
+    assert findings.only(found, "slot-uncovered").end is None
+    for name in ("p2", "p3", "r1", "r2", "r3"):
+        play.set(name, state=0)
+    well = scene.wire.START / 1e9 + play.now
+    play.run(2)
+    found = findings.of(store(play.pcap("p1")))
+    for type_ in ("node-failed", "slot-uncovered"):
+        assert well <= findings.only(found, type_).span[1] < well + 1.2
+
+
 def test_fires_with_likely_from_the_view_of_the_one_that_was_cut_off(store):
     play = scene.Scene()
     play.run(3)

@@ -162,7 +162,7 @@ def test_near_miss_a_node_that_was_reset(store):
     play.nodes["r1"] = scene.wire.Node(77, ip=play.nodes["r1"].ip, epoch=0, current_epoch=0)
     for link in (link for link in asking if link.b == "r1"):
         link.open()
-        link.send("client", play.heartbeat(scene.wire.ping, link.a))
+        link.send("client", play.heartbeat(scene.wire.ping, link.a, link.b))
         link.send("server", scene.wire.pong(play.nodes["r1"]))
         link.close()
     play.run(4)

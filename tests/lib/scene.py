@@ -136,6 +136,7 @@ class Scene:
         self.blocked = {}                                           # [name]: refused, not dropped
         self.shut = set()                                           # (a, b): a does not get in at b
         self.clocks = {}                                            # seconds ahead of the capture
+        self.discreet = False                                       # nobody is told of itself
         for i in range(primaries):
             first, last = 16384 * i // primaries, 16384 * (i + 1) // primaries - 1
             self.add(f"p{i + 1}", slots=[(first, last)], epoch=i + 1)
@@ -279,15 +280,17 @@ class Scene:
     def speaks(self, name):
         return name not in self.silent and name not in self.gone
 
-    def gossip(self, name):
+    def gossip(self, name, to):
+        """Newer servers do not tell a node what they think of it (`discreet`)."""
         clock = int(wire.START / 1e9 + self.now + self.clocks.get(name, 0))
         return [wire.entry(node, pong_received=clock - 1, ping_sent=0,
                            flags=(wire.REPLICA if node.fields["replica_of"] else wire.PRIMARY)
                            | self.views[name].get(other, 0))
-                for other, node in self.nodes.items() if other != name]
+                for other, node in self.nodes.items()
+                if other != name and not (self.discreet and other == to)]
 
-    def heartbeat(self, kind, name):
-        return kind(self.nodes[name], self.gossip(name))
+    def heartbeat(self, kind, name, to):
+        return kind(self.nodes[name], self.gossip(name, to))
 
     def tick(self):
         for (a, b), link in self.links.items():
@@ -318,12 +321,12 @@ class Scene:
     def ping(self, link):
         link.last_ping = self.now
         link.pinged = self.now if link.pinged is None else link.pinged
-        if link.send("client", self.heartbeat(wire.ping, link.a)) and self.speaks(link.b):
+        if link.send("client", self.heartbeat(wire.ping, link.a, link.b)) and self.speaks(link.b):
             self.hear(link.b, link.a)
             self.answer(link)
 
     def answer(self, link):
-        if link.send("server", self.heartbeat(wire.pong, link.b)):
+        if link.send("server", self.heartbeat(wire.pong, link.b, link.a)):
             link.pinged = None
             self.hear(link.a, link.b)
             if self.views[link.a].pop(link.b, 0) == wire.FAIL:
