@@ -1,13 +1,11 @@
 /* detect_process_stall.c - a process stopped, its kernel did not: what it was sent is acknowledged
  * and not answered, and it says nothing to anybody. Found also when it was too short for a PFAIL,
- * and by clients alone: where all stand still at once, nobody is left to send a PING.
- */
+ * and by clients alone: where all stand still at once, nobody is left to send a PING. One that
+ * ended on the host of the capture is of this kind, too (process_end.c). */
 #include <stdlib.h>
 
 #include "analysis/detector.h"
-#include "analysis/model_clients.h"
-#include "analysis/model_orders.h"
-#include "analysis/verdict.h"
+#include "analysis/process_end.h"
 
 struct stall {
     uint32_t node;
@@ -29,19 +27,10 @@ struct stall {
 struct stalls {
     struct stall *list;
     size_t count, room;
+    struct process_ends ends;
 };
 
 enum { STALLS_MAX = 1024 };
-
-static const struct server *server_of(const struct model *model, const struct node *node) {
-    return node->addr_known ? model_server_at(model, &node->addr) : NULL;
-}
-
-static nstime last_sign(const struct model *model, uint32_t index) {
-    const struct node *node = model_node(model, index);
-    const struct server *server = server_of(model, node);
-    return server && server->last_reply > node->spoke.time ? server->last_reply : node->spoke.time;
-}
 
 /* A PING that its kernel has had for so long and it does not answer; its connections still stand.
  */
@@ -49,7 +38,7 @@ static bool is_ignored(const struct model *model, const struct link *link, nstim
                        nstime least) {
     return link_has_got(link) && now - link->got_at >= least &&
            link->closed[1].time < link->waiting.time && link->knocks.refused == 0 &&
-           last_sign(model, link->to) < link->waiting.time;
+           process_last_sign(model, link->to) < link->waiting.time;
 }
 
 /* ---- the list ---- */
@@ -77,8 +66,8 @@ static struct stall *add(struct stalls *stalls) {
 static struct stall *begin(const struct detection *detection, struct stalls *stalls,
                            const struct link *link) {
     uint32_t node = link->to;
-    nstime last = last_sign(detection->model, node);
-    const struct server *server = server_of(detection->model, model_node(detection->model, node));
+    nstime last = process_last_sign(detection->model, node);
+    const struct server *server = process_server(detection->model, node);
     struct stall *stall = add(stalls);
     if (!stall)
         return NULL;
@@ -93,21 +82,17 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
 
 /* ---- its end ---- */
 
-static nstime end_of(const struct pause *pause, nstime since) {
-    return pause->from <= since && pause->to > since ? pause->to : TIME_NONE;
-}
-
 /* The first thing that it said again. What it answers first had been asked before it stopped, or is
  * what it was busy with. */
 static void conclude(const struct model *model, struct stall *stall) {
     const struct node *node = model_node(model, stall->node);
-    const struct server *server = server_of(model, node);
-    nstime spoke = end_of(&node->pause, stall->since);
-    nstime served = server ? end_of(&server->pause, stall->since) : TIME_NONE;
+    const struct server *server = process_server(model, stall->node);
+    nstime spoke = process_pause_end(&node->pause, stall->since);
+    nstime served = server ? process_pause_end(&server->pause, stall->since) : TIME_NONE;
     stall->over = true;
     stall->end = spoke == TIME_NONE || (served != TIME_NONE && served < spoke) ? served : spoke;
     if (stall->end == TIME_NONE)
-        stall->end = last_sign(model, stall->node);
+        stall->end = process_last_sign(model, stall->node);
     const struct pause *wait = server ? &server->wait : NULL;
     stall->clients = wait && wait->to > 0 && wait->from >= stall->since && wait->to > stall->since;
     if (server && served != TIME_NONE && server->pause_command &&
@@ -146,7 +131,7 @@ static bool is_known(const struct stalls *stalls, uint32_t node, nstime from) {
 static void look_at_wait(const struct model *model, struct stalls *stalls, uint32_t index,
                          nstime least) {
     const struct node *node = model_node(model, index);
-    const struct server *server = server_of(model, node);
+    const struct server *server = process_server(model, index);
     if (!server || !server->wait_had || server->wait.to - server->wait.from < least ||
         is_known(stalls, index, server->wait.from))
         return;
@@ -192,7 +177,7 @@ static void note_witness(struct stall *stall, const struct link *link, nstime no
 static void look_for_end(const struct model *model, struct stall *stall) {
     if (stall->over)
         return;
-    if (last_sign(model, stall->node) > stall->since)
+    if (process_last_sign(model, stall->node) > stall->since)
         conclude(model, stall);
     else if (model_node(model, stall->node)->knocks.refused)
         stall->over = stall->died = true;
@@ -215,6 +200,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
             note_witness(stall, link, now);
     }
     look_at_waits(detection, stalls);
+    process_ends_tick(detection, &stalls->ends, now);
 }
 
 /* ---- telling it ---- */
@@ -323,6 +309,7 @@ static void finish(const struct detection *detection, void *state) {
         if (!stall->died && (!is_alone(stall) || !stall->lossy))
             tell(detection, stalls, stall);
     }
+    process_ends_tell(detection, &stalls->ends);
 }
 
 static void dispose(void *state) {

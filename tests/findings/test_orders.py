@@ -60,6 +60,8 @@ def test_a_process_that_was_told_to_end(store, words):
     assert findings.seconds(told["time"]) == pytest.approx(ended, abs=0.1), "when it ended, not when the capture did"
     assert found.verdict == "administrative" and any("crash" in line for line in found.ruled_out)
     assert shows(found, f"told by 10.0.9.9:5000, ends, and with it their connection ({words.split()[0]})")
+    own = findings.only(findings.of(store(play.pcap("r1"))), "process-stall")
+    assert own.verdict == "administrative" and own.severity == "notice", "as its own host sees it"
 
 
 @pytest.mark.parametrize("words, answer", (("DEBUG JMAP", resp.error("ERR not allowed")),

@@ -1,5 +1,7 @@
 """process-stall: the kernel acknowledges, the process says nothing."""
 
+import pytest
+
 from lib import findings, resp, scene
 
 
@@ -180,3 +182,69 @@ def test_near_miss_a_process_that_died_and_left_a_child(store):
     play.back("p1")
     play.run(3)
     findings.none(findings.of(store(play.pcap())), "process-stall")
+
+
+# ------------------------------------------------------- one that ended on the host of the capture
+
+def ended_on_its_host(store, seconds, back=3, host="p1"):
+    play = scene.Scene()
+    play.discreet = True
+    play.run(3)
+    play.kill("p1")
+    play.run(seconds)
+    if back:
+        play.back("p1")
+        play.run(back)
+    return play, findings.of(store(play.pcap(host)))
+
+
+@pytest.mark.parametrize("back", (0, 3))
+def test_fires_where_its_own_process_has_ended(store, back):
+    """Nobody tells the host that its process is missed; it closed its connections and refuses."""
+    play, found = ended_on_its_host(store, 7, back)
+    one = findings.only(found, "process-stall")
+    died = scene.wire.START / 1e9 + 3
+    assert one.nodes == [play.nodes["p1"].id] == [one.metrics["node"]]
+    assert one.verdict == "process-died" and one.severity == ("notice" if back else "warning")
+    assert one.ruled_out and died - 1.1 <= one.span[0] <= died + 0.01
+    assert one.metrics["duration_ms"] >= 6000
+    assert {"it closes the first of its bus connections", "its kernel refuses a new one"} <= {
+        piece["note"] for piece in one.evidence}
+    if back:
+        assert died + 7 <= one.span[1] <= died + 8.2
+    else:
+        assert one.end is None
+
+
+def test_near_miss_a_process_that_is_started_again(store):
+    """That may have been meant: it is told, and is no warning."""
+    _, found = ended_on_its_host(store, 2.5)
+    assert findings.only(found, "process-stall").end
+    findings.quiet(found)
+
+
+@pytest.mark.parametrize("host", ("p2", None))
+def test_near_miss_where_others_are_heard(store, host):
+    """There it is told by those who marked it failed."""
+    _, found = ended_on_its_host(store, 7, host=host)
+    findings.none(found, "process-stall")
+
+
+def test_near_miss_a_bus_port_that_refuses(store):
+    """Its own connections work: somebody else refuses for it."""
+    play = scene.Scene()
+    play.run(3)
+    play.block("p1", refuse=True)
+    play.run(7)
+    findings.none(findings.of(store(play.pcap("p1"))), "process-stall")
+
+
+def test_near_miss_a_process_that_has_not_been_started_yet(store):
+    play = scene.Scene()
+    play.kill("p1")
+    begin = play.capture.now
+    play.run(4)
+    frames = [frame for frame in play.capture.frames() if frame[0] > begin]
+    ip = scene.wire.ipaddress.ip_address(play.nodes["p1"].ip).packed
+    own = [f for f in frames if ip in (f[1][26:30], f[1][30:34])]
+    findings.none(findings.of(store(scene.wire.pcap(own))), "process-stall")

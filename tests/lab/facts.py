@@ -154,9 +154,10 @@ def _sets(sides):
 
 
 def process_stall(one, truth):
-    """It was stopped then."""
+    """It was stopped then, or killed."""
     node = truth.names.get(one.metrics["node"])
-    stops = [nodes for nodes, start, end in truth.injected("frozen")
+    fault = "killed" if one.verdict == "process-died" else "frozen"
+    stops = [nodes for nodes, start, end in truth.injected(fault)
              if node in nodes and start - truth.ping - EXACT <= one.span[0] <= end]
     if one.severity in findings.LOUD and not stops:
         yield f"{node} was not stopped at {one.start}"
