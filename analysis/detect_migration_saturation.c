@@ -10,10 +10,6 @@
 
 #include <inttypes.h>
 
-/* A queue: acknowledgements take so much longer than the quickest one, and so long. */
-enum { QUEUE_FACTOR = 3, WAITING_PERCENT = 70 };
-static const nstime QUEUE_LEAST = 1 * NS_PER_MS;
-
 /* Harm: so much slower than before, and slow enough for people to see. */
 enum { HARM_FACTOR = 3, HARM_US = 20000 };
 
@@ -33,22 +29,10 @@ struct saturation {
 /* All that is told of one. */
 struct filled {
     const struct migration *migration;
-    struct plateau plateau;
-    struct felt felt[LOAD_ENDS][LOAD_PHASES];
+    struct filling link;
     enum load_end bus_end, client_end; /* who felt it most */
-    struct load_troubles troubles;
-    size_t suspected; /* times that one of the two was held for failed meanwhile */
+    size_t suspected;                  /* times that one of the two was held for failed meanwhile */
 };
-
-/* Its receiver keeps up: a window that closes more often than twice a second is what holds back. */
-static bool is_read(const struct filled *f) {
-    return (nstime)f->troubles.zero_windows * NS_PER_SEC < 2 * f->plateau.lasted;
-}
-
-static bool is_filled(const struct plateau *plateau) {
-    return plateau->waiting_percent >= WAITING_PERCENT && plateau->ack_mean >= QUEUE_LEAST &&
-           plateau->ack_mean >= plateau->ack_least * QUEUE_FACTOR;
-}
 
 /* ---- harm ---- */
 
@@ -57,13 +41,13 @@ static bool is_worse(uint64_t before, uint64_t during) {
 }
 
 static bool hurts_bus(const struct filled *f) {
-    const struct felt *felt = f->felt[f->bus_end];
+    const struct felt *felt = f->link.felt[f->bus_end];
     return felt[LOAD_BEFORE].pings && felt[LOAD_DURING].pings &&
            is_worse(felt[LOAD_BEFORE].rtt_us, felt[LOAD_DURING].rtt_us);
 }
 
 static bool hurts_clients(const struct filled *f) {
-    const struct felt *felt = f->felt[f->client_end];
+    const struct felt *felt = f->link.felt[f->client_end];
     return felt[LOAD_BEFORE].replies && felt[LOAD_DURING].replies &&
            is_worse(felt[LOAD_BEFORE].p99_us, felt[LOAD_DURING].p99_us);
 }
@@ -81,7 +65,7 @@ static size_t suspected_in(const struct detection *detection, const struct satur
     for (size_t i = 0; i < state->alarm_count && i < ALARMS; i++) {
         const struct alarm_seen *alarm = &state->alarms[i];
         count += (alarm->about == source || alarm->about == target) &&
-                 alarm->time >= f->plateau.from && alarm->time <= f->plateau.to;
+                 alarm->time >= f->link.plateau.from && alarm->time <= f->link.plateau.to;
     }
     return count;
 }
@@ -89,14 +73,10 @@ static size_t suspected_in(const struct detection *detection, const struct satur
 static bool measure(const struct detection *detection, const struct saturation *state,
                     const struct migration *m, struct filled *ret) {
     *ret = (struct filled){.migration = m};
-    if (!m->load || !model_load_plateau(m->load, &ret->plateau) || !is_filled(&ret->plateau))
+    if (!model_load_filled(detection->model, m, &ret->link))
         return false;
-    ret->troubles = model_load_troubles(m->load);
-    if (!is_read(ret))
-        return false;
-    model_load_felt(detection->model, m, ret->felt);
-    const struct felt *source = &ret->felt[LOAD_SOURCE][LOAD_DURING];
-    const struct felt *target = &ret->felt[LOAD_TARGET][LOAD_DURING];
+    const struct felt *source = &ret->link.felt[LOAD_SOURCE][LOAD_DURING];
+    const struct felt *target = &ret->link.felt[LOAD_TARGET][LOAD_DURING];
     ret->bus_end = source->rtt_us > target->rtt_us ? LOAD_SOURCE : LOAD_TARGET;
     ret->client_end = source->p99_us > target->p99_us ? LOAD_SOURCE : LOAD_TARGET;
     ret->suspected = suspected_in(detection, state, ret);
@@ -114,15 +94,15 @@ static void put_number(struct finding *finding, const char *name, uint64_t measu
 }
 
 static void put_metrics(struct finding *finding, const struct filled *f) {
-    const struct plateau *plateau = &f->plateau;
-    const struct felt *bus = f->felt[f->bus_end], *clients = f->felt[f->client_end];
+    const struct plateau *plateau = &f->link.plateau;
+    const struct felt *bus = f->link.felt[f->bus_end], *clients = f->link.felt[f->client_end];
     struct value *metrics = finding_metrics(finding);
     value_number(metrics, "bytes_per_s", plateau->bytes_per_s);
     value_number(metrics, "link_bytes_per_s", plateau->link_per_s);
     value_number(metrics, "other_bytes_per_s", plateau->all_per_s - plateau->bytes_per_s);
     value_ms(metrics, "plateau_ms", plateau->lasted);
     value_number(metrics, "ack_mean_us", (uint64_t)(plateau->ack_mean / NS_PER_US));
-    value_number(metrics, "ack_least_us", (uint64_t)(plateau->ack_least / NS_PER_US));
+    value_number(metrics, "ack_least_us", (uint64_t)(f->link.ack_least / NS_PER_US));
     put_number(finding, "bus_rtt_before_us", bus[LOAD_BEFORE].pings, bus[LOAD_BEFORE].rtt_us,
                "the bus before it");
     put_number(finding, "bus_rtt_during_us", bus[LOAD_DURING].pings, bus[LOAD_DURING].rtt_us,
@@ -135,13 +115,13 @@ static void put_metrics(struct finding *finding, const struct filled *f) {
                clients[LOAD_DURING].p99_us, "clients during it");
     if (clients[LOAD_AFTER].replies)
         value_number(metrics, "client_p99_after_us", clients[LOAD_AFTER].p99_us);
-    value_number(metrics, "retransmits", f->troubles.retransmits);
-    value_number(metrics, "zero_windows", f->troubles.zero_windows);
+    value_number(metrics, "retransmits", plateau->retransmits);
+    value_number(metrics, "zero_windows", plateau->zero_windows);
     value_number(metrics, "suspicions", f->suspected);
 }
 
 static void explain_link(const struct migration_finding *named, const struct filled *f) {
-    const struct plateau *plateau = &f->plateau;
+    const struct plateau *plateau = &f->link.plateau;
     char link[BYTES_TEXT], mine[BYTES_TEXT], lasted[DURATION_TEXT];
     finding_explain(
         named->finding,
@@ -153,12 +133,12 @@ static void explain_link(const struct migration_finding *named, const struct fil
         plateau->at_target ? named->target : named->source,
         finding_bytes(plateau->link_per_s, link), finding_bytes(plateau->bytes_per_s, mine),
         plateau->bytes_per_s * 100 / plateau->link_per_s, (uint64_t)(plateau->ack_mean / NS_PER_US),
-        (uint64_t)(plateau->ack_least / NS_PER_US));
+        (uint64_t)(f->link.ack_least / NS_PER_US));
 }
 
 static void explain_harm(const struct migration_finding *named, const struct filled *f) {
     struct finding *finding = named->finding;
-    const struct felt *bus = f->felt[f->bus_end], *clients = f->felt[f->client_end];
+    const struct felt *bus = f->link.felt[f->bus_end], *clients = f->link.felt[f->client_end];
     const char *const names[LOAD_ENDS] = {named->source, named->target};
     char before[DURATION_TEXT], during[DURATION_TEXT];
     if (hurts_bus(f))
@@ -194,26 +174,26 @@ static void tell(const struct detection *detection, const struct filled *f) {
     char rate[BYTES_TEXT], lasted[DURATION_TEXT];
     struct migration_finding named = migration_finding(
         detection, "migration-saturation", hurts(f) ? SEVERITY_WARNING : SEVERITY_NOTICE,
-        f->plateau.from, &m->source, &m->target);
+        f->link.plateau.from, &m->source, &m->target);
     struct finding *finding = named.finding;
     finding_title(finding, "Moving slots from %s to %s filled the link at %s/s for %s%s",
-                  named.source, named.target, finding_bytes(f->plateau.link_per_s, rate),
-                  finding_duration(f->plateau.lasted, lasted),
+                  named.source, named.target, finding_bytes(f->link.plateau.link_per_s, rate),
+                  finding_duration(f->link.plateau.lasted, lasted),
                   hurts(f) ? ", and others suffered" : "");
     explain_link(&named, f);
     explain_harm(&named, f);
     put_metrics(finding, f);
     advise(finding, m);
     finding_caveat(finding, "rates are of TCP payload: what the link carries is some percent more");
-    if (f->plateau.forgotten)
+    if (f->link.plateau.forgotten)
         finding_caveat(finding,
                        "it went on for so long that the first %u samples of the traffic "
                        "are not kept",
-                       f->plateau.forgotten);
+                       f->link.plateau.forgotten);
     finding_doubt(finding, CONFIDENCE_LIKELY);
     finding_evidence(finding, &m->place, "the first sign of the migration");
     finding_slots(finding, m->slots);
-    finding_ends(finding, f->plateau.to, "link-full");
+    finding_ends(finding, f->link.plateau.to, "link-full");
     detection_report(detection, finding);
 }
 

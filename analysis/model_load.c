@@ -13,12 +13,6 @@
 /* It is over when nothing of it was sent for so long. */
 static const nstime QUIET_TIME = 5 * NS_PER_SEC;
 
-/* A plateau: its height is what the highest tenth of the samples reached. It is flat if most
- * samples in which the migration sent anything are near it; between one MIGRATE and the next there
- * are pauses. Most of it is the migration. */
-enum { TOP_PERCENT = 90, HEIGHT_PERCENT = 60, SAMPLES_PERCENT = 70, SHARE_PERCENT = 50 };
-static const nstime PLATEAU_TIME = 2 * NS_PER_SEC;
-
 /* What crosses a link in one direction, of the hosts or of the migration. */
 struct crossed {
     uint64_t total[LOAD_ENDS]; /* out of the source's host; into the target's */
@@ -29,17 +23,17 @@ struct crossed {
     bool waits;                /* some of it is not acknowledged yet */
 };
 
-struct sample {
-    nstime at, span;
-    uint64_t total[LOAD_ENDS], moved;
-    bool waits;
-};
-
 /* Cumulative, at one moment. */
 struct book {
     struct histogram latency;
     uint64_t pings;
     nstime rtt_sum;
+};
+
+/* A stretch that filled the link, and the books at its start and at its end. */
+struct filled {
+    struct plateau plateau;
+    struct book start[LOAD_ENDS], end[LOAD_ENDS];
 };
 
 struct load {
@@ -49,9 +43,10 @@ struct load {
     nstime moved_at;           /* the last sample in which bytes of it moved */
     struct crossed ended, now; /* of connections that have ended; of all */
     struct crossed before;     /* `now` of the sample before */
-    struct sample *samples;    /* a ring */
-    uint32_t count, room, next;
-    struct book start[LOAD_ENDS], end[LOAD_ENDS];
+    struct book first[LOAD_ENDS];
+    struct stretch stretch; /* the one that goes on, the books of it, and where it may have ended */
+    struct book start[LOAD_ENDS], end[LOAD_ENDS], turn[LOAD_ENDS];
+    struct filled *longest; /* of those before; NULL: none filled the link */
 };
 
 /* ---- books ---- */
@@ -92,16 +87,54 @@ static struct felt difference(const struct book *from, const struct book *to) {
     };
 }
 
-void model_load_felt(const struct model *model, const struct migration *migration,
-                     struct felt ret_felt[LOAD_ENDS][LOAD_PHASES]) {
+static void copy_books(struct book to[LOAD_ENDS], const struct book from[LOAD_ENDS]) {
+    memcpy(to, from, LOAD_ENDS * sizeof *to);
+}
+
+/* ---- stretches that filled the link ---- */
+
+static bool fills(const struct load *load, struct plateau *ret_plateau) {
+    return stretch_plateau(&load->stretch, ret_plateau) &&
+           plateau_is_full(ret_plateau, load->now.ack_least) &&
+           (!load->longest || ret_plateau->lasted > load->longest->plateau.lasted);
+}
+
+/* The stretch has ended: it is kept if none of those before filled the link for longer. */
+static void keep_stretch(struct load *load, const struct book end[LOAD_ENDS]) {
+    struct plateau plateau;
+    if (!fills(load, &plateau))
+        return;
+    if (!load->longest)
+        load->longest = malloc(sizeof *load->longest);
+    if (!load->longest)
+        return;
+    load->longest->plateau = plateau;
+    copy_books(load->longest->start, load->start);
+    copy_books(load->longest->end, end);
+}
+
+bool model_load_filled(const struct model *model, const struct migration *migration,
+                       struct filling *ret_filling) {
     const struct load *load = migration->load;
+    struct filling *f = ret_filling;
     struct book now[LOAD_ENDS];
+    if (!load)
+        return false;
+    bool last = fills(load, &f->plateau);
+    if (!last && !load->longest)
+        return false;
+    if (!last)
+        f->plateau = load->longest->plateau;
+    f->ack_least = load->now.ack_least;
+    const struct book *start = last ? load->start : load->longest->start;
+    const struct book *end = last ? load->end : load->longest->end;
     take_books(model, migration, now);
-    for (int end = 0; end < LOAD_ENDS; end++) {
-        ret_felt[end][LOAD_BEFORE] = difference(NULL, &load->start[end]);
-        ret_felt[end][LOAD_DURING] = difference(&load->start[end], &load->end[end]);
-        ret_felt[end][LOAD_AFTER] = difference(&load->end[end], &now[end]);
+    for (int i = 0; i < LOAD_ENDS; i++) {
+        f->felt[i][LOAD_BEFORE] = difference(NULL, &load->first[i]);
+        f->felt[i][LOAD_DURING] = difference(&start[i], &end[i]);
+        f->felt[i][LOAD_AFTER] = difference(&end[i], &now[i]);
     }
+    return true;
 }
 
 /* ---- which migrations are watched ---- */
@@ -120,13 +153,16 @@ void model_load_begin(struct model *model, struct migration *migration) {
     load->active = true;
     load->sampled = TIME_NONE;
     load->moved_at = migration->first;
-    take_books(model, migration, load->start);
-    memcpy(load->end, load->start, sizeof load->end);
+    take_books(model, migration, load->first);
+    copy_books(load->start, load->first);
+    copy_books(load->end, load->first);
 }
 
 void model_load_free(struct load *load) {
-    if (load)
-        free(load->samples);
+    if (!load)
+        return;
+    stretch_free(&load->stretch);
+    free(load->longest);
     free(load);
 }
 
@@ -135,11 +171,20 @@ static nstime last_sign(const struct load *load) {
     return sign > load->moved_at ? sign : load->moved_at;
 }
 
-/* One that went quiet is watched again when it goes on, from its next sample on. */
-static bool is_active(struct load *load, nstime now) {
+/* One that went quiet is watched again when it goes on, from its next sample on: as a stretch of
+ * its own. */
+static void watch_again(const struct model *model, struct load *load) {
+    keep_stretch(load, load->end);
+    stretch_clear(&load->stretch);
+    load->sampled = TIME_NONE;
+    take_books(model, load->migration, load->start);
+    copy_books(load->end, load->start);
+}
+
+static bool is_active(const struct model *model, struct load *load, nstime now) {
     bool active = now - last_sign(load) < QUIET_TIME;
     if (active && !load->active)
-        load->sampled = TIME_NONE;
+        watch_again(model, load);
     return load->active = active;
 }
 
@@ -147,7 +192,7 @@ bool model_load_is_wanted(const struct model *model, nstime now) {
     bool wanted = false;
     for (uint32_t i = 0; i < model->migrations.count; i++) {
         struct load *load = model->migrations.list[i]->load;
-        wanted |= load && is_active(load, now);
+        wanted |= load && is_active(model, load, now);
     }
     return wanted;
 }
@@ -213,37 +258,39 @@ void model_load_flow_end(struct model *model, const struct flow *flow) {
     }
 }
 
-static struct sample *next_sample(struct load *load) {
-    if (load->count == load->room && load->room < CAP_LOAD_SAMPLES) {
-        uint32_t room = load->room ? load->room * 2 : 32;
-        room = (uint32_t)min_size(room, CAP_LOAD_SAMPLES);
-        struct sample *samples = realloc(load->samples, room * sizeof *samples);
-        if (samples) {
-            load->samples = samples;
-            load->room = room;
-        }
+static struct sample crossed_since(const struct load *load, nstime now) {
+    const struct crossed *before = &load->before, *after = &load->now;
+    return (struct sample){
+        .at = now,
+        .span = now - load->sampled,
+        .total = {after->total[0] - before->total[0], after->total[1] - before->total[1]},
+        .moved = after->moved - before->moved,
+        .retransmits = after->retransmits - before->retransmits,
+        .zero_windows = after->zero_windows - before->zero_windows,
+        .acks = after->acks - before->acks,
+        .ack_sum = after->ack_sum - before->ack_sum,
+        .waits = after->waits,
+    };
+}
+
+static void add_sample(const struct model *model, struct load *load, const struct sample *sample) {
+    enum stretch_turn turn = stretch_add(&load->stretch, sample);
+    if (turn == STRETCH_MAY_TURN)
+        copy_books(load->turn, load->end);
+    if (turn == STRETCH_TURNS) {
+        keep_stretch(load, load->turn);
+        stretch_turn(&load->stretch);
+        copy_books(load->start, load->turn);
     }
-    if (load->count < load->room)
-        return &load->samples[load->count++];
-    return load->room ? &load->samples[load->next++ % load->room] : NULL;
+    load->moved_at = sample->at;
+    take_books(model, load->migration, load->end);
 }
 
 static void end_sample(const struct model *model, struct load *load, nstime now) {
-    const struct crossed *before = &load->before, *after = &load->now;
-    uint64_t moved = after->moved - before->moved;
-    struct sample *sample =
-        load->sampled != TIME_NONE && now > load->sampled ? next_sample(load) : NULL;
-    if (sample)
-        *sample = (struct sample){
-            .at = now,
-            .span = now - load->sampled,
-            .total = {after->total[0] - before->total[0], after->total[1] - before->total[1]},
-            .moved = moved,
-            .waits = after->waits,
-        };
-    if (sample && moved) {
-        load->moved_at = now;
-        take_books(model, load->migration, load->end);
+    if (load->sampled != TIME_NONE && now > load->sampled) {
+        struct sample sample = crossed_since(load, now);
+        if (sample.moved)
+            add_sample(model, load, &sample);
     }
     load->before = load->now;
     load->sampled = now;
@@ -255,90 +302,4 @@ void model_load_end_sample(struct model *model, nstime now) {
         if (load && load->active)
             end_sample(model, load, now);
     }
-}
-
-/* ---- the plateau ---- */
-
-static uint64_t per_second(uint64_t bytes, nstime span) {
-    return span > 0 ? (uint64_t)((double)bytes * (double)NS_PER_SEC / (double)span) : 0;
-}
-
-static int by_size(const void *a, const void *b) {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* What the traffic of an end reached in the highest tenth of the samples in which keys moved; their
- * number. */
-static uint64_t height_of(const struct load *load, int end, uint32_t *ret_busy) {
-    uint64_t *rates = malloc((load->count + 1) * sizeof *rates);
-    uint32_t busy = 0;
-    for (uint32_t i = 0; rates && i < load->count; i++)
-        if (load->samples[i].moved)
-            rates[busy++] = per_second(load->samples[i].total[end], load->samples[i].span);
-    if (busy)
-        qsort(rates, busy, sizeof *rates, by_size);
-    uint64_t height = busy ? rates[(size_t)busy * TOP_PERCENT / 100] : 0;
-    free(rates);
-    *ret_busy = busy;
-    return height;
-}
-
-struct level {
-    uint32_t samples, waiting;
-    uint64_t total, moved;
-    struct plateau plateau;
-};
-
-static void add_to_level(struct level *level, const struct sample *sample, int end) {
-    struct plateau *plateau = &level->plateau;
-    if (level->samples++ == 0)
-        plateau->from = sample->at - sample->span;
-    plateau->to = sample->at > plateau->to ? sample->at : plateau->to;
-    plateau->lasted += sample->span;
-    level->waiting += sample->waits;
-    level->total += sample->total[end];
-    level->moved += sample->moved;
-}
-
-/* The samples near the height. False: they are too few, or the migration is not what fills them. */
-static bool level_of(const struct load *load, int end, struct level *ret_level) {
-    uint32_t busy;
-    uint64_t height = height_of(load, end, &busy);
-    *ret_level = (struct level){.plateau = {.at_target = end == LOAD_TARGET, .link_per_s = height}};
-    for (uint32_t i = 0; i < load->count; i++) {
-        const struct sample *sample = &load->samples[(load->next + i) % load->count];
-        uint64_t rate = per_second(sample->total[end], sample->span);
-        if (sample->moved && rate * 100 >= height * HEIGHT_PERCENT)
-            add_to_level(ret_level, sample, end);
-    }
-    const struct level *level = ret_level;
-    return level->plateau.lasted >= PLATEAU_TIME &&
-           level->samples * 100 >= busy * SAMPLES_PERCENT &&
-           level->moved * 100 >= level->total * SHARE_PERCENT;
-}
-
-bool model_load_plateau(const struct load *load, struct plateau *ret_plateau) {
-    struct level levels[LOAD_ENDS];
-    bool is[LOAD_ENDS];
-    for (int end = 0; end < LOAD_ENDS; end++)
-        is[end] = load->count > 0 && level_of(load, end, &levels[end]);
-    if (!is[LOAD_SOURCE] && !is[LOAD_TARGET])
-        return false;
-    bool target = is[LOAD_TARGET] &&
-                  (!is[LOAD_SOURCE] || levels[LOAD_TARGET].samples >= levels[LOAD_SOURCE].samples);
-    const struct level *level = &levels[target ? LOAD_TARGET : LOAD_SOURCE];
-    *ret_plateau = level->plateau;
-    ret_plateau->bytes_per_s = per_second(level->moved, level->plateau.lasted);
-    ret_plateau->all_per_s = per_second(level->total, level->plateau.lasted);
-    ret_plateau->waiting_percent = level->waiting * 100 / level->samples;
-    ret_plateau->forgotten = load->next;
-    ret_plateau->ack_least = load->now.ack_least;
-    ret_plateau->ack_mean = load->now.acks ? load->now.ack_sum / (nstime)load->now.acks : 0;
-    return true;
-}
-
-struct load_troubles model_load_troubles(const struct load *load) {
-    return (struct load_troubles){.retransmits = load->now.retransmits,
-                                  .zero_windows = load->now.zero_windows};
 }

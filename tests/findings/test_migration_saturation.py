@@ -18,13 +18,16 @@ class Loaded(Migrating):
 
     def __init__(self, rate, queue, idle=True):
         super().__init__()
-        self.gap, self.queue = self.segment / rate, queue
+        self.limit(rate, queue)
         self.open_slot(7)
         self.reconnect()
         if idle:                                        # so that is quick
             self.keys.trade("SELECT 0", OK)
         self.clients = {end: self.dialogue(("10.2.0.1", 45000 + end[1] + n), end, "clients")
                         for n, end in enumerate((("10.0.0.1", 6379), self.target))}
+
+    def limit(self, rate, queue):
+        self.gap, self.queue = self.segment / rate, queue
 
     def served(self, seconds, latency):
         """Clients ask both for so long, and wait for the answers."""
@@ -79,6 +82,18 @@ def loaded(seconds, rate=2_000_000, queue=0.05, slow=0.0, kind=Loaded, **more):
     return play
 
 
+def changing(*paces, pause=0.0):
+    """One migration; so long at each pace, over a link with such a queue."""
+    play = Loaded(1, 0)
+    play.served(3, 0.002)
+    for seconds, rate, queue in paces:
+        play.limit(rate, queue)
+        play.keys_for(seconds)
+        play.wait(pause)
+    play.served(3, 0.002)
+    return play
+
+
 def filled(path):
     return findings.only(findings.of(path), "migration-saturation")
 
@@ -97,6 +112,33 @@ def test_fires_as_a_warning_if_clients_wait(store):
     found = filled(store(loaded(6).pcap()))
     assert found.severity == "warning" and found.metrics["client_p99_during_us"] > 90_000
     assert found.metrics["client_p99_after_us"] < 10_000
+
+
+FREE, FULL = (4, 10_000_000, 0.0), (6, 1_000_000, 0.05)
+
+
+@pytest.mark.parametrize("pause", [0, 2, 10], ids=lambda pause: f"{pause} s between")
+@pytest.mark.parametrize("paces", [(FREE, FULL), (FULL, FREE), (FREE, FULL, FREE)],
+                         ids=["limited later", "limited first", "limited for a while"])
+def test_fires_for_the_time_in_which_the_link_was_limited(store, paces, pause):
+    """Before that it has carried more."""
+    found = filled(store(changing(*paces, pause=pause).pcap()))
+    assert found.metrics["link_bytes_per_s"] == pytest.approx(1_000_000, rel=0.1)
+    assert 0.8 < found.metrics["bytes_per_s"] / found.metrics["link_bytes_per_s"] <= 1.05
+    assert 5000 < found.metrics["plateau_ms"] < 7000 and found.metrics["ack_mean_us"] > 30_000
+    assert found.metrics["client_p99_before_us"] < 10_000
+
+
+def test_near_miss_another_pace(store):
+    """It becomes slower, and nothing waits."""
+    play = changing(FREE, (6, 1_000_000, 0.0))
+    findings.none(findings.of(store(play.pcap())), "migration-saturation")
+
+
+def test_near_miss_moments_apart(store):
+    """A second is no plateau, however often it comes."""
+    play = changing(*[(1, 10_000_000, 0.0), (1.2, 1_000_000, 0.05)] * 4)
+    findings.none(findings.of(store(play.pcap())), "migration-saturation")
 
 
 def test_a_long_one_is_bounded(store):

@@ -74,6 +74,8 @@ EXPECTED = {
                              for i in range(1, 6)), (*WHILE_DOWN, "failover-failed")),
     "full_link": Row((Must("migration-saturation", "link-full", ("n1", "n2")),
                       Must("slot-migration", None, ("n1", "n2"))), ("migration-failed",)),
+    "full_link_later": Row((Must("migration-saturation", "link-full", ("n1", "n2")),
+                            Must("slot-migration", None, ("n1", "n2"))), ("migration-failed",)),
     "garbage": Row((), ("link-flap",)),
     "half_and_half": Row((Must("partition", "network"), Must("cluster-down"))),
     "handover_behind": Row((Must("failover-failed", "replica-behind", ("n1", "n4")),

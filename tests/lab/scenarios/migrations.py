@@ -70,6 +70,18 @@ def full_link(run):
     slowly(run)
 
 
+@scenario("full_link, just after slot 8 has moved the same way while nothing held it up")
+def full_link_later(run):
+    cluster = run.start()
+    run.load("aware", rate=100)
+    filled(run, 8, 400, 200_000, noise=1)
+    filled(run, 7, 150, 200_000, noise=1)
+    run.let_pass(3)
+    move(cluster, "n1", "n2", [8])
+    run.let_pass(2)
+    slowly(run)
+
+
 @scenario("a migration stops half-way: slot 7 stays open, half of its keys on either side")
 def slot_left_open(run):
     cluster = run.start()
