@@ -47,7 +47,7 @@ static struct migration *add(struct model *model, const struct endpoint *source,
     m->atomic = atomic;
     m->source = *source;
     m->target = *target;
-    m->first = m->last = model->cause->time;
+    m->first = m->last = m->moved = model->cause->time;
     m->place = place_of(model->cause);
     m->failed = m->handed = place_none();
     list[migrations->count++] = m;
@@ -70,12 +70,18 @@ struct migration *model_migration_at(struct model *model, const struct endpoint 
 }
 
 void model_migration_seen(struct migration *migration, nstime now) {
-    struct pause idle = {migration->last, now};
+    if (now > migration->last)
+        migration->last = now;
+}
+
+void model_migration_moved(struct migration *migration, nstime now) {
+    struct pause idle = {migration->moved, now};
     if (migration->open && !migration->calling &&
         pause_length(&idle) > pause_length(&migration->idle))
         migration->idle = idle;
-    if (now > migration->last)
-        migration->last = now;
+    if (now > migration->moved)
+        migration->moved = now;
+    model_migration_seen(migration, now);
 }
 
 size_t model_migration_count(const struct model *model) {
@@ -132,7 +138,7 @@ static void handed_over(struct model *model, const struct node *from, const stru
     slots_add(m->given, slot);
     if (m->handed.time == TIME_NONE)
         m->handed = place_of(model->cause);
-    model_migration_seen(m, model->cause->time);
+    model_migration_moved(m, model->cause->time);
 }
 
 /* `other` is the other side of the same change of hands, if it was told lately. */

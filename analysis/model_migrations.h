@@ -55,6 +55,7 @@ struct migration {
     bool asked_by_known;
     struct endpoint asked_by;    /* whose requests move it */
     nstime first, last;          /* of what was seen of it */
+    nstime moved;                /* the last time that a key or a slot of it moved */
     struct place place;          /* the first sign of it */
     struct place failed, handed; /* the first error; the first slot that changed hands */
     uint64_t keys_unseen; /* of MIGRATE that failed, whose requests for the keys were not seen */

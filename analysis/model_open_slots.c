@@ -67,7 +67,7 @@ static void note_idle(struct open_state *state, nstime now) {
     if (m)
         note_pause(&state->slot, m->idle.from, m->idle.to);
     if (!m || !m->calling)
-        note_pause(&state->slot, m && m->last > state->last ? m->last : state->last, now);
+        note_pause(&state->slot, m && m->moved > state->last ? m->moved : state->last, now);
 }
 
 static void belong_to(struct open_state *state, struct migration *migration) {
@@ -88,7 +88,7 @@ void model_migration_moves(struct model *model, struct migration *migration, uin
         state->last = now;
         belong_to(state, migration);
     }
-    model_migration_seen(migration, now);
+    model_migration_moved(migration, now);
 }
 
 static bool endpoint_of_id(const struct model *model, const char *id, struct endpoint *ret_addr) {
@@ -161,8 +161,10 @@ static void keep(struct model *model, const struct open_slot *slot) {
 static void close_state(struct model *model, struct open_state *state, bool given) {
     note_idle(state, model->cause->time);
     state->slot.closed = model->cause->time;
-    if (given && state->migration)
+    if (given && state->migration) {
         slots_add(state->migration->given, state->slot.slot);
+        model_migration_moved(state->migration, model->cause->time);
+    }
     if (state->migration) {
         model_migration_seen(state->migration, model->cause->time);
         state->migration->open--;

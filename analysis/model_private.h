@@ -423,11 +423,13 @@ void model_moves_flow_end(struct model *model, const struct flow *flow);
 void model_moves_free(struct model *model);
 
 /* model_migrations.c: the migration between two primaries, a new one if there was none lately;
- * NULL: there is no room. Something of it is seen: while MIGRATE runs keys are on their way, if
- * nothing else is. A node claims slots that it did not claim before. */
+ * NULL: there is no room. Something of it is seen; it moves, too: a key, or a slot that is
+ * given. While MIGRATE runs keys are on their way, if nothing else is. A node claims slots that it
+ * did not claim before. */
 struct migration *model_migration_at(struct model *model, const struct endpoint *source,
                                      const struct endpoint *target, bool atomic);
 void model_migration_seen(struct migration *migration, nstime now);
+void model_migration_moved(struct migration *migration, nstime now);
 void model_migration_claimed(struct model *model, const struct node *node, const uint8_t *gained,
                              const uint8_t *lost);
 void model_migrations_free(struct model *model);

@@ -65,6 +65,23 @@ def test_fires_for_each_slot(store):
     assert any("8 more slots" in caveat for caveat in found[-1].caveats)
 
 
+@pytest.mark.parametrize("gap", [1, 3, 6])
+def test_fires_for_each_of_several_left_open_in_turn(store, gap):
+    """That another one is opened, or given up, moves nothing; each has stood open since its own
+    beginning."""
+    play = Migrating()
+    for slot in range(3):
+        play.open_slot(slot)
+        play.wait(gap)
+    play.wait(6)
+    for slot in range(3):
+        play.close_slot(slot)
+        play.wait(gap)
+    found = findings.all_of(findings.of(store(play.pcap())), "slot-stuck")
+    assert {f.metrics["slot"]: f.metrics["duration_ms"] // 1000 for f in found} == \
+        {slot: 6 + 3 * gap for slot in range(3)}
+
+
 @pytest.mark.parametrize("take", MOVING, ids=lambda take: take.run)
 def test_near_miss_slots_that_move(take):
     findings.none(findings.of(take.path), "slot-stuck")
@@ -93,6 +110,17 @@ def test_near_miss_slots_that_wait_for_their_turn(store):
         play.move(KEY)
         play.wait(3)
     for slot in range(5):
+        play.give(slot)
+    findings.none(findings.of(store(play.pcap())), "slot-stuck")
+
+
+def test_near_miss_slots_without_keys_that_wait_for_their_turn(store):
+    """All are opened, and given one after the other."""
+    play = Migrating()
+    for slot in range(5):
+        play.open_slot(slot)
+    for slot in range(5):
+        play.wait(3)
         play.give(slot)
     findings.none(findings.of(store(play.pcap())), "slot-stuck")
 
