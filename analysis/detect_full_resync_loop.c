@@ -170,11 +170,21 @@ static void explain(const struct model *model, struct finding *finding,
     finding_explain(finding, "%s So it was in %" PRIu64 " of %" PRIu64 " rounds.", words[word].says,
                     series->by_word[word], rounds);
     compare(finding, series);
+    if (series->ends[LINK_KILLED]) {
+        finding_explain(finding,
+                        "%" PRIu64 " of the links ended because the primary was told to: "
+                        "CLIENT KILL.",
+                        series->ends[LINK_KILLED]);
+        finding_advise(finding, "find out who kills the links of replicas (CLIENT KILL)");
+    }
     finding_explain(finding, "While it copies it cannot take over with all data%s.",
                     has_other(model, follower) ? "; another replica of the shard can"
                                                : ", nor can any other that was seen");
     if (word == RESYNC_UNKNOWN)
         finding_doubt(finding, CONFIDENCE_LIKELY);
+    if (word == RESYNC_OUTPUT_BUFFER)
+        finding_caveat(finding, "a link that is ended by CLIENT KILL looks the same, where that "
+                                "request is not captured");
     if (word == RESYNC_OUTPUT_BUFFER && series->growth == 0)
         finding_caveat(finding, "how fast the primary's stream grew is not known");
 }

@@ -137,6 +137,7 @@ typedef void handler(struct model *model, const struct event *event);
     HANDLER(reply, model_reply)                  \
     HANDLER(write, model_write_asked)            \
     HANDLER(introduced, model_introduced)        \
+    HANDLER(cut_asked, model_cut_asked)          \
     HANDLER(sampled, model_sampled)              \
     HANDLER(move_asked, model_move_asked)        \
     HANDLER(move_answered, model_move_answered)  \

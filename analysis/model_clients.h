@@ -13,6 +13,20 @@
 #include "base/by_word.h"
 #include "base/histogram.h"
 
+enum { CUTS = 8 /* of a server that are kept: the last ones */ };
+
+/* CLIENT KILL, as somebody asked a server for it. */
+struct cut_order {
+    nstime at;
+    enum { CUT_REPLICAS, CUT_ADDRESS, CUT_OTHERS } whom;
+    char addr[ENDPOINT_TEXT]; /* CUT_ADDRESS */
+};
+
+struct cut_orders {
+    struct cut_order kept[CUTS];
+    uint64_t count;
+};
+
 struct command_stats {
     uint64_t requests;
     uint64_t calls; /* as INFO commandstats counts: calls and rejected ones, also within EXEC */
@@ -52,6 +66,7 @@ struct server {
     struct histogram blocking;    /* latency of what may wait for others */
     struct served served[SERVED]; /* by the client's number */
     struct orders orders;
+    struct cut_orders cuts;
     struct command_stats rest; /* commands that we do not know, or past CAP_SERVER_COMMANDS */
     struct slow *slow;         /* NULL: it was never silent for long */
     struct write_log *writes;  /* NULL: none was asked of it */

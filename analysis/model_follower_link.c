@@ -277,12 +277,15 @@ void model_follower_acked(struct model *model, struct replication *link,
     model_follower_measure(follower, link, event, done);
 }
 
-void model_follower_closed(struct replication *link, const struct event *event) {
+void model_follower_closed(const struct model *model, struct replication *link,
+                           const struct event *event) {
     struct link_past *past = &link->past;
     if (past->ended != TIME_NONE)
         return;
     past->ended = event->time;
     past->by_primary = endpoint_equal(&event->flow->ends[event->direction], &link->primary);
+    if (past->by_primary)
+        past->cut = model_cut(model, link, event->time);
     past->reset = strcmp(event->tcp_close.how, "reset") == 0;
     past->unacked =
         flow_unacked(&event->flow->sides[past->by_primary ? event->direction : !event->direction]);

@@ -363,6 +363,11 @@ void model_client_flow_end(struct flow *flow);
 
 void model_introduced(struct model *model, const struct event *event);
 
+/* model_cuts.c: somebody wants clients cut off; was that link meant, which its primary has
+ * ended? */
+void model_cut_asked(struct model *model, const struct event *event);
+enum link_cut model_cut(const struct model *model, const struct replication *link, nstime ended);
+
 /* model_redirects.c: a client is redirected; a host that was is answered; slots change hands. */
 void model_redirect_step(struct model *model, struct client_conn *conn, const struct event *event);
 void model_redirect_reply(struct model *model, struct client_conn *conn, const struct event *event);
@@ -474,7 +479,8 @@ void model_follower_acked(struct model *model, struct replication *link, const s
 void model_follower_refused(struct model *model, struct replication *link,
                             const struct event *event);
 void model_follower_sent(struct replication *link, const struct event *event, uint64_t bytes);
-void model_follower_closed(struct replication *link, const struct event *event);
+void model_follower_closed(const struct model *model, struct replication *link,
+                           const struct event *event);
 void model_follower_forgets(struct replication *link);
 
 /* model_follower_header.c: what a header says of its sender's offset. */

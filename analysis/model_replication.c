@@ -261,10 +261,9 @@ void model_replicated(struct model *model, const struct event *event) {
 /* ---- looking at it, and the end ---- */
 
 void model_replication_closed(struct model *model, const struct event *event) {
-    (void)model;
     const struct client_conn *conn = event->flow->note;
     if (conn->replication)
-        model_follower_closed(conn->replication, event);
+        model_follower_closed(model, conn->replication, event);
 }
 
 size_t model_replication_count(const struct model *model) {

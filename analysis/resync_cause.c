@@ -53,11 +53,14 @@ static enum link_end end_of(const struct link_past *past, nstime silence, uint64
         return LINK_NONE;
     if (past->ended == TIME_NONE)
         return LINK_LEFT;
+    if (past->cut == CUT_NAMED)
+        return LINK_KILLED;
     if (is_timeout(past, silence, held))
         return LINK_TIMEOUT;
     if (!past->by_primary)
         return LINK_CLOSED_BY_REPLICA;
-    return held != NOT_KNOWN && held >= HELD_LEAST ? LINK_OUTPUT_BUFFER : LINK_CLOSED_BY_PRIMARY;
+    bool waits = held != NOT_KNOWN && held >= HELD_LEAST;
+    return waits && past->cut == CUT_NOT ? LINK_OUTPUT_BUFFER : LINK_CLOSED_BY_PRIMARY;
 }
 
 /* A replica without data asks for "?" and -1, or names itself and 1. */
@@ -141,6 +144,7 @@ const char *link_end_name(enum link_end end) {
         [LINK_NONE] = "none",
         [LINK_OUTPUT_BUFFER] = "output-buffer-limit",
         [LINK_TIMEOUT] = "timeout",
+        [LINK_KILLED] = "client-kill",
         [LINK_CLOSED_BY_PRIMARY] = "closed-by-primary",
         [LINK_CLOSED_BY_REPLICA] = "closed-by-replica",
         [LINK_LEFT] = "left",

@@ -11,6 +11,7 @@ enum link_end {
     LINK_NONE,          /* there was none before, in this capture */
     LINK_OUTPUT_BUFFER, /* the primary closed it, with more and more waiting to be sent on it */
     LINK_TIMEOUT,       /* an end closed it that had heard nothing of the other one for long */
+    LINK_KILLED,        /* the primary closed it: somebody had told it to (CLIENT KILL) */
     LINK_CLOSED_BY_PRIMARY,
     LINK_CLOSED_BY_REPLICA,
     LINK_LEFT, /* nobody closed it: the replica came on a new connection */
@@ -25,6 +26,13 @@ enum resync_need {
     NEED_HISTORY,       /* its data are of another history than the replica's */
 };
 
+/* Had the primary been told to cut its clients off, when it closed? */
+enum link_cut {
+    CUT_NOT,     /* not as far as is seen */
+    CUT_PERHAPS, /* some client: the link's, or another one */
+    CUT_NAMED    /* this one */
+};
+
 /* What happened on a link; unknown numbers are NOT_KNOWN, unknown times TIME_NONE. */
 struct link_past {
     bool any;              /* there was one */
@@ -37,6 +45,7 @@ struct link_past {
     nstime ended;          /* an end closed it */
     bool by_primary;       /* that one */
     bool reset;            /* by RST */
+    enum link_cut cut;     /* by_primary */
     uint64_t unacked;      /* bytes that the primary's TCP had sent and nobody acknowledged, then */
     uint64_t sent;         /* offset up to which the primary had sent the stream then */
     uint64_t produced;     /* offset of the primary's own stream then */

@@ -139,8 +139,32 @@ static void introduced_by_setinfo(const struct resp_walk *walk, const struct req
         tell_introduced(walk, "version", argument(request, 3));
 }
 
+/* ---- whom a client wants cut off ---- */
+
+static bool is_for_replicas(struct bytes type) {
+    return bytes_are_word(type, "replica") || bytes_are_word(type, "slave");
+}
+
+/* CLIENT KILL address, or CLIENT KILL filter value ...; of several filters all must hold. */
+static void tell_cut(const struct resp_walk *walk, const struct request *request) {
+    size_t kept = request->args.kept;
+    struct bytes filter = argument(request, 2), value = argument(request, 3);
+    struct event event = {.type = EV_cut_asked, .cut_asked = {.whom = "others"}};
+    bool single = kept <= 4 || (kept == 6 && bytes_are_word(argument(request, 4), "skipme"));
+    if (kept == 3 || (single && bytes_are_word(filter, "addr")))
+        event.cut_asked =
+            (struct ev_cut_asked){.whom = "address", .addr = kept == 3 ? filter : value};
+    else if (bytes_are_word(filter, "type") && !is_for_replicas(value))
+        return;
+    else if (single && bytes_are_word(filter, "type"))
+        event.cut_asked.whom = "replicas";
+    emit_event(walk->out, walk->flow, walk->direction, &event);
+}
+
 static void on_keyless(const struct resp_walk *walk, const struct request *request) {
     const char *name = request->command->name;
+    if (strcmp(name, "client|kill") == 0 && emitter_wants(walk->out, EV_cut_asked))
+        tell_cut(walk, request);
     if (!emitter_wants(walk->out, EV_introduced))
         return;
     if (request->command->reply == REPLY_HELLO)

@@ -3,7 +3,7 @@ was restarted, or whose link could be taken up again."""
 
 import pytest
 
-from lib import captures, findings
+from lib import captures, findings, resp
 from lib.following import OTHER_HISTORY, Following
 from lib.scene import Scene
 
@@ -155,6 +155,58 @@ def test_fires_with_an_end_once_a_link_holds(store):
         pair.passes(1).ack()
     found = findings.only(found_in(store, pair), "full-resync-loop")
     assert found.end is not None and found.span[1] - found.span[0] < 15
+
+
+# ------------------------------------------------------------------------- links that somebody ends
+
+
+def told(*words, late=0.5, other=False):
+    """An operator tells the primary to cut clients off, while much waits; it closes `late`."""
+    def end(pair):
+        server = pair.play.nodes["p2" if other else "p1"].ip
+        named = [word.format(replica="%s:%d" % pair.talk.link.ends["client"]) for word in words]
+        for _ in range(2):
+            pair.write(MB).passes(1).ack()
+        operator = resp.Dialogue(pair.play.capture, ("10.0.9.9", 40000 + pair.offset % 9973),
+                                 (server, 6379))
+        operator.trade(["CLIENT", "KILL", *named], resp.integer(1))
+        pair.passes(late).close("server", reset=True)
+        pair.write(1000).passes(0.3)
+    return end
+
+
+NAMED = [("TYPE", "replica"), ("type", "SLAVE", "SKIPME", "yes"), ("ADDR", "{replica}"), ("{replica}",)]
+PERHAPS = [("ID", "7"), ("USER", "default"), ("TYPE", "replica", "ID", "7")]
+OTHERS = [("TYPE", "normal"), ("ADDR", "10.0.9.8:1234"), ("10.0.9.8:1234",)]
+
+
+def cause_of(store, end):
+    return findings.only(found_in(store, rounds(Following(Scene()), end)), "full-resync-loop")
+
+
+@pytest.mark.parametrize("words", NAMED, ids=" ".join)
+def test_client_kill_is_no_output_buffer(store, words):
+    found = cause_of(store, told(*words))
+    assert found.metrics["cause"] == "backlog-too-small", "else it would have gone on"
+    assert found.metrics["links_ended"] == {"client-kill": 4} and "CLIENT KILL" in found.explanation
+
+
+@pytest.mark.parametrize("words", PERHAPS, ids=" ".join)
+def test_whom_client_kill_meant_is_not_known(store, words):
+    assert cause_of(store, told(*words)).metrics["links_ended"] == {"closed-by-primary": 4}
+
+
+@pytest.mark.parametrize("how", [{"late": 15}, {"other": True}], ids=["long ago", "another server"])
+def test_near_miss_client_kill_of_something_else(store, how):
+    found = cause_of(store, told("TYPE", "replica", **how))
+    assert "client-kill" not in found.metrics["links_ended"]
+
+
+@pytest.mark.parametrize("words", OTHERS, ids=" ".join)
+def test_near_miss_client_kill_of_others(store, words):
+    found = cause_of(store, told(*words))
+    assert found.metrics["cause"] == "output-buffer-limit"
+    assert any("CLIENT KILL" in caveat for caveat in found.caveats)
 
 
 # ----------------------------------------------------------------------------------- near misses

@@ -134,6 +134,7 @@ EXPECTED = {
     # Valkey goes on to miss the node of the old name, and marks it failed.
     "reset_hard": Row((Must("node-identity-changed", "administrative", ("n6",)),),
                       (Must("node-failed", "identity-changed", ("n6",)),)),
+    "resync_killed": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_cut": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_timeout": Row((Must("full-resync-loop", "timeout", ("n4", "n1")),
                            Must("process-stall", None, ("n4",))),

@@ -26,6 +26,7 @@ static const struct {
     uint64_t held;                    /* bytes; NOT_KNOWN */
     uint64_t asked_offset;
     bool other_history;
+    enum link_cut cut;
     enum link_end end;
     enum resync_word word;
 } rows[] = {
@@ -47,6 +48,20 @@ static const struct {
      .asked_offset = NOT_KNOWN,
      .end = LINK_OUTPUT_BUFFER,
      .word = RESYNC_OUTPUT_BUFFER},
+    {.name = "likewise, and the primary was told to close it",
+     .held = 2000 KB,
+     .heard_replica = 1,
+     .asked_offset = 5000,
+     .cut = CUT_NAMED,
+     .end = LINK_KILLED,
+     .word = RESYNC_BACKLOG},
+    {.name = "likewise, and the primary was told to close that of somebody",
+     .held = 2000 KB,
+     .heard_replica = 1,
+     .asked_offset = 5000,
+     .cut = CUT_PERHAPS,
+     .end = LINK_CLOSED_BY_PRIMARY,
+     .word = RESYNC_BACKLOG},
     {.name = "the primary closes, and nothing waits",
      .held = 10 KB,
      .heard_replica = 1,
@@ -134,6 +149,7 @@ static struct link_past past_of(size_t row) {
     past.heard_replica = (100 - rows[row].heard_replica) * S;
     past.ended = rows[row].left ? TIME_NONE : 100 * S;
     past.by_primary = !rows[row].by_replica;
+    past.cut = rows[row].cut;
     past.sent = 5000;
     past.produced = rows[row].held == NOT_KNOWN ? NOT_KNOWN : 5000 + rows[row].held;
     return past;

@@ -48,6 +48,19 @@ def resync_cut(run):
     run.let_pass(2)
 
 
+@scenario("n4 cannot keep up, within its limits; n1 is told to cut its link, four times")
+def resync_killed(run):
+    cluster = run.start(config={"client-output-buffer-limit": "replica 0 0 0",
+                                "repl-backlog-size": "16kb"})
+    run.load("big", rate=40, size=100_000, slot=7, keys=10)
+    with run.faults.limit_link("n4", "8mbit"):
+        for _ in range(4):
+            run.let_pass(3)
+            cluster["n1"].ask("CLIENT", "KILL", "TYPE", "replica")
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
 @scenario("n4 is stopped for longer than repl-timeout, three times; then it must copy everything")
 def resync_timeout(run):
     cluster = run.start(config={
