@@ -5,7 +5,11 @@
 #include <stdlib.h>
 
 #include "analysis/detector.h"
+#include "analysis/model_clients.h"
+#include "analysis/model_orders.h"
+#include "analysis/model_slow.h"
 #include "analysis/process_end.h"
+#include "analysis/verdict.h"
 
 struct stall {
     uint32_t node;
@@ -19,9 +23,10 @@ struct stall {
     nstime looked_at;
     uint32_t seen; /* witnesses then */
     const struct command *command;
-    bool clients;  /* one of them waited for it, too */
-    bool lossy;    /* acknowledgements of a witness were late: its path loses packets */
-    bool was_busy; /* with that command, as its answer when the stall was over tells */
+    bool clients; /* one of them waited for it, too */
+    bool lossy;   /* acknowledgements of a witness were late: its path loses packets */
+    enum { WAS_LAST, WAS_FIRST, IS_UNANSWERED } command_is; /* answered before; after; never */
+    double share;                                           /* IS_UNANSWERED: model_slow.h */
 };
 
 struct stalls {
@@ -98,7 +103,7 @@ static void conclude(const struct model *model, struct stall *stall) {
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
         stall->command = server->pause_command;
-        stall->was_busy = true;
+        stall->command_is = WAS_FIRST;
     }
 }
 
@@ -152,7 +157,8 @@ static void look_at_wait(const struct model *model, struct stalls *stalls, uint3
                             .waited = server->wait_over,
                             .command = server->pause_command,
                             .clients = true};
-    stall->was_busy = stall->command && server->pause_asked <= stall->since + slack;
+    if (stall->command && server->pause_asked <= stall->since + slack)
+        stall->command_is = WAS_FIRST;
     if (stall->last.time > stall->since)
         stall->last.time = TIME_NONE;
 }
@@ -172,6 +178,44 @@ static void note_witness(struct stall *stall, const struct link *link, nstime no
         stall->witnesses = stall->seen;
 }
 
+/* ---- what it was busy with ---- */
+
+/* A big reply is complete some time after others that were asked for together with it. */
+static const nstime REPLY_TIME = 30 * NS_PER_SEC;
+
+/* Several were asked for before it fell silent and are answered together, in any order: the head of
+ * the line is the one whose calls take long, if one of them does. */
+static void look_for_command(const struct model *model, struct stall *stall, nstime now) {
+    const struct server *server = process_server(model, stall->node);
+    if (!stall->over || stall->died || !server || now - stall->end > REPLY_TIME)
+        return;
+    const struct slow_call *call = model_slow_culprit(server, stall->since, stall->end);
+    nstime slack = PAUSE_MIN_MS * NS_PER_MS;
+    if (!call || call->over - call->busy > stall->since + slack)
+        return;
+    stall->command = call->command;
+    stall->command_is = WAS_FIRST;
+}
+
+/* A request that it had, when it fell silent, and never answered. */
+static void on_event(const struct detection *detection, void *state, const struct event *event) {
+    const struct ev_unanswered *unanswered = &event->unanswered;
+    const struct endpoint *addr = &event->flow->ends[!event->direction];
+    const struct model *model = detection->model;
+    const struct server *server = model_server_at(model, addr);
+    struct stall *stall = open_of(state, model_node_at_address(model, addr));
+    nstime asked = (nstime)unanswered->asked, slack = PAUSE_MIN_MS * NS_PER_MS;
+    if (!unanswered->command || !server || !stall || asked < stall->since - slack ||
+        asked > stall->since + slack)
+        return;
+    double share = model_slow_share(server, unanswered->command);
+    if (share <= stall->share)
+        return;
+    stall->command = unanswered->command;
+    stall->command_is = IS_UNANSWERED;
+    stall->share = share;
+}
+
 /* A child that it had forked (to save, or for a replica) keeps the connections of a process that
  * has ended, until it ends, too. */
 static void look_for_end(const struct model *model, struct stall *stall) {
@@ -187,8 +231,10 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     struct stalls *stalls = state;
     const struct model *model = detection->model;
     nstime least = (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
-    for (size_t i = 0; i < stalls->count; i++)
+    for (size_t i = 0; i < stalls->count; i++) {
         look_for_end(model, &stalls->list[i]);
+        look_for_command(model, &stalls->list[i], now);
+    }
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
         if (!is_ignored(model, link, now, least))
@@ -211,14 +257,17 @@ static void tell_command(const struct stall *stall, struct finding *finding) {
         return;
     }
     value_text(finding_metrics(finding), "last_command", stall->command->name);
-    if (stall->was_busy)
-        finding_explain(finding,
-                        "The first answer that it gave again was to %s, asked before it "
-                        "fell silent: it may have been busy with that.",
-                        stall->command->name);
-    else
-        finding_explain(finding, "The last command that it answered before was %s.",
-                        stall->command->name);
+    static const struct {
+        const char *begins, *ends;
+    } says[] = {
+        [WAS_LAST] = {"The last command that it answered before was ", ""},
+        [WAS_FIRST] = {"Of the first answers that it gave again one was to ",
+                       ", asked before it fell silent: it may have been busy with that"},
+        [IS_UNANSWERED] = {"Before it fell silent it had been asked for ",
+                           ", and never answered: it may be busy with that"},
+    };
+    finding_explain(finding, "%s%s%s.", says[stall->command_is].begins, stall->command->name,
+                    says[stall->command_is].ends);
 }
 
 static void tell_proof(const struct stall *stall, struct finding *finding) {
@@ -306,6 +355,7 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < stalls->count; i++) {
         struct stall *stall = &stalls->list[i];
         look_for_end(detection->model, stall);
+        look_for_command(detection->model, stall, model_books(detection->model)->last);
         if (!stall->died && (!is_alone(stall) || !stall->lossy))
             tell(detection, stalls, stall);
     }
@@ -319,7 +369,9 @@ static void dispose(void *state) {
 const struct detector detect_process_stall = {
     .name = "process-stall",
     .help = "a process stopped answering while its kernel went on",
+    .wants = EVENT_BIT(unanswered),
     .state = sizeof(struct stalls),
+    .event = on_event,
     .tick = on_tick,
     .finish = finish,
     .dispose = dispose,

@@ -48,12 +48,17 @@ static struct slow_command *count_call(struct slow *slow, const struct slow_call
     return one;
 }
 
-/* Those that were asked first may have caused it, each command once. */
-static void close_silence(struct slow *slow, struct silence *silence) {
+/* Those that were asked first waited for about as long as anybody. */
+static nstime first_waited(const struct silence *silence) {
     nstime longest = 0;
     for (uint32_t i = 0; i < silence->count; i++)
         longest = silence->calls[i].busy > longest ? silence->calls[i].busy : longest;
-    nstime least = longest - (longest / 10 > TOGETHER ? longest / 10 : TOGETHER);
+    return longest - (longest / 10 > TOGETHER ? longest / 10 : TOGETHER);
+}
+
+/* Those that were asked first may have caused it, each command once. */
+static void close_silence(struct slow *slow, struct silence *silence) {
+    nstime least = first_waited(silence);
     for (uint32_t i = 0; i < silence->count; i++)
         if (silence->calls[i].busy >= least)
             count_call(slow, &silence->calls[i]);
@@ -184,6 +189,44 @@ bool model_slow(const struct server *server, struct slow *ret_slow) {
     for (size_t i = 0; i < SILENCES; i++)
         close_silence(ret_slow, &ret_slow->recent[i]);
     return ret_slow->silences > 0;
+}
+
+/* ---- which of them ---- */
+
+double model_slow_share(const struct server *server, const struct command *command) {
+    const struct command_stats *stats = server->commands[command - command_rows];
+    uint64_t calls = stats ? stats->latency.count : 0, silences = 0;
+    for (uint32_t i = 0; server->slow && i < server->slow->count; i++)
+        if (server->slow->commands[i].worst.command == command)
+            silences = server->slow->commands[i].count;
+    return (double)(silences + 1) / (double)(calls + 1);
+}
+
+/* The one that was for most of that time. */
+static const struct silence *silence_then(const struct slow *slow, nstime from, nstime to) {
+    for (size_t i = 0; i < SILENCES; i++) {
+        const struct silence *silence = &slow->recent[i];
+        nstime begin = silence->from > from ? silence->from : from;
+        nstime end = silence->to < to ? silence->to : to;
+        if (silence->count > 0 && (end - begin) * 2 > to - from)
+            return silence;
+    }
+    return NULL;
+}
+
+const struct slow_call *model_slow_culprit(const struct server *server, nstime from, nstime to) {
+    const struct silence *silence = server->slow ? silence_then(server->slow, from, to) : NULL;
+    const struct slow_call *most = NULL;
+    double most_share = 0;
+    for (uint32_t i = 0; silence && i < silence->count; i++) {
+        const struct slow_call *call = &silence->calls[i];
+        double share = call->command ? model_slow_share(server, call->command) : 0;
+        if (call->busy < first_waited(silence) || share <= most_share)
+            continue;
+        most = call;
+        most_share = share;
+    }
+    return most;
 }
 
 /* ---- big keys ---- */

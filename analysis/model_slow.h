@@ -66,6 +66,14 @@ struct slow {
 /* What is known so far; false: the server was never that slow. */
 bool model_slow(const struct server *server, struct slow *ret_slow);
 
+/* Of the calls that a silence of the server began with, which of the last ones was from then to
+ * then: the one that most likely held it up, by its share. NULL: it is not known (any more). */
+const struct slow_call *model_slow_culprit(const struct server *server, nstime from, nstime to);
+
+/* How much of a command's calls it is, if one more silence began with it: those of a command that
+ * is slow by itself are all or many, of another one some by chance. */
+double model_slow_share(const struct server *server, const struct command *command);
+
 /* ---- big keys ---- */
 
 enum { BIG_KEY = 1000000 /* bytes of a request or a reply */, BIG_KEY_TEXT = 64 };

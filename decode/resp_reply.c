@@ -432,11 +432,14 @@ void resp_on_reply(const struct resp_walk *walk, const struct resp_value *value)
         on_unmatched(walk, value);
 }
 
+static void tell_unanswered(const struct resp_walk *walk, struct ev_unanswered unanswered) {
+    struct event event = {.type = EV_unanswered, .unanswered = unanswered};
+    emit_event(walk->out, walk->flow, walk->link->client, &event);
+}
+
 void resp_tell_unanswered(const struct resp_walk *walk, const struct command *command,
                           uint64_t count, const char *why) {
-    struct event event = {.type = EV_unanswered,
-                          .unanswered = {.command = command, .count = count, .why = why}};
-    emit_event(walk->out, walk->flow, walk->link->client, &event);
+    tell_unanswered(walk, (struct ev_unanswered){.command = command, .count = count, .why = why});
 }
 
 /* Some requests are answered by the end of the connection. */
@@ -446,7 +449,11 @@ void resp_give_up_one(const struct resp_walk *walk, const char *why) {
     if (by_rule && walk->flow->close != FLOW_OPEN)
         resp_tell_silent(walk, pending->command, pending->bytes);
     else
-        resp_tell_unanswered(walk, pending->command, 1, why);
+        tell_unanswered(
+            walk, (struct ev_unanswered){.command = pending->command,
+                                         .count = 1,
+                                         .why = why,
+                                         .asked = pending->blocking ? 0 : (uint64_t)pending->sent});
 }
 
 void resp_give_up_pending(const struct resp_walk *walk, const char *why) {

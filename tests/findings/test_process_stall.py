@@ -3,6 +3,7 @@
 import pytest
 
 from lib import findings, resp, scene
+from lib.busy import Server
 
 
 def stalled(seconds):
@@ -49,6 +50,57 @@ def test_fires_for_certain_where_a_client_waits(store):
     play.run(3)
     found = findings.only(findings.of(store(play.pcap("p2 10.0.9.9"))), "process-stall")
     assert found.confidence == "certain" and found.metrics["last_command"] == "get"
+
+
+def held(store, server):
+    return findings.only(findings.of(store(server.traffic(1).pcap())), "process-stall")
+
+
+@pytest.mark.parametrize("call", ["KEYS *", "EVAL script 0", "DEL big"])
+def test_names_what_held_the_process_up(store, call):
+    """Not the SET that it was given in the same breath, and answered first."""
+    server = Server().traffic(3)
+    server.play.stall("p1")
+    server.carry_out(call, 3, before=((1, "SET a v"),))
+    server.play.wake("p1")
+    found = held(store, server)
+    assert found.metrics["last_command"] == call.split()[0].lower()
+    assert "asked before it fell silent" in found.explanation
+
+
+def test_names_what_held_the_process_up_though_its_reply_is_big(store):
+    """Others are answered before it is complete."""
+    server = Server().traffic(3)
+    server.play.stall("p1")
+    server.carry_out_big("KEYS *", 3, sending=1.0)
+    server.play.wake("p1")
+    assert held(store, server).metrics["last_command"] == "keys"
+
+
+def test_names_what_it_was_asked_and_never_answered(store):
+    server = Server().traffic(3)
+    server.play.stall("p1")
+    server.ask(1, "SET a v")
+    server.ask(0, "KEYS *")
+    server.wait(3).ask(2, "HGETALL b")
+    server.wait(3)
+    found = findings.only(findings.of(store(server.pcap())), "process-stall")
+    assert found.end is None and found.metrics["last_command"] == "keys"
+    assert "never answered" in found.explanation
+
+
+def test_near_miss_commands_that_held_nobody_up(store):
+    """KEYS was answered before it stopped, HGETALL came a second after; BLPOP waits for others."""
+    server = Server().traffic(3)
+    server.ask(0, "BLPOP queue 0")
+    server.quick(1, "KEYS *")
+    server.traffic(0.5)
+    server.play.stall("p1")
+    server.wait(1).ask(1, "HGETALL b")
+    server.wait(5)
+    found = findings.only(findings.of(store(server.pcap())), "process-stall")
+    assert found.metrics["last_command"] in ("get", "set")
+    assert "answered before" in found.explanation
 
 
 def asked_while_all(play, what):
