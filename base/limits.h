@@ -33,7 +33,7 @@
     CAP(RESP_DEPTH, 24, "nested aggregates of a RESP value; a deeper one is none: out of step")   \
     CAP(RESP_COUNT, 1 << 30, "items of one RESP aggregate; more are none: out of step")           \
     CAP(RESP_LINE, 1 << 20, "bytes of one RESP line; a longer one is none: out of step")          \
-    CAP(TRIAL, 32 << 10,                                                                          \
+    CAP(TRIAL, 256 << 10,                                                                         \
         "bytes kept of a joined connection until it is certain whose the replies are; then not")  \
     CAP(PENDING, 65536, "requests of a connection waiting for replies; then told by number only") \
     CAP(CHANNEL_SHOWN, 256, "bytes of a channel's name kept; a longer one is shown cut")          \

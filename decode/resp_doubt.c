@@ -67,6 +67,8 @@ static void decide(const struct resp_walk *walk) {
     bool believed = is_believed(walk);
     if (believed && link->doubtful_begins && link->doubtful_first && trial_begin(walk))
         return;
+    if (link->doubtful_first && link->trial.asked > 1) /* a pipeline, and no trial of it */
+        link->doubtful_begins = false;
     link->doubtful_begins &= walk->flow->sides[!link->client].stream.started;
     link->undecided = !believed; /* then the next segment is the next chance */
     if (believed && link->doubtful_begins)

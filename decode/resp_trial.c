@@ -17,8 +17,9 @@
 #include "decode/resp_link.h"
 
 enum {
-    PIECE = 1024,          /* kept at once: the beginning of a value that may be large */
-    LARGE = CAP_TRIAL / 4, /* as much of a value is passed over */
+    PIECE = 960,     /* kept at once: a block of the pool is not rounded up; and the beginning of a
+                      * value that may be large: */
+    LARGE = 8 << 10, /* as much of one is passed over */
 };
 
 #define BIT(reply) (UINT32_C(1) << (reply))
@@ -162,6 +163,11 @@ static bool is_heard(const struct resp_walk *walk, struct bytes view) {
            !seq_after(link->trial.asked_to, server->heard);
 }
 
+/* Streams that are out of order need it more: they would have gaps. */
+static bool is_pool_free(const struct resp_walk *walk) {
+    return walk->out->pool->used <= walk->out->pool->max / 2;
+}
+
 /* The beginning of the view; of a large value the length is enough. 0: it cannot be kept. */
 static size_t keep_some(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
@@ -172,7 +178,7 @@ static size_t keep_some(const struct resp_walk *walk, struct bytes view) {
         bool passed = early_pass(walk, piece.len) && resp_skip(reader, piece.len) == RESP_IN_STEP;
         return passed ? piece.len : 0;
     }
-    bool room = link->early.kept + piece.len <= CAP_TRIAL;
+    bool room = link->early.kept + piece.len <= CAP_TRIAL && is_pool_free(walk);
     return room && read_all(walk, piece) && early_keep(walk, piece) ? piece.len : 0;
 }
 

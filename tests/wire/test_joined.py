@@ -11,7 +11,7 @@ from lib.resp import OK, Dialogue, array, bulk, command, error, integer
 
 KINDS = {"get": "bulk", "incr": "integer", "set": "simple"}
 EXCHANGES = ["GET k", "v", "INCR n", 1, "SET k v", OK]
-CAP_TRIAL = 32 << 10                                     # base/limits.h
+CAP_TRIAL = 256 << 10                                    # base/limits.h
 
 
 def replies(talk, store):
@@ -89,10 +89,10 @@ def test_never_quiet(store):
     """A client that always has requests under way: nothing is ever proven, no request is told to
     have a reply, and no more is kept of it than CAP_TRIAL bytes."""
     talk = Dialogue(joined=True).ask("GET k")
-    for _ in range(CAP_TRIAL // 20):
-        talk.ask("GET k").answer(bulk("v" * 20))
-    talk.answer(bulk("v" * 20))
-    count = CAP_TRIAL // 20 + 1
+    for _ in range(CAP_TRIAL // 500):
+        talk.ask("GET k").answer(bulk("v" * 500))
+    talk.answer(bulk("v" * 500))
+    count = CAP_TRIAL // 500 + 1
     clients.check(store(talk.capture.pcap()), {}, requests=count, replies=0, unanswered=count,
                   unmatched=count, odd=True)
 
@@ -150,6 +150,19 @@ def test_transaction(counted):
     talk = Dialogue(joined=True).ask("MULTI", "SET k v", "EXEC")
     talk.answer(OK, b"+QUEUED\r\n", array(b"+OK\r\n")).trades(*EXCHANGES)
     counted(talk, {"multi": 1, "set": 2, "exec": 1, "get": 1, "incr": 1}, odd=True)
+
+
+def test_long_pipeline(counted):
+    """All of it has to be seen before any of it counts."""
+    talk = Dialogue(joined=True, mss=1448).ask(*["GET k"] * 100).answer(*[bulk("v" * 1000)] * 100)
+    counted(talk.trades(*EXCHANGES), {"get": 101, "incr": 1, "set": 1}, odd=True)
+
+
+def test_replies_that_cannot_be_counted(store):
+    """Replies were off when the capture joined: the first one is not that to the first request."""
+    talk = Dialogue(joined=True).ask("GET k", "INCR n", "CLIENT REPLY ON").answer(OK).wait(1)
+    talk.trades(*EXCHANGES)
+    assert len(replies(talk, store)) == 3
 
 
 def test_redirect(store):
