@@ -7,6 +7,8 @@
 #include "analysis/verdict.h"
 #include "base/list.h"
 
+enum { RECALL_MS = 100 /* clusterCron() */ };
+
 struct loss {
     struct verdict verdict; /* the last one while a PONG was late; `at` 0: none */
     struct stamp answered;  /* the last answer before it; TIME_NONE: not known */
@@ -56,6 +58,16 @@ static void look_at(const struct model *model, const struct link *link, struct l
     loss->answered = link->delivered[1];
 }
 
+/* A server calls whom it knows again within a tenth of a second. One that closed its connection
+ * before the answer was late, and has not called since, has forgotten the node (CLUSTER FORGET, a
+ * handshake that came to nothing), and waits for no answer any more. */
+static bool is_forgotten(const struct link *link, nstime least, nstime now) {
+    nstime closed = link->closed[0].time;
+    return closed != TIME_NONE && closed >= link->waiting.time &&
+           closed - link->waiting.time < least / 2 && link->knocks.first.time == TIME_NONE &&
+           link->seen - closed < RECALL_MS * NS_PER_MS && now - link->seen > NS_PER_SEC;
+}
+
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct losses *losses = state;
     nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
@@ -64,7 +76,8 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
         return;
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
-        if (link->waiting.time != TIME_NONE && now - link->waiting.time >= least)
+        if (link->waiting.time != TIME_NONE && now - link->waiting.time >= least &&
+            !is_forgotten(link, least, now))
             look_at(detection->model, link, &losses->list[i], now);
     }
 }

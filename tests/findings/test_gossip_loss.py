@@ -168,3 +168,28 @@ def test_near_miss_syns_that_a_lossy_path_ate(store):
     play.run(3)
     for found in findings.all_of(findings.of(store(play.pcap())), "gossip-loss"):
         assert found.verdict == "lossy-path"
+
+
+def test_near_miss_a_node_that_was_forgotten(store):
+    """p2 closes a connection while a PING is on its way; p1 closes its other one, of a handshake, and
+    does not call any more: it waits for nothing. If it went on to call, it would."""
+    def waits(forgets):
+        play = scene.Scene()
+        play.run(3)
+        link, other = play.links["p1", "p2"], scene.Link(play, "p1", "p2", 39000)
+        link.talk.segment("server", flags=scene.wire.FIN | scene.wire.ACK)
+        link.talk.next["server"] += 1
+        play.cut("p1", "p2")
+        link.send("client", play.heartbeat(scene.wire.ping, "p1", "p2"))
+        play.heal()
+        other.close()
+        link.talk.segment("server", flags=scene.wire.RST, seq=link.talk.next["server"])
+        link.opened, link.unacked, link.pinged = None, [], play.now
+        if forgets:
+            del play.links["p1", "p2"]
+        else:
+            play.shut.add(("p1", "p2"))
+        play.run(5)
+        return findings.all_of(findings.of(store(play.pcap())), "gossip-loss")
+
+    assert waits(forgets=False) and not waits(forgets=True)
