@@ -131,10 +131,11 @@ void finding_evidence(struct finding *finding, const struct place *place, const 
     if (!evidence)
         return;
     *evidence = (struct evidence){.place = *place, .note = note};
-    struct evidence **end = &finding->evidence;
-    while (*end)
-        end = &(*end)->next;
-    *end = evidence;
+    struct evidence **at = &finding->evidence; /* in the order of time */
+    while (*at && (*at)->place.time <= place->time)
+        at = &(*at)->next;
+    evidence->next = *at;
+    *at = evidence;
     finding->evidence_count++;
 }
 

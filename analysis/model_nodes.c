@@ -177,17 +177,24 @@ static uint16_t *view_of(struct node_private *observer, uint32_t subject) {
 
 enum { EXT_HOSTNAME = 0, EXT_FORGOTTEN = 2, EXT_SHARD_ID = 3 };
 
-/* The sender keeps the node off its list for a while. */
-static void learn_forgotten(struct model *model, struct node_private *sender, const uint8_t *id) {
+/* The sender keeps the node off its list for a while, and so will who reads that: neither holds
+ * anything against it any more. A replica does not forget its own primary. */
+static void learn_forgotten(struct model *model, struct message_ends ends, const uint8_t *id) {
     uint32_t subject = model_find_node(model, (const char *)id);
-    uint16_t *view = subject == NODE_NONE ? NULL : view_of(sender, subject);
-    if (view)
-        *view |= VIEW_FORGOTTEN;
+    if (subject == NODE_NONE)
+        return;
+    model_set_view(model, ends.sender, subject, VIEW_FORGOTTEN);
+    if (ends.receiver == NODE_NONE || ends.receiver == subject)
+        return;
+    const struct node *receiver = &model->nodes[ends.receiver]->node;
+    if (!receiver->replica || receiver->primary != subject)
+        model_set_view(model, ends.receiver, subject, VIEW_FORGOTTEN);
 }
 
 /* No host name among them means that the node has none (any more). */
-static void learn_extensions(struct model *model, struct node_private *sender,
+static void learn_extensions(struct model *model, struct message_ends ends,
                              const struct ev_bus_message *message) {
+    struct node_private *sender = model->nodes[ends.sender];
     struct node *node = &sender->node;
     struct bus_extensions walk = message->extensions;
     struct bus_extension extension;
@@ -199,7 +206,7 @@ static void learn_extensions(struct model *model, struct node_private *sender,
         if (extension.id == EXT_HOSTNAME) {
             copy_text(node->hostname, extension.data);
         } else if (extension.id == EXT_FORGOTTEN && extension.data.len == BUS_NODE_ID) {
-            learn_forgotten(model, sender, extension.data.data);
+            learn_forgotten(model, ends, extension.data.data);
         } else if (extension.id == EXT_SHARD_ID && extension.data.len == BUS_NODE_ID) {
             memcpy(node->shard_id, extension.data.data, BUS_NODE_ID);
             node->shard_id_known = bus_is_node_id(extension.data.data);
@@ -427,7 +434,7 @@ static void learn_message(struct model *model, struct message_ends ends,
     bool was_replica = node->heard && node->replica;
     uint32_t had = node->primary;
     learn_header(model, sender, message);
-    learn_extensions(model, model->nodes[sender], message);
+    learn_extensions(model, ends, message);
     if (UNLIKELY(was_replica && !node->replica))
         model_election_won(model, sender, had, heard_before, message);
     if (UNLIKELY(message->mflags & MFLAG_PAUSED))

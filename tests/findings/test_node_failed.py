@@ -297,3 +297,26 @@ def test_fires_on_a_death_while_a_ping_was_lost(store):
     found = findings.of(store(play.pcap()))
     assert findings.only(found, "node-failed").verdict == "process-died"
     findings.none(found, "bus-unreachable")
+
+
+def forgotten_after_it_failed(by):
+    """p1 dies; some are told to forget it (CLUSTER FORGET), and tell others so."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(7)
+    for a, b in by:
+        ping = wire.ping(play.nodes[a], extensions=[wire.forgotten(play.nodes["p1"], 60)])
+        play.links[a, b].send("client", ping)
+    return play
+
+
+def test_ends_when_it_is_forgotten(store):
+    play = forgotten_after_it_failed([("p2", "p3"), ("p2", "r2"), ("p2", "r3")])
+    found = findings.only(findings.of(store(play.pcap())), "node-failed")
+    assert found.span[1] == pytest.approx(scene.wire.START / 1e9 + play.now, abs=0.1)
+
+
+def test_near_miss_its_replica_does_not_forget_its_primary(store):
+    play = forgotten_after_it_failed([("r2", "r1")])
+    assert findings.only(findings.of(store(play.pcap())), "node-failed").end is None

@@ -70,6 +70,9 @@ def lacks(found):
             yield f"{name} is {found.metrics[name]}, which the contract does not know"
     if not found.evidence and found.type not in WITHOUT_PROOF:
         yield "has no evidence"
+    times = [piece["time"] for piece in found.evidence]
+    if times != sorted(times):
+        yield f"its evidence runs back: {times}"
     for name in ("title", "explanation", "verdict"):
         if not getattr(found, name):
             yield f"has no {name}"
