@@ -23,10 +23,13 @@ def has_handshake(truth):
 
 
 def closes_links(truth):
-    """CLUSTER FORGET does, with what waits on them, and so does a handshake that comes to nothing.
+    """CLUSTER FORGET does, with what waits on them, and so does a handshake that comes to nothing, and
+    a PONG of another node than was asked (after RESET HARD, at a wrong address): what comes behind it
+    is not read.
     Valkey closes a link of which it does not know yet whose it is, if a light message comes on it."""
     return is_broken(truth) or has_handshake(truth) or \
-        any(line["event"] in ("forget", "link-refused") for line in truth.get("logged", ()))
+        any(line["event"] in ("forget", "link-refused", "other-id")
+            for line in truth.get("logged", ()))
 
 
 def node_of(take, row):
