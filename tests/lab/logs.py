@@ -119,6 +119,7 @@ ROWS = [
     (r"Cluster forget <target:word> \(user request from .*", "forget", {}),
     (r"Closing link for node <unknown> \(<unknown>\) that sent a lightweight message of type "
      r"<type:word> as its first message on the link", "link-refused", {}),
+    (r"Clusterbus handshake timeout <address:word>", "handshake-timeout", {}),
     (rf"Handshake with node {NODE} completed\.", "handshake", {}),
     (rf"Successfully completed handshake with {NODE}", "handshake", {}),
     (r"IP address for this node updated to <address:word>", "own-address", {}),

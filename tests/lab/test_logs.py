@@ -109,6 +109,8 @@ LINES = [
      {"about": A, "address": "10.0.0.9:6379"}),
     ("valkey", f"Cluster forget {A} (user request from 'id=3 addr=10.0.0.1:5 name=').", "forget",
      {"target": A}),
+    ("valkey", "Clusterbus handshake timeout 10.0.0.9:16379", "handshake-timeout",
+     {"address": "10.0.0.9:16379"}),
     ("valkey", "Closing link for node <unknown> (<unknown>) that sent a lightweight message of type "
      "publish as its first message on the link", "link-refused", {"type": "publish"}),
     ("redis 7.0", f"Node {A} has old slots configuration, sending an UPDATE message about {B}",

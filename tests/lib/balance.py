@@ -122,6 +122,19 @@ def dead_links(take, node):
     return dead
 
 
+def answers_due(take, node):
+    """PINGs and MEETs on connections that the node closed, that it had not answered until then."""
+    bus, due, dead = f"{bracketed(node['ip'])}:{node['bus']}", collections.Counter(), 0
+    for event in bustap.dump(take.path, without=set(bustap.BULK) - {"bus-message"}):
+        if event.get("dst") == bus and event.get("type") in ("ping", "meet"):
+            due[event["src"]] += 1
+        elif event.get("src") == bus and event.get("type") == "pong":
+            due[event["dst"]] -= due[event["dst"]] > 0
+        elif event.get("src") == bus and event["event"] == "tcp-close":
+            dead += due.pop(event["dst"], 0)
+    return dead
+
+
 # ------------------------------------------------------------------------------ commands, errors
 
 

@@ -42,6 +42,17 @@ def never_left(take, row):
         row.high < row.books <= row.high + balance.dead_links(take, node_of(take, row))
 
 
+# Whoever introduces itself may send MEET and PING together. Both are answered, and if a handshake with
+# that node times out in the same moment (as with a wrong address), its links are freed with both.
+def answers_freed(take, row):
+    return row.kind == "sent" and row.name == "pong" and \
+        row.high < row.books <= row.high + balance.answers_due(take, node_of(take, row))
+
+
+def times_out_handshake(truth):
+    return any(line["event"] == "handshake-timeout" for line in truth.get("logged", ()))
+
+
 # TCP has acknowledged what lies unread in a socket when the server closes it: on FAIL of a link, on
 # its timeout, with a handshake that comes to nothing, when it is killed. Linux then resets the
 # connection, which shows it.
@@ -80,8 +91,8 @@ def drops_on_hosts(truth):
     return any(fault.get("where") == "hosts" for fault in truth.get("injected", ()))
 
 
-RULES = {never_left: closes_links, never_read: closes_links, stream_never_read: is_broken,
-         given_up: is_broken, dropped_unseen: drops_on_hosts}
+RULES = {never_left: closes_links, answers_freed: times_out_handshake, never_read: closes_links,
+         stream_never_read: is_broken, given_up: is_broken, dropped_unseen: drops_on_hosts}
 
 
 def unexplained(take, rows):
