@@ -44,6 +44,7 @@ EXPECTED = {
     "atomic_migration": Row((Must("slot-migration", None, ("n1", "n2")),)),
     "bus_port_blocked": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
     "bus_port_refused": Row((Must("bus-unreachable", "bus-port-blocked", ("n1",)),)),
+    "cannot_save": Row((Must("error-burst", "MISCONF", ("n1",)),)),
     "clock_ahead": Row((Must("clock-skew", None, ("n2",)),)),
     "coverage_off": Row((Must("node-failed", "process-died"), Must("slot-uncovered"),
                          Must("lost-writes", None, ("n3",))),
@@ -143,6 +144,9 @@ EXPECTED = {
                        ("replication-lag",)),
     "rolling_restart": QUIET,
     "short_stall": QUIET,
+    "slots_left_open": Row((Must("slot-stuck", "migration-stopped", ("n1", "n2")),
+                            Must("slot-stuck", "migration-stopped", ("n2", "n3"))),
+                           ("redirect-storm",)),
     "slot_left_open": Row((Must("slot-stuck", "migration-stopped", ("n1", "n2")),)),
     # Whether MIGRATE's timeout is hit depends on what else waits for the link.
     "slow_migration": Row((Must("slot-migration", None, ("n1", "n2")),),
@@ -166,6 +170,8 @@ EXPECTED = {
                           Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
     "too_many_clients": Row((Must("error-burst", "max-clients", ("n2",)),), ("connection-storm",)),
     "unseen_halves": Row((Must("partition", "network"), Must("cluster-down"))),
+    "wrong_password": Row((Must("error-burst", "NOAUTH", ("n2",)),
+                           Must("error-burst", "WRONGPASS", ("n2",)))),
     "wrong_address": Row((Must("address-disagreement", "announced-address", ("n6",)),)),
 }
 

@@ -1,6 +1,7 @@
 """Servers that have too much to do at once, or too little room."""
 
 import contextlib
+import shutil
 
 from lib import resp
 
@@ -86,6 +87,39 @@ def too_many_clients(run):
         run.let_pass(0.5)
     n2.ask("CONFIG", "SET", "maxclients", 10000)
     run.let_pass(2)
+
+
+@scenario("n2 wants a password all of a sudden: some clients have none, others a wrong one")
+def wrong_password(run):
+    cluster = run.start()
+    run.load("diary", rate=50)
+    run.let_pass(2)
+    n2 = cluster["n2"]
+    n2.ask("CONFIG", "SET", "requirepass", "secret")
+    clients = callers(run, "web", n2, 5, "PING")
+    for _ in range(60):
+        for number, client in enumerate(clients):
+            client.pipeline(("GET", "a") if number < 3 else ("AUTH", "wrong"))
+        run.let_pass(0.1)
+    n2.ask("CONFIG", "SET", "requirepass", "")
+    run.let_pass(2)
+
+
+@scenario("n1 cannot write its RDB file: it refuses writes, until it can again")
+def cannot_save(run):
+    cluster = run.start()
+    run.load("aware", rate=200)
+    run.let_pass(2)
+    n1, in_the_way = cluster["n1"], cluster["n1"].folder / "dump.rdb"
+    in_the_way.unlink(missing_ok=True)
+    in_the_way.mkdir()
+    (in_the_way / "file").write_text("so that nothing takes its place")
+    n1.ask("CONFIG", "SET", "save", "1 1")
+    run.let_pass(12)
+    shutil.rmtree(in_the_way)
+    n1.ask("CONFIG", "SET", "save", "")
+    n1.ask("BGSAVE")
+    run.let_pass(3)
 
 
 @scenario("clients read at n4, a replica, and do not say READONLY")

@@ -95,6 +95,22 @@ def slot_left_open(run):
     run.let_pass(1)
 
 
+@scenario("five slots of two pairs of primaries are opened, some keys move, and all stay open")
+def slots_left_open(run):
+    cluster = run.start()
+    run.load("aware", rate=100)
+    for slot in (7, 8, 9):
+        filled(run, slot, 60, 1000)
+        run.load("aware", rate=60, slot=slot, keys=100)
+    with opened(cluster, "n2", "n3", [5500, 5501]), opened(cluster, "n1", "n2", [7, 8, 9]):
+        for slot in (7, 8, 9):
+            run.mark("slot is open", source="n1", target="n2", slots=str(slot))
+            migrate(cluster, "n1", "n2", slot, batch=20, rounds=1)
+            run.let_pass(2)
+        run.let_pass(8)
+    run.let_pass(1)
+
+
 @scenario("100 slots move at once from n1 to n2 (CLUSTER MIGRATESLOTS, Valkey 9)")
 def atomic_migration(run):
     if run.server.family != "valkey" or run.server.version < (9,):
