@@ -30,7 +30,17 @@ struct lags {
 
 /* ---- why ---- */
 
-enum why { SLOW_PATH, NOT_READING, BUSY, UNSETTLED_LINK, LINK_DOWN, LINK_SILENT, UNKNOWN, WHYS };
+enum why {
+    SLOW_PATH,
+    NOT_READING,
+    BUSY,
+    UNSETTLED_LINK,
+    LINK_DOWN,
+    LINK_SILENT,
+    MUTE,
+    UNKNOWN,
+    WHYS
+};
 
 static const struct {
     const char *verdict, *says, *advice;
@@ -57,6 +67,11 @@ static const struct {
                      "Its link to the primary is there, but its ACKs do not come any more: nothing "
                      "passes on it.",
                      "look at the path between the two, at the primary's client port"},
+    [MUTE] =
+        {"replica-silent",
+         "The replica said nothing to anybody meanwhile, on the bus neither: its process stood "
+         "still, or its host was not reached.",
+         "look at what the replica's process and its host did then"},
     [UNKNOWN] = {"unknown", "Where the bytes are is not known.",
                  "compare master_repl_offset and slave_repl_offset of INFO replication, and look "
                  "at the network between them"},
@@ -67,7 +82,7 @@ static enum why why_of(const struct follower *follower, const struct episode *ep
     if (follower->unsettled_in_row >= UNSETTLED)
         return UNSETTLED_LINK;
     if (worst->by_header && follower->links)
-        return worst->linked ? LINK_SILENT : LINK_DOWN;
+        return !worst->linked ? LINK_DOWN : worst->mute ? MUTE : LINK_SILENT;
     if (worst->waiting == NOT_KNOWN)
         return UNKNOWN;
     if (worst->unread > worst->waiting + worst->in_flight)

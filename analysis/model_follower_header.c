@@ -80,6 +80,7 @@ static void replica_header(struct model *model, struct node_private *node) {
     uint64_t done = node->node.repl_offset;
     if (!is_comparable(follower, done))
         return;
+    follower->mute = node->node.lull;
     bool late = follower->acked != NOT_KNOWN && done < follower->acked;
     if (!late && !is_told_otherwise(follower, &primary->node, model->cause->time))
         model_follower_measure(follower, NULL, model->cause, done);

@@ -27,6 +27,13 @@ static bool is_catching_up(struct follower *follower, const struct replication *
     return !follower->caught_up && (lag->time - past->online - least) / 2 < took;
 }
 
+/* Most of the time for which it is behind it said nothing to anybody. */
+static bool was_mute(const struct pause *pause, const struct lag *lag) {
+    nstime since = lag->time - lag->behind;
+    nstime from = pause->from > since ? pause->from : since;
+    return lag->by_header && (pause->to - from) * 2 > lag->behind;
+}
+
 void model_follower_measure(struct follower *follower, const struct replication *link,
                             const struct event *event, uint64_t done) {
     const struct followed *followed = follower->primary;
@@ -42,6 +49,7 @@ void model_follower_measure(struct follower *follower, const struct replication 
     nstime passed = offset_history_passed(&followed->history, done);
     if (lag.bytes && passed != TIME_NONE && passed < event->time)
         lag.behind = event->time - passed;
+    lag.mute = was_mute(&follower->mute, &lag);
     if (link) {
         lag.retransmits = event->flow->sides[!event->direction].stats.retransmits;
         lag.zero_windows = event->flow->sides[event->direction].stats.zero_windows;

@@ -21,6 +21,7 @@ struct lag {
     nstime behind;    /* so long ago the primary's stream went on from where the replica is */
     bool by_header;   /* of the bus, else by ACK */
     bool linked;      /* a link was open, as far as seen */
+    bool mute;        /* by_header: most of the time the replica said nothing on the bus either */
     bool catching_up; /* with what was written while it copied all, or had no link */
     /* Where the bytes were; each NOT_KNOWN, or: */
     uint64_t waiting;                   /* at the primary, not sent yet */
@@ -63,6 +64,7 @@ struct follower {
     nstime acked_at;          /* TIME_NONE: never */
     bool comparable;          /* its headers' offsets are of this primary's stream */
     bool fell;                /* they said less than before */
+    struct pause mute;        /* the last time in which it said nothing on the bus */
     bool caught_up;           /* on this link, once */
     struct lag lag, worst;    /* the last; that with the longest time, once caught up */
     uint64_t most_bytes;      /* likewise */

@@ -125,6 +125,30 @@ def test_fires_by_the_bus_alone(store):
     assert any("no ACK" in c for c in found.caveats)
 
 
+def stops_acknowledging(store, stall):
+    """Its link is there; the primary goes on for eight seconds."""
+    pair = Following(Scene()).connect()
+    for _ in range(3):
+        pair.write(1000).send().passes(1).ack()
+    if stall:
+        pair.play.stall("r1")
+    for _ in range(8):
+        pair.write(MB).passes(1)
+    if stall:
+        pair.play.wake("r1")
+    pair.passes(2)
+    return findings.only(found_in(store, pair), "replication-lag")
+
+
+def test_fires_for_a_replica_that_stood_still(store):
+    """Not its link: on the bus it said nothing either."""
+    assert stops_acknowledging(store, stall=True).verdict == "replica-silent"
+
+
+def test_near_miss_a_replica_that_speaks_on_the_bus(store):
+    assert stops_acknowledging(store, stall=False).verdict == "link-silent"
+
+
 def test_fires_for_a_link_that_is_gone(store):
     """The replica is well on the bus; its link to the primary has ended."""
     pair = Following(Scene()).connect()
