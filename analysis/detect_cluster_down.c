@@ -387,7 +387,10 @@ static void explain(const struct detection *detection, struct finding *finding,
                     const struct outage *outage, enum cause cause) {
     char name[ENDPOINT_TEXT];
     model_node_text(detection->model, outage->failed, name);
-    if (outage->peak)
+    if (outage->peak && outage->heard == 1)
+        finding_explain(finding, "The only node that could be heard said that the cluster state is "
+                                 "fail.");
+    else if (outage->peak)
         finding_explain(finding,
                         "When it was worst, %" PRIu32 " of the %" PRIu32 " nodes that could be "
                         "heard said that the cluster state is fail.",
