@@ -20,6 +20,9 @@ enum { NODES_SHOWN = 8, CLIENTS_TOLD = 16 };
 static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC,
                     BLIP = 20 * NS_PER_MS, MAKING = 5 * NS_PER_SEC;
 
+/* Whoever has heard from another node within this time is not cut off from it. */
+static const nstime IN_TOUCH = 2 * NS_PER_SEC;
+
 struct witness {
     bool well;         /* it has said that the cluster is ok, in this life */
     bool joined;       /* it never has, and ran before the capture */
@@ -29,6 +32,8 @@ struct witness {
     bool told;         /* it is one of those who said or answered so in this outage */
     bool answered;     /* its first sign in this outage was an answer */
     bool cut_off;      /* it missed most of the primaries then */
+    bool in_touch;     /* it had just heard from most of them when it began, */
+    bool reached;      /* and did again after that */
     struct place said; /* that sign */
     nstime until;      /* when it took it back, or answered so last */
 };
@@ -134,13 +139,33 @@ static bool misses_most(const struct model *model, uint32_t index) {
     return missed * 2 >= voters && missed > 0;
 }
 
-static void note_told(struct witness *witness, struct place place, bool answered) {
+/* Did messages of another node arrive there since then? */
+static bool has_heard(const struct model *model, uint32_t index, uint32_t other, nstime since) {
+    const struct link *own = model_link_between(model, index, other);
+    const struct link *its = model_link_between(model, other, index);
+    return (own && own->delivered[1].time >= since) || (its && its->delivered[0].time >= since);
+}
+
+static bool has_heard_most(const struct model *model, uint32_t index, nstime since) {
+    uint32_t voters = 0, heard = 0;
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        bool votes = model_is_voter(model, i);
+        voters += votes;
+        heard += votes && (i == index || has_heard(model, index, i, since));
+    }
+    return heard * 2 > voters;
+}
+
+static void note_told(const struct model *model, struct downs *downs, uint32_t index,
+                      struct place place, bool answered) {
+    struct witness *witness = &downs->witnesses[index];
     witness->until = place.time;
     if (witness->told)
         return;
     witness->told = true;
     witness->answered = answered;
-    witness->cut_off = false;
+    witness->cut_off = witness->reached = false;
+    witness->in_touch = has_heard_most(model, index, place.time - IN_TOUCH);
     witness->said = place;
 }
 
@@ -149,7 +174,7 @@ static void says_down(const struct detection *detection, struct downs *downs, ui
     struct witness *witness = &downs->witnesses[index];
     (void)outage_at(detection, downs, index, event->time);
     witness->down = true;
-    note_told(witness, place_of(event), false);
+    note_told(detection->model, downs, index, place_of(event), false);
     witness->cut_off |= misses_most(detection->model, index);
     recount(detection, downs, event->time);
 }
@@ -270,7 +295,7 @@ static void on_error(const struct detection *detection, struct downs *downs,
     if (!witness)
         return;
     outage->replies_of_starting += witness->starting;
-    note_told(witness, place, true);
+    note_told(detection->model, downs, index, place, true);
 }
 
 /* ---- the finding ---- */
@@ -332,7 +357,14 @@ static void title(const struct detection *detection, struct finding *finding,
 
 /* ---- why ---- */
 
-enum cause { CAUSE_STARTED, CAUSE_MINORITY, CAUSE_UNCOVERED, CAUSE_NO_MAJORITY, CAUSE_UNKNOWN };
+enum cause {
+    CAUSE_STARTED,
+    CAUSE_MINORITY,
+    CAUSE_OWN_VIEW,
+    CAUSE_UNCOVERED,
+    CAUSE_NO_MAJORITY,
+    CAUSE_UNKNOWN
+};
 
 static const struct {
     const char *verdict, *what, *advice; /* advice: NULL, or what helps */
@@ -348,6 +380,13 @@ static const struct {
                         "look at its network, not at its data: it serves again some seconds after "
                         "it reaches the others",
                         false},
+    [CAUSE_OWN_VIEW] = {"slots-uncovered",
+                        "The others went on, and it heard from most of the primaries all the time: "
+                        "so speaks a node in whose own view a slot has no owner. That is so, for "
+                        "one, where it imports a slot whose old owner was replaced meanwhile.",
+                        "compare its CLUSTER NODES with that of the others; end or give up what it "
+                        "imports (CLUSTER SETSLOT slot NODE id, or STABLE)",
+                        true},
     [CAUSE_UNCOVERED] = {"slots-uncovered", NULL,
                          "bring the failed primary back, or a replica of it to power (CLUSTER "
                          "FAILOVER TAKEOVER if no majority is left); do not reset or forget it "
@@ -369,6 +408,17 @@ static bool is_minority(const struct outage *outage) {
     return outage->peak * 2 <= outage->heard && !outage->bereft;
 }
 
+/* All who said so went on to hear most of the primaries. */
+static bool is_view_of_their_own(const struct downs *downs) {
+    bool all = true, any = false;
+    for (size_t i = 0; i < downs->room; i++) {
+        const struct witness *witness = &downs->witnesses[i];
+        any |= witness->told;
+        all &= !witness->told || (witness->reached && !witness->cut_off);
+    }
+    return any && all;
+}
+
 static enum cause cause_of(const struct downs *downs, uint32_t told) {
     const struct outage *outage = &downs->outage;
     uint32_t cut_off = 0;
@@ -377,7 +427,7 @@ static enum cause cause_of(const struct downs *downs, uint32_t told) {
     if (outage->peak == 0 && outage->replies == outage->replies_of_starting)
         return CAUSE_STARTED;
     if (is_minority(outage))
-        return CAUSE_MINORITY;
+        return is_view_of_their_own(downs) ? CAUSE_OWN_VIEW : CAUSE_MINORITY;
     if (outage->failed != NODE_NONE)
         return CAUSE_UNCOVERED;
     return cut_off * 2 > told ? CAUSE_NO_MAJORITY : CAUSE_UNKNOWN;
@@ -493,6 +543,15 @@ static void on_event(const struct detection *detection, void *state, const struc
         refused(detection, downs, &event->flow->ends[!event->flow->connector]);
 }
 
+/* Soon after it began to say so, and still did. */
+static void note_reached(const struct model *model, struct downs *downs, uint32_t index,
+                         nstime now) {
+    struct witness *witness = &downs->witnesses[index];
+    bool still = witness->told && witness->until - witness->said.time >= LAG;
+    if (still && witness->in_touch && now - witness->said.time <= 2 * IN_TOUCH)
+        witness->reached |= has_heard_most(model, index, witness->said.time);
+}
+
 /* Who still says so; those that have fallen silent do not count. */
 static bool anyone_down(const struct detection *detection, struct downs *downs, nstime now) {
     bool any = false;
@@ -501,6 +560,7 @@ static bool anyone_down(const struct detection *detection, struct downs *downs, 
         witness->until = witness->down ? now : witness->until;
         witness->down = witness->down && is_heard(detection->model, i, now);
         witness->cut_off |= witness->down && misses_most(detection->model, i);
+        note_reached(detection->model, downs, i, now);
         any |= witness->down;
     }
     return any;

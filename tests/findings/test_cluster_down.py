@@ -70,15 +70,34 @@ def test_names_the_node_for_which_it_goes_on(store):
     assert "to 10.0.0.2:6379 for" in found.title
 
 
-def test_fires_for_a_minority_without_blaming_the_others(store):
-    play = scene.Scene()
-    play.run(3)
+def says_down_alone(play):
     play.set("p1", state=1)
     play.run(4)
     play.set("p1", state=0)
     play.run(2)
-    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    return play.pcap()
+
+
+def test_fires_for_a_minority_without_blaming_the_others(store):
+    """p1 and its replica hear nobody else, but the others hear of it."""
+    play = scene.Scene()
+    play.run(3)
+    for other in ("p2", "p3", "r2", "r3"):
+        play.cut(other, "p1")
+    play.run(4)
+    found = findings.only(findings.of(store(says_down_alone(play))), "cluster-down")
     assert (found.severity, found.verdict) == ("notice", "minority")
+    assert found.nodes == [play.nodes["p1"].id]
+    assert any("network" in line for line in found.advice)
+
+
+def test_blames_no_network_of_a_node_that_hears_the_others(store):
+    """A slot has no owner in its own view: there is no other reason."""
+    play = scene.Scene()
+    play.run(3)
+    found = findings.only(findings.of(store(says_down_alone(play))), "cluster-down")
+    assert (found.severity, found.verdict) == ("notice", "slots-uncovered")
+    assert not any("network" in line for line in found.advice)
     assert found.nodes == [play.nodes["p1"].id]
     assert found.metrics["duration_ms"] == pytest.approx(4000, abs=1000)
 
