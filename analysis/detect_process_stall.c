@@ -18,6 +18,8 @@ struct stall {
     nstime since, end;   /* its last sign of life, the next one */
     struct stamp last;   /* its last message on the bus */
     struct stamp acked;  /* an acknowledgement meanwhile */
+    struct stamp closed; /* it closed its connections: it had ended, and another one was started
+                            that answered nobody yet; TIME_NONE: it did not */
     struct stamp waited; /* the reply to a client that waited for all that time */
     uint32_t witnesses;  /* nodes that it left waiting, at most, at a time */
     nstime looked_at;
@@ -35,7 +37,10 @@ struct stalls {
     struct process_ends ends;
 };
 
-enum { STALLS_MAX = 1024 };
+enum {
+    STALLS_MAX = 1024,
+    CLOSES_ALL = 2 /* connections: who closes one only may have had its reasons */
+};
 
 /* A PING that its kernel has had for so long and it does not answer; its connections still stand.
  */
@@ -73,12 +78,19 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
     uint32_t node = link->to;
     nstime last = process_last_sign(detection->model, node);
     const struct server *server = process_server(detection->model, node);
+    uint32_t closes = 0;
+    struct stamp closed = {.time = TIME_NONE};
+    if (last != TIME_NONE)
+        closed = process_closes(detection->model, node, last, &closes);
+    if (closes < CLOSES_ALL)
+        closed.time = TIME_NONE;
     struct stall *stall = add(stalls);
     if (!stall)
         return NULL;
     *stall = (struct stall){.node = node,
                             .since = last == TIME_NONE ? link->waiting.time : last,
                             .end = TIME_NONE,
+                            .closed = closed,
                             .last = model_node(detection->model, node)->spoke,
                             .waited = {.time = TIME_NONE},
                             .command = server ? server->last_command : NULL};
@@ -100,6 +112,8 @@ static void conclude(const struct model *model, struct stall *stall) {
         stall->end = process_last_sign(model, stall->node);
     const struct pause *wait = server ? &server->wait : NULL;
     stall->clients = wait && wait->to > 0 && wait->from >= stall->since && wait->to > stall->since;
+    if (stall->closed.time != TIME_NONE) /* who answers is another process */
+        return;
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
         stall->command = server->pause_command;
@@ -154,6 +168,7 @@ static void look_at_wait(const struct model *model, struct stalls *stalls, uint3
                             .end = mute->to < idle->to ? mute->to : idle->to,
                             .last = node->before_pause,
                             .acked = {.time = TIME_NONE},
+                            .closed = {.time = TIME_NONE},
                             .waited = server->wait_over,
                             .command = server->pause_command,
                             .clients = true};
@@ -187,7 +202,8 @@ static const nstime REPLY_TIME = 30 * NS_PER_SEC;
  * the line is the one whose calls take long, if one of them does. */
 static void look_for_command(const struct model *model, struct stall *stall, nstime now) {
     const struct server *server = process_server(model, stall->node);
-    if (!stall->over || stall->died || !server || now - stall->end > REPLY_TIME)
+    if (!stall->over || stall->died || stall->closed.time != TIME_NONE || !server ||
+        now - stall->end > REPLY_TIME)
         return;
     const struct slow_call *call = model_slow_culprit(server, stall->since, stall->end);
     nstime slack = PAUSE_MIN_MS * NS_PER_MS;
@@ -205,8 +221,8 @@ static void on_event(const struct detection *detection, void *state, const struc
     const struct server *server = model_server_at(model, addr);
     struct stall *stall = open_of(state, model_node_at_address(model, addr));
     nstime asked = (nstime)unanswered->asked, slack = PAUSE_MIN_MS * NS_PER_MS;
-    if (!unanswered->command || !server || !stall || asked < stall->since - slack ||
-        asked > stall->since + slack)
+    if (!unanswered->command || !server || !stall || stall->closed.time != TIME_NONE ||
+        asked < stall->since - slack || asked > stall->since + slack)
         return;
     double share = model_slow_share(server, unanswered->command);
     if (share <= stall->share)
@@ -251,6 +267,44 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
 
 /* ---- telling it ---- */
 
+/* What happened to the process. */
+struct why {
+    const char *did, *what, *advice, *verdict;
+};
+
+static const struct why stood_still = {
+    "stood still",
+    "Its kernel acknowledged what it was sent, but it answered nobody: it was stopped, busy with "
+    "one long command, forking or swapped out.",
+    "look at its slow log, at latency of fork, at swap and at CPU steal for this time",
+    "process-stalled"};
+
+static const struct why was_told = {
+    "stood still",
+    "Its kernel acknowledged what it was sent, but it answered nobody: it had been told to "
+    "(DEBUG).",
+    "nothing, if this was meant; do not use DEBUG where others wait for the server",
+    "administrative"};
+
+static const struct why was_restarted = {
+    "ended, and the next one answered nobody",
+    "It closed its connections, as a process does only when it ends. Then its port was open again "
+    "and its kernel acknowledged what it was sent, but nobody was answered: so it is while a new "
+    "process loads its data.",
+    "look at its log: why the old process ended, and how long the new one loaded its data",
+    "process-died"};
+
+static const struct order *order_of(const struct model *model, const struct stall *stall) {
+    return model_order(model, stall->node, ORDER_SLEEP, stall->since + PAUSE_MIN_MS * NS_PER_MS,
+                       stall->since + NS_PER_SEC);
+}
+
+static const struct why *why_of(const struct model *model, const struct stall *stall) {
+    if (stall->closed.time != TIME_NONE)
+        return &was_restarted;
+    return order_of(model, stall) ? &was_told : &stood_still;
+}
+
 static void tell_command(const struct stall *stall, struct finding *finding) {
     if (!stall->command) {
         finding_caveat(finding, "no command was seen that it answered before");
@@ -272,8 +326,9 @@ static void tell_command(const struct stall *stall, struct finding *finding) {
 
 static void tell_proof(const struct stall *stall, struct finding *finding) {
     struct place last = place_of_stamp(stall->last), acked = place_of_stamp(stall->acked);
-    struct place waited = place_of_stamp(stall->waited);
+    struct place closed = place_of_stamp(stall->closed), waited = place_of_stamp(stall->waited);
     finding_evidence(finding, &last, "its last message on the bus");
+    finding_evidence(finding, &closed, "it closes the first of its bus connections");
     finding_evidence(finding, &acked, "its kernel acknowledges a PING that it did not answer");
     finding_evidence(finding, &waited, "its answer to a client that had waited all that time");
 }
@@ -303,9 +358,7 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
     char name[ENDPOINT_TEXT];
     model_node_text(model, stall->node, name);
     bool alone = is_alone(stall);
-    const struct order *order =
-        model_order(model, stall->node, ORDER_SLEEP, stall->since + PAUSE_MIN_MS * NS_PER_MS,
-                    stall->since + NS_PER_SEC);
+    const struct why *why = why_of(model, stall);
     nstime long_one = 2 * (nstime)threshold(detection, THRESHOLD_process_stall) * NS_PER_MS;
     struct finding *finding = finding_new(
         "process-stall",
@@ -314,23 +367,16 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
         detection_report(detection, NULL);
         return;
     }
-    finding_title(finding, "The process at %s stood still for %.1f s", name,
+    finding_title(finding, "The process at %s %s for %.1f s", name, why->did,
                   (double)(end - stall->since) / (double)NS_PER_SEC);
-    finding_explain(finding,
-                    "Its kernel acknowledged what it was sent, but it answered nobody: it "
-                    "%s.",
-                    order ? "had been told to (DEBUG)"
-                          : "was stopped, busy with one long command, forking or swapped out");
+    finding_explain(finding, "%s", why->what);
     finding_rule_out(finding, "host or network down: its kernel acknowledged what it was sent");
     value_node(finding_metrics(finding), "node", model_node(model, stall->node)->id);
     value_ms(finding_metrics(finding), "duration_ms", end - stall->since);
     tell_command(stall, finding);
     tell_proof(stall, finding);
     finding_node(finding, model_node(model, stall->node)->id);
-    finding_advise(finding, order ? "nothing, if this was meant; do not use DEBUG where others "
-                                    "wait for the server"
-                                  : "look at its slow log, at latency of fork, at swap and at CPU "
-                                    "steal for this time");
+    finding_advise(finding, "%s", why->advice);
     size_t together = at_once(stalls, stall, end);
     if (together > 1)
         finding_advise(finding,
@@ -343,9 +389,8 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
         finding_doubt(finding, CONFIDENCE_POSSIBLE);
     }
     finding_rests_on_unseen(finding);
-    order_tell(order, finding);
-    finding_ends(finding, stall->over ? stall->end : TIME_NONE,
-                 order ? "administrative" : "process-stalled");
+    order_tell(order_of(model, stall), finding);
+    finding_ends(finding, stall->over ? stall->end : TIME_NONE, why->verdict);
     detection_report(detection, finding);
 }
 

@@ -14,21 +14,23 @@ nstime process_last_sign(const struct model *model, uint32_t index) {
     return server && server->last_reply > node->spoke.time ? server->last_reply : node->spoke.time;
 }
 
-/* ---- its beginning ---- */
-
-/* The first connection that it closed after it had last said something; TIME_NONE: none. */
-static struct stamp first_close(const struct model *model, uint32_t index, nstime since) {
+struct stamp process_closes(const struct model *model, uint32_t index, nstime since,
+                            uint32_t *ret_count) {
     struct stamp first = {.time = TIME_NONE};
+    *ret_count = 0;
     for (size_t i = 0; i < model_link_count(model); i++) {
         const struct link *link = model_link(model, i);
         struct stamp closed = link->closed[link->to == index];
         bool is_its = link->to == index || link->from == index;
-        if (is_its && closed.time != TIME_NONE && closed.time >= since &&
-            (first.time == TIME_NONE || closed.time < first.time))
+        if (!is_its || closed.time == TIME_NONE || closed.time < since)
+            continue;
+        if ((*ret_count)++ == 0 || closed.time < first.time)
             first = closed;
     }
     return first;
 }
+
+/* ---- its beginning ---- */
 
 /* A server that was never heard has not been started yet. */
 static void look_at(const struct detection *detection, struct process_ends *ends, uint32_t host,
@@ -38,7 +40,8 @@ static void look_at(const struct detection *detection, struct process_ends *ends
     nstime since = process_last_sign(model, host);
     if (since == TIME_NONE || knocks->refused == 0 || ends->count == PROCESS_ENDS)
         return;
-    struct stamp closed = first_close(model, host, since);
+    uint32_t closes;
+    struct stamp closed = process_closes(model, host, since, &closes);
     struct verdict verdict = verdict_about(model, host, NODE_NONE, since, now);
     if (closed.time == TIME_NONE || verdict.kind != VERDICT_PROCESS_DIED)
         return;

@@ -34,6 +34,11 @@ void process_ends_tell(const struct detection *detection, struct process_ends *e
 /* NULL: nobody asked it anything. */
 const struct server *process_server(const struct model *model, uint32_t index);
 
+/* The first of its connections that it closed since then, and how many: a process that stands still
+ * closes none, one that has ended all. TIME_NONE: it closed none. */
+struct stamp process_closes(const struct model *model, uint32_t index, nstime since,
+                            uint32_t *ret_count);
+
 /* When it last said something, to nodes or to clients; TIME_NONE: never. */
 nstime process_last_sign(const struct model *model, uint32_t index);
 

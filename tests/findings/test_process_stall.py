@@ -26,6 +26,34 @@ def test_fires_on_a_stall_too_short_for_pfail(store):
     findings.quiet(found, but={"process-stall"})
 
 
+def test_tells_one_that_was_restarted_from_one_that_stood_still(store):
+    """It closes all its connections; its port is open again at once, and nobody is answered for 3 s."""
+    play = scene.Scene()
+    play.run(4)
+    play.kill("p1")
+    play.back("p1")
+    play.stall("p1")
+    play.run(3)
+    play.wake("p1")
+    play.run(3)
+    stall = findings.only(findings.of(store(play.pcap())), "process-stall")
+    assert stall.verdict == "process-died" and "ended" in stall.title
+    assert any("closes" in e["note"] for e in stall.evidence)
+
+
+def test_one_that_closed_a_connection_and_then_stood_still_did_not_end(store):
+    play = scene.Scene()
+    play.run(4)
+    link = play.links["p1", "p2"]
+    link.talk.segment("client", flags=scene.wire.RST | scene.wire.ACK)
+    link.opened = None
+    play.stall("p1")
+    play.run(3)
+    play.wake("p1")
+    play.run(3)
+    assert findings.only(findings.of(store(play.pcap())), "process-stall").verdict == "process-stalled"
+
+
 def test_fires_while_it_lasts(store):
     play = scene.Scene()
     play.run(4)
