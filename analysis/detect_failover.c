@@ -69,7 +69,7 @@ static bool may_have_failed(const struct election *e) {
 static enum kind kind_of(const struct detection *detection, const struct election *e) {
     if (seen(&e->handover) || (e->forced && e->paused.time != TIME_NONE))
         return KIND_MANUAL;
-    if (e->forced && may_have_failed(e))
+    if (e->forced && !follows_failure(e) && (e->says_failed || may_have_failed(e)))
         return KIND_UNKNOWN;
     if (e->forced && !follows_failure(e))
         return sees_handover(detection, e) || was_failed(e) ? KIND_FORCED : KIND_BY_HAND;

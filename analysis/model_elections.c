@@ -183,6 +183,7 @@ static void on_request(struct model *model, uint32_t candidate,
     if (!election)
         return;
     election->forced |= (message->mflags & MFLAG_FORCEACK) != 0;
+    election->says_failed |= (message->flags & NODE_MY_PRIMARY_FAIL) != 0;
     if (election->asked.time == TIME_NONE || model->cause->time < election->asked.time)
         election->asked = place_of(model->cause);
 }

@@ -23,6 +23,7 @@ struct election {
     uint64_t epoch;
     bool behind;           /* others had a greater epoch when it asked */
     bool forced;           /* it asked for votes although its primary may be well (FORCEACK) */
+    bool says_failed;      /* and said itself that its primary has failed (Valkey 9) */
     struct place asked;    /* its first request; TIME_NONE: none seen */
     struct place handover; /* it asked the old primary to hand over (MFSTART); likewise */
     struct stamp paused;   /* the old primary last said that its writes are paused; likewise */

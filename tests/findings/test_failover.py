@@ -7,6 +7,7 @@ from lib import captures, findings, scene, wire
 CRASH = "failover_crash-valkey-8.1.1"
 PARTITION = "partition_minority-redis-7.0.15"
 FORCEACK, PAUSED = 2, 1
+MY_PRIMARY_FAILED = 0x2000
 
 # The servers' logs of the runs: new primary, old primary, kind, epoch, votes granted.
 TRUTH = {CRASH: [("n5", "n1", "automatic", 7, 2), ("n1", "n5", "manual", 8, 3),
@@ -125,6 +126,17 @@ def test_a_forced_vote_proves_nothing_where_the_voters_are_not_heard(store):
     found = findings.only(findings.of(store(play.pcap(hosts="p1"))), "failover")
     assert "kind" not in found.metrics and found.verdict == "unknown"
     assert any("newer Valkey asks so by itself" in caveat for caveat in found.caveats)
+
+
+def test_a_forced_vote_proves_nothing_if_the_candidate_says_that_its_primary_has_failed(store):
+    """Valkey 9 has a flag for that, and asks so by itself; nobody else was heard to say it."""
+    play = scene.Scene()
+    play.run(3)
+    play.set("r1", flags=wire.MYSELF | wire.REPLICA | MY_PRIMARY_FAILED)
+    play.elect("r1", mflags=FORCEACK)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert "kind" not in found.metrics and found.verdict == "unknown"
 
 
 def test_near_miss_an_old_header_of_a_primary_that_has_become_a_replica(store):
