@@ -342,7 +342,10 @@ static void title(const struct detection *detection, struct finding *finding,
     if (outage->replies)
         (void)snprintf(requests, sizeof requests, "; %" PRIu64 " request%s answered CLUSTERDOWN",
                        outage->replies, outage->replies == 1 ? " was" : "s were");
-    model_node_text(detection->model, node, name);
+    if (node == NODE_NONE)
+        endpoint_text(&outage->first_reply.ends[0], name);
+    else
+        model_node_text(detection->model, node, name);
     if (told <= 1)
         finding_title(finding, "%s held the cluster for down for %s%s", name, longest, requests);
     else if (by_most == 0)

@@ -124,6 +124,13 @@ def test_names_the_stranger_that_goes_on_to_refuse():
     assert "10.77.0.11:6379 for 12.0 s" in found.title
 
 
+def test_names_the_server_where_no_node_was_heard(store):
+    """The bus is not in the capture: a client's connection alone is."""
+    take = captures.take("partition_minority-redis-7.0.15")
+    found = findings.only(findings.of(take.path, "-f", "not portrange 16379-16384"), "cluster-down")
+    assert found.title.startswith("10.77.0.11:6379 held the cluster for down")
+
+
 def test_fires_for_want_of_a_majority(store):
     """Two of three primaries are gone: nobody is marked failed, so no slot is without an owner."""
     play = scene.Scene()
