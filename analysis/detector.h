@@ -13,6 +13,7 @@
 #include "analysis/thresholds.h"
 
 struct run_facts { /* what only the reader of the capture knows */
+    uint64_t packets; /* that were read */
     uint64_t kernel_drops, truncated_packets;
 };
 

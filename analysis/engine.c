@@ -83,12 +83,15 @@ static void on_observed(void *context, const struct event *event) {
 
 /* ---- what findings are worth ---- */
 
-/* More than one byte in a thousand, of the bus or of all; or packets that nobody can count. */
+enum { MUCH = 1000 /* one in so many */ };
+
+/* Bytes, of the bus or of all; or packets that were dropped or cut. */
 static bool missed_much(const struct engine *engine) {
     const struct model_books *books = model_books(engine->model);
+    const struct run_facts *facts = &engine->facts;
     uint64_t seen = books->bus_bytes + books->resp.bytes + books->other.bytes + books->tls.bytes;
-    return books->bus_missing_bytes * 1000 > books->bus_bytes || books->gap_bytes * 1000 > seen ||
-           engine->facts.kernel_drops > 0 || engine->facts.truncated_packets > 0;
+    return books->bus_missing_bytes * MUCH > books->bus_bytes || books->gap_bytes * MUCH > seen ||
+           (facts->kernel_drops + facts->truncated_packets) * MUCH > facts->packets;
 }
 
 /* What rests on something not seen is less sure, and less loud, if the capture missed things. */

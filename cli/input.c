@@ -169,6 +169,7 @@ struct run_facts input_facts(const struct input *input) {
     struct run_facts facts = {0};
     for (size_t i = 0; i < merge_count(input->merge); i++) {
         const struct source_info *info = merge_info(input->merge, i);
+        facts.packets += info->packets;
         facts.kernel_drops += info->kernel_drops;
         facts.truncated_packets += info->truncated_packets;
     }
