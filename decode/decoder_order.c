@@ -205,13 +205,19 @@ uint32_t decoder_hole_end(const struct flow_side *side) {
     return stream->held ? stream->held->seq : stream->next;
 }
 
+/* What is in the way of the first held segment: the hole before it; then itself, if it waits. The
+ * end of one that is far ahead may look as if it lay behind: the numbers wrap. */
+static uint32_t next_stop(const struct stream *stream) {
+    const struct held *held = stream->held;
+    return seq_after(held->seq, stream->next) ? held->seq : held->seq + held->len;
+}
+
 /* All that is held, as it came. */
 static void flush_held(struct decoder *d, struct flow *flow) {
     decoder_release(d, flow);
     while (flow->sides[0].stream.held || flow->sides[1].stream.held) {
         unsigned first = first_held(flow);
-        const struct held *held = flow->sides[first].stream.held;
-        decoder_give_up(d, flow, first, held->seq + held->len);
+        decoder_give_up(d, flow, first, next_stop(&flow->sides[first].stream));
     }
 }
 

@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from lib import bustap, wire
+from lib import bustap, resp, wire
 from lib.wire import Capture, Node
 
 A, B = Node(1, slots=[(0, 5460)]), Node(2)
@@ -332,3 +332,14 @@ def test_many_nodes(store):
                                                 for i in range(500)]))
     report = bustap.analyze(store(capture.pcap()))
     assert report["bus"]["messages"] == {"ping": 10}
+
+
+@pytest.mark.parametrize("ahead", (1 << 30, (1 << 31) - 1500, (1 << 31) - 1120, (1 << 31) - 1119, (1 << 31) - 1))
+def test_a_segment_half_the_sequence_space_ahead(store, ahead):
+    """Its beginning is ahead, its end seems to be behind: what was held to its end would be held for ever."""
+    for begin in (ping(1), resp.command("GET", "a")):
+        capture = Capture()
+        connection = capture.link(A, B).open()
+        connection.send("client", begin)
+        connection.segment("client", bytes(1120), seq=(connection.next["client"] + ahead) % (1 << 32))
+        assert bustap.analyze(store(capture.pcap()))["findings"] is not None
