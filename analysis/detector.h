@@ -12,7 +12,7 @@
 #include "analysis/model.h"
 #include "analysis/thresholds.h"
 
-struct run_facts { /* what only the reader of the capture knows */
+struct run_facts {    /* what only the reader of the capture knows */
     uint64_t packets; /* that were read */
     uint64_t kernel_drops, truncated_packets;
 };
