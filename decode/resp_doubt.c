@@ -80,18 +80,17 @@ static void decide(const struct resp_walk *walk) {
 
 /* Bytes are missing: of the client's, what is kept ends, and the capture as good as joins here; of
  * the server's, they may be the reply to it. */
-void doubt_skip(const struct resp_walk *walk, uint64_t len) {
+bool doubt_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why) {
     struct resp_link *link = walk->link;
-    if (link->trial.on) {
-        trial_skip(walk, len);
-        return;
-    }
+    if (link->trial.on)
+        return trial_skip(walk, len, why);
     link->wary = link->deaf = link->unsure = true;
     link->doubtful_begins = false;
     if (walk->direction != link->client)
-        return;
+        return true;
     link->joined = true;
     early_drop(walk);
+    return true;
 }
 
 /* A joined connection's segment may begin with a request, or in the midst of anything. */
@@ -146,7 +145,7 @@ bool doubt_server(const struct resp_walk *walk, struct bytes *view) {
     }
     if (!link->early.first)
         return false;
-    uint32_t begin = walk->flow->sides[walk->direction].stream.next - (uint32_t)view->len;
+    uint32_t begin = stream_begin_of(&walk->flow->sides[walk->direction].stream, view->len);
     link->doubtful_begins &= link->doubtful_heard == begin;
     if (begins_reply(view->data[0]))
         decide(walk);

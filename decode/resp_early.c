@@ -31,9 +31,13 @@ bool early_pass(const struct resp_walk *walk, uint64_t len) {
     struct early *last = walk->link->early.last;
     bool goes_on = walk->link->early.first && last->passed && last->direction == walk->direction;
     struct early *early = goes_on ? last : add(walk, 0);
-    if (early)
-        early->passed += len;
-    return early;
+    if (!early)
+        return false;
+    early->passed += len;
+    early->time = walk->out->time; /* with the last of them the value may end */
+    early->frame = walk->out->frame;
+    early->heard = walk->flow->sides[walk->direction].heard;
+    return true;
 }
 
 static struct early *take_first(struct early_list *list) {

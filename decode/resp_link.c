@@ -118,7 +118,7 @@ static size_t search_request(const struct resp_walk *walk, struct bytes view) {
     if (!found)
         at = view.len;
     walk->link->asked_at =
-        walk->flow->sides[walk->direction].stream.next - (uint32_t)(view.len - at);
+        stream_begin_of(&walk->flow->sides[walk->direction].stream, view.len - at);
     count_undecoded(walk, at);
     return at;
 }
@@ -310,7 +310,7 @@ static void feed_server(const struct resp_walk *walk, struct bytes view) {
 static void feed_client(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
     if (resp_is_between(&link->readers[walk->direction]))
-        link->asked_at = walk->flow->sides[walk->direction].stream.next - (uint32_t)view.len;
+        link->asked_at = stream_begin_of(&walk->flow->sides[walk->direction].stream, view.len);
     if (UNLIKELY(!link->opened))
         doubt_begin(walk, view);
     if (UNLIKELY(link->undecided))
@@ -363,9 +363,9 @@ static void resp_skip_bytes(struct emitter *out, struct flow *flow, unsigned dir
     }
     if (link->info && direction != link->client)
         info_torn(&walk);
-    if (link->undecided)
-        doubt_skip(&walk, len);
-    if (link->undecided || skip_in_step(out, flow, direction, len, why))
+    if (link->undecided && doubt_skip(&walk, len, why))
+        return;
+    if (skip_in_step(out, flow, direction, len, why))
         return;
     resp_reset(&link->readers[direction], out->resp);
     if (link->mode == MODE_MIGRATION) {

@@ -222,8 +222,9 @@ bool doubt_greeting(const struct resp_walk *walk, struct bytes view);
 /* Bytes of the server while undecided. True: it is decided, and what is left of them to be read. */
 bool doubt_server(const struct resp_walk *walk, struct bytes *view);
 
-/* Bytes of the direction in hand are missing, while undecided. */
-void doubt_skip(const struct resp_walk *walk, uint64_t len);
+/* Bytes of the direction in hand are missing, while undecided. False: it is decided, and they are
+ * to be passed over. */
+bool doubt_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why);
 
 void doubt_forget(const struct resp_walk *walk);
 
@@ -245,8 +246,9 @@ bool trial_begin(const struct resp_walk *walk);
  * the others are to be read. */
 size_t trial_take(const struct resp_walk *walk, struct bytes view);
 
-/* Bytes of the direction in hand are missing. */
-void trial_skip(const struct resp_walk *walk, uint64_t len);
+/* Bytes of the direction in hand are missing. False: the trial is over, and they are to be passed
+ * over; else they are kept, or told with what was. */
+bool trial_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why);
 
 /* No more will be said. */
 void trial_end(const struct resp_walk *walk);

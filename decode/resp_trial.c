@@ -155,7 +155,7 @@ static bool is_heard(const struct resp_walk *walk, struct bytes view) {
     const struct resp_link *link = walk->link;
     const struct flow_side *server = &walk->flow->sides[walk->direction];
     bool first = server->stream.offset == view.len;
-    if (first && server->stream.next - (uint32_t)view.len != link->doubtful_heard)
+    if (first && stream_begin_of(&server->stream, view.len) != link->doubtful_heard)
         return false;
     if (view.data[0] != '>' && !seq_after(server->heard, link->doubtful_at))
         return false;
@@ -184,7 +184,8 @@ static size_t keep_some(const struct resp_walk *walk, struct bytes view) {
 
 static size_t keep(const struct resp_walk *walk, struct bytes view) {
     struct resp_link *link = walk->link;
-    uint32_t end = walk->flow->sides[walk->direction].stream.next, asked = link->trial.asked;
+    uint32_t end = stream_begin_of(&walk->flow->sides[walk->direction].stream, 0);
+    uint32_t asked = link->trial.asked;
     size_t used = 0, some = 1;
     for (; used < view.len && some; used += some)
         some = keep_some(walk, bytes_after(view, used));
@@ -205,11 +206,27 @@ size_t trial_take(const struct resp_walk *walk, struct bytes view) {
     return used;
 }
 
-void trial_skip(const struct resp_walk *walk, uint64_t len) {
+/* The value in hand has ended with bytes that were passed over. */
+static bool count_end(const struct resp_walk *walk) {
     struct resp_link *link = walk->link;
-    bool within = resp_skip(&link->readers[walk->direction], len) == RESP_IN_STEP;
-    if (!within || !early_pass(walk, len))
+    uint32_t here = walk->flow->sides[walk->direction].stream.next, asked = link->trial.asked;
+    struct bytes last = bytes_str("\n");
+    bool well = read_all(walk, last);
+    if (walk->direction == link->client) {
+        note_asked(link, asked, here, here);
+        return well;
+    }
+    link->server_last = walk->out->time;
+    return well && is_heard(walk, last);
+}
+
+bool trial_skip(const struct resp_walk *walk, uint64_t len, enum stream_skip why) {
+    enum resp_skipped skipped = resp_skip(&walk->link->readers[walk->direction], len);
+    bool ends = skipped == RESP_AT_END && why == SKIP_SNAPLEN;
+    bool kept = (ends || skipped == RESP_IN_STEP) && early_pass(walk, len);
+    if (!kept || (ends && !count_end(walk)))
         end(walk, false);
+    return kept;
 }
 
 void trial_end(const struct resp_walk *walk) {

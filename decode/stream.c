@@ -101,13 +101,16 @@ static void hand_on(struct stream *stream, struct bytes view, uint32_t len,
                     const struct stream_sink *sink, const struct held *held) {
     if (is_summed(stream, view, len))
         remember(stream, view);
+    uint32_t cut = len - (uint32_t)view.len;
     stream->next += len;
     stream->offset += view.len;
+    stream->cut = cut;
     if (view.len)
         sink->bytes(sink->context, view, held);
-    if (view.len < len) {
-        stream->offset += len - view.len;
-        sink->skip(sink->context, len - view.len, SKIP_SNAPLEN, held);
+    stream->cut = 0;
+    if (cut > 0) {
+        stream->offset += cut;
+        sink->skip(sink->context, cut, SKIP_SNAPLEN, held);
     }
 }
 

@@ -52,9 +52,15 @@ struct stream {
 
     struct held *held_last;
     uint16_t held_count;
+    uint32_t cut; /* of the segment in hand, behind those that are handed on: bytes not captured */
     struct recent
         recent[STREAM_RECENT]; /* the last segments handed on, to know a copy that differs */
 };
+
+/* The sequence number of the first of `len` bytes that are being handed on. */
+static inline uint32_t stream_begin_of(const struct stream *stream, size_t len) {
+    return stream->next - stream->cut - (uint32_t)len;
+}
 
 enum stream_skip {
     SKIP_LOST,    /* never captured */

@@ -110,6 +110,16 @@ def test_packets_as_networks_bring_them(cable, tmp_path, way):
     same_as_from_a_file(cable, tmp_path, WAYS[way](frames_of(a_talk(filler=b"value"))))
 
 
+@pytest.mark.parametrize("mss", (1448, 64_000))
+def test_joined_at_a_large_value(cable, tmp_path, mss):
+    """The first exchange is on trial until it is certain whose the reply is; its end is not handed up."""
+    talk = resp.Dialogue(mss=mss).trade("PING", simple("PONG"))
+    before = len(frames_of(talk))
+    talk.trade("GET k", bulk("W" * 50_000)).trade(["SET", "k", "V" * 50_000], OK).trade("GET a", bulk("1"))
+    events = same_as_from_a_file(cable, tmp_path, frames_of(talk)[before:])
+    assert [e["command"] for e in events if e["event"] == "reply"] == ["get", "set", "get"]
+
+
 def test_over_ipv6(cable, tmp_path):
     talk = a_talk(client=("fd00::1", 50001), server=("fd00::2", 6379))
     same_as_from_a_file(cable, tmp_path, frames_of(talk))
