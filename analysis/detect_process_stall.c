@@ -294,14 +294,27 @@ static const struct why was_restarted = {
     "look at its log: why the old process ended, and how long the new one loaded its data",
     "process-died"};
 
+static const struct why was_shut_down = {
+    "was told to end, and the next one answered nobody",
+    "It closed its connections, as it had been told to end (SHUTDOWN). Then its port was open "
+    "again "
+    "and its kernel acknowledged what it was sent, but nobody was answered: so it is while a new "
+    "process loads its data.",
+    "nothing, if this was meant; before a primary is stopped, let a replica take over (CLUSTER "
+    "FAILOVER)",
+    "administrative"};
+
 static const struct order *order_of(const struct model *model, const struct stall *stall) {
+    if (stall->closed.time != TIME_NONE)
+        return model_order(model, stall->node, ORDER_SHUTDOWN, stall->since - NS_PER_SEC,
+                           stall->closed.time + NS_PER_SEC);
     return model_order(model, stall->node, ORDER_SLEEP, stall->since + PAUSE_MIN_MS * NS_PER_MS,
                        stall->since + NS_PER_SEC);
 }
 
 static const struct why *why_of(const struct model *model, const struct stall *stall) {
     if (stall->closed.time != TIME_NONE)
-        return &was_restarted;
+        return order_of(model, stall) ? &was_shut_down : &was_restarted;
     return order_of(model, stall) ? &was_told : &stood_still;
 }
 

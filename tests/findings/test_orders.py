@@ -47,6 +47,21 @@ def shows(found, words):
     return any(words in piece["note"] for piece in found.evidence)
 
 
+def test_a_process_that_was_told_to_end_and_whose_successor_loads(store):
+    play, operator = begun("p1")
+    operator.asks("SHUTDOWN")
+    operator.link.close("server")
+    play.kill("p1")
+    play.back("p1")
+    play.stall("p1")
+    play.run(3)
+    play.wake("p1")
+    play.run(3)
+    found = of_type(store, play, "process-stall")
+    assert found.verdict == "administrative" and "told to end" in found.title
+    assert shows(found, "told by 10.0.9.9:5000, ends, and with it their connection (SHUTDOWN)")
+
+
 @pytest.mark.parametrize("words", ("SHUTDOWN NOSAVE", "DEBUG SEGFAULT"))
 def test_a_process_that_was_told_to_end(store, words):
     play, operator = begun("r1")
