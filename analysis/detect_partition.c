@@ -10,6 +10,7 @@
  *
  * This file follows a partition from its first moment until it is healed and told, and what others
  * say of it then. */
+#include "analysis/model_elections.h"
 #include "analysis/partition.h"
 
 struct partition {
@@ -20,6 +21,7 @@ struct partition {
     nstime healed;      /* when it ended */
     struct words words;
     struct word missed; /* that nothing is seen of, while it is so */
+    nstime missed_at;   /* when that was said */
     uint32_t accuser;   /* a node of its other side that missed one of this side; NODE_NONE */
     nstime told_at;     /* when the last one was told; 0: none was */
     struct groups groups;
@@ -82,12 +84,20 @@ static void end(const struct detection *detection, struct partition *partition, 
         tell_over(detection, partition);
 }
 
+enum { SILENCE_MS = 1500 /* that others may complain of already */ };
+
+/* A word about a node that has fallen silent since is not of the silence before. */
+static bool is_silent(const struct model *model, uint32_t node, nstime now) {
+    nstime last = model_last_sign(model, node, NODE_NONE).time;
+    return last == TIME_NONE || now - last > SILENCE_MS * NS_PER_MS;
+}
+
 /* Two of the others say that they missed nodes of this side, which lived: it was both who lived. */
 static void hear_of_this_side(const struct detection *detection, struct partition *partition,
                               uint32_t node, uint32_t about, nstime now) {
     struct sides *maybe = &partition->maybe;
     if (maybe->count == 0 || now - maybe->last > ECHO_S * NS_PER_SEC || side_in(maybe, node) != 1 ||
-        side_in(maybe, about) != 0)
+        side_in(maybe, about) != 0 || is_silent(detection->model, about, now))
         return;
     if (partition->accuser == NODE_NONE || partition->accuser == node) {
         partition->accuser = node;
@@ -128,6 +138,7 @@ static void hear_of_unseen(const struct detection *detection, struct partition *
         return;
     if (view.hush.goes_on) {
         partition->missed = (struct word){node, about};
+        partition->missed_at = now;
         return;
     }
     if (partition->now.count || view.hush.time.from <= partition->told_at)
@@ -160,10 +171,11 @@ static struct view view_of(const struct detection *detection, const struct parti
                         .now = now,
                         .vantage = model_vantage(detection->model),
                         .accuser = NODE_NONE};
+    view.deaf = view.vantage != NODE_NONE && pairs_hear_nobody(&view);
     const struct word *missed = &partition->missed;
     bool unseen = missed->by != missed->about &&
                   model_hush(view.model, missed->by, missed->about, now, &view.hush) &&
-                  view.hush.goes_on;
+                  view.hush.goes_on && view.hush.time.from <= partition->missed_at;
     if (!unseen)
         view.hush = (struct hush){0};
     return view;

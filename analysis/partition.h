@@ -30,6 +30,7 @@ struct view {
     uint32_t vantage; /* the host that the capture was taken on, if it was on one */
     struct hush hush;
     uint32_t accuser; /* it said so, so it lived */
+    bool deaf;        /* nobody was heard on that host for a while */
 };
 
 static inline nstime earlier(nstime a, nstime b) {
@@ -52,6 +53,9 @@ bool pair_is_hushed(const struct view *view, const struct link *link);
 
 /* The pair is apart, whichever connection is asked about it. */
 bool pair_is_apart(const struct view *view, const struct link *link);
+
+/* Nothing of any other node has come to the host of the capture for a while. */
+bool pairs_hear_nobody(const struct view *view);
 
 /* The first moment since which some pair is apart; TIME_NONE: none is. */
 nstime pairs_first_apart(const struct view *view);

@@ -6,7 +6,10 @@
  * pairs of which nothing is seen are apart. */
 #include "analysis/partition.h"
 
-enum { APART_MS = 1000 /* unacknowledged for so long */ };
+enum {
+    APART_MS = 1000, /* unacknowledged for so long */
+    DEAF_MS = 1500,  /* of several others one says something before */
+};
 
 /* When a connection was last accepted; its SYN-ACK may have been lost. */
 static nstime last_opened(const struct link *link) {
@@ -65,10 +68,19 @@ bool pair_is_apart(const struct view *view, const struct link *link) {
     if (view->vantage == NODE_NONE)
         return are_both_stuck(link, back) && pair_is_cut(back, now);
     nstime since = apart_since(link);
-    bool silent = now - since > QUIET_MS * NS_PER_MS &&
+    bool silent = (view->deaf || now - since > QUIET_MS * NS_PER_MS) &&
                   later(back->delivered[0].time, back->delivered[1].time) <= since &&
                   last_opened(back) <= since;
     return pair_is_cut(back, now) || silent;
+}
+
+bool pairs_hear_nobody(const struct view *view) {
+    nstime last = TIME_NONE;
+    for (size_t i = 0; i < model_link_count(view->model); i++) {
+        const struct link *link = model_link(view->model, i);
+        last = later(last, link->delivered[link->from == view->vantage].time);
+    }
+    return last != TIME_NONE && view->now - last > DEAF_MS * NS_PER_MS;
 }
 
 nstime pairs_first_apart(const struct view *view) {

@@ -193,3 +193,33 @@ def test_near_miss_two_pairs_seen_from_one_host(store):
     play.split("p1", "r3")
     play.run(4)
     findings.none(findings.of(store(play.pcap("p1"))), "partition")
+
+
+def test_fires_from_one_host_though_it_did_not_last(store):
+    """Nothing of anybody comes in, nothing of what goes out is acknowledged: that is not any pair."""
+    play = scene.Scene(primaries=4, nt=2.0)
+    play.run(4)
+    play.split("p1", "p2 p3 p4 r1 r2 r3 r4")
+    play.run(4)
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "partition")
+    assert sorted(sides(found), key=len)[0] == ids(play, "p1")
+    first = scene.wire.START / 1e9 + 4
+    assert first <= found.span[0] <= first + 1.1 and first + 4 <= found.span[1] <= first + 5
+
+
+def test_near_miss_words_of_a_later_silence(store):
+    """p3 and r3 were down, and have missed nobody. Then p2 dies, and they say so."""
+    play = scene.Scene()
+    play.run(4)
+    play.dead("p3", "r3")
+    play.run(8)
+    for (a, _), link in play.links.items():
+        link.pinged = None if a in ("p3", "r3") else link.pinged
+    play.back("p3", "r3")
+    play.run(1)
+    play.dead("p2")
+    play.run(7)
+    findings.none(findings.of(store(play.pcap("p1"))), "partition")
+
