@@ -36,12 +36,18 @@ struct witness {
     bool reached;      /* and did again after that */
     struct place said; /* that sign */
     nstime until;      /* when it took it back, or answered so last */
+    bool on;           /* it has not taken it back, */
+    nstime since;      /* since this first sign; */
+    nstime until_then; /* when it had, before */
+    nstime longest;    /* of those before, in this outage */
+    bool vague;        /* it was silent for long before it took it back: it may have sooner */
 };
 
 struct outage {
     bool on;
     bool joined;          /* it was so when the capture began */
     nstime start, last;   /* last: of a sign of it */
+    nstime taken_back;    /* by the last of those who said so; TIME_NONE: not so, or not by all */
     nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
     nstime most_for;      /* before that */
     uint32_t peak, heard; /* the most who said so at once; nodes that could be heard then */
@@ -82,14 +88,20 @@ static uint32_t failed_primary(const struct model *model) {
     return NODE_NONE;
 }
 
-/* A node says or answers so now; NODE_NONE: some server. */
+static void tell(const struct detection *detection, struct downs *downs, nstime end);
+
+/* A node says or answers so now; NODE_NONE: some server. Once all have taken it back for a while,
+ * that is another outage. */
 static struct outage *outage_at(const struct detection *detection, struct downs *downs,
                                 uint32_t index, nstime now) {
     struct outage *outage = &downs->outage;
+    if (outage->on && outage->taken_back != TIME_NONE && now - outage->taken_back > LAG)
+        tell(detection, downs, outage->last);
     if (!outage->on) {
         *outage = (struct outage){.on = true,
                                   .joined = index != NODE_NONE && downs->witnesses[index].joined,
                                   .start = now,
+                                  .taken_back = TIME_NONE,
                                   .most_since = TIME_NONE,
                                   .failed = NODE_NONE};
         outage->first_reply = place_none();
@@ -101,6 +113,7 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
     if (outage->failed != NODE_NONE && index != NODE_NONE)
         outage->bereft |= !is_held_for_failed(detection->model, index);
     outage->last = now;
+    outage->taken_back = TIME_NONE;
     return outage;
 }
 
@@ -159,10 +172,17 @@ static bool has_heard_most(const struct model *model, uint32_t index, nstime sin
 static void note_told(const struct model *model, struct downs *downs, uint32_t index,
                       struct place place, bool answered) {
     struct witness *witness = &downs->witnesses[index];
+    if (!witness->on || !witness->told) {
+        witness->since = place.time;
+        witness->until_then = witness->until;
+    }
+    witness->on = true;
     witness->until = place.time;
     if (witness->told)
         return;
     witness->told = true;
+    witness->vague = false;
+    witness->longest = 0;
     witness->answered = answered;
     witness->cut_off = witness->reached = false;
     witness->in_touch = has_heard_most(model, index, place.time - IN_TOUCH);
@@ -186,14 +206,34 @@ static bool anyone_told(const struct downs *downs) {
     return false;
 }
 
+/* When it did so is in `until`. */
+static void takes_back(struct witness *witness) {
+    if (witness->on && witness->until - witness->since > witness->longest)
+        witness->longest = witness->until - witness->since;
+    witness->on = witness->down = false;
+}
+
+static bool anyone_says_so(const struct downs *downs) {
+    for (size_t i = 0; i < downs->room; i++)
+        if (downs->witnesses[i].down)
+            return true;
+    return false;
+}
+
 /* An old message that comes after newer ones, over another connection or behind a hole, looks like
  * a change of mind that is taken back at once. It never was. */
 static bool was_blip(struct downs *downs, struct witness *witness, nstime now) {
-    if (witness->answered || now - witness->said.time >= BLIP)
+    if (witness->answered || now - witness->since >= BLIP)
         return false;
-    witness->down = witness->told = false;
+    witness->down = false;
+    witness->told = witness->said.time < witness->since;
+    witness->until = witness->until_then;
     downs->outage.on = downs->outage.replies > 0 || anyone_told(downs);
     return true;
+}
+
+static bool ends_long_silence(const struct node *node, nstime now) {
+    return node->pause.to == now && now - node->pause.from >= LAG;
 }
 
 static void on_state(const struct detection *detection, struct downs *downs, const char *id,
@@ -209,13 +249,16 @@ static void on_state(const struct detection *detection, struct downs *downs, con
     }
     bool over = ok && witness->down && downs->outage.on && !was_blip(downs, witness, event->time);
     witness->until = over ? event->time : witness->until;
-    witness->down = false;
+    witness->vague |= over && ends_long_silence(model_node(detection->model, index), event->time);
+    takes_back(witness);
     witness->well |= ok;
     witness->joined &= !ok;
     witness->starting &= !ok;
     if (!over)
         return;
     downs->outage.last = event->time;
+    if (!anyone_says_so(downs))
+        downs->outage.taken_back = event->time;
     recount(detection, downs, event->time);
 }
 
@@ -240,7 +283,7 @@ static void refused(const struct detection *detection, struct downs *downs,
         if (!its)
             continue;
         downs->witnesses[i].starting = true;
-        downs->witnesses[i].down = false;
+        takes_back(&downs->witnesses[i]);
     }
 }
 
@@ -313,9 +356,10 @@ static nstime most_for(const struct outage *outage, nstime now) {
     return outage->most_for + (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
 }
 
-/* How long it said or answered so. */
+/* How long it said or answered so, at a stretch. */
 static nstime length_of(const struct witness *witness, nstime over) {
-    return (witness->down ? over : witness->until) - witness->said.time;
+    nstime last = witness->on ? (witness->down ? over : witness->until) - witness->since : 0;
+    return last > witness->longest ? last : witness->longest;
 }
 
 /* For whom it lasted longest; NODE_NONE: for no node of the bus. */
@@ -334,6 +378,7 @@ static void title(const struct detection *detection, struct finding *finding,
     const struct outage *outage = &downs->outage;
     char longest[DURATION_TEXT], most[DURATION_TEXT], name[ENDPOINT_TEXT], requests[64] = "";
     uint32_t node = longest_down(downs, over);
+    const char *up_to = node != NODE_NONE && downs->witnesses[node].vague ? "up to " : "";
     nstime length =
         node == NODE_NONE ? over - outage->start : length_of(&downs->witnesses[node], over);
     nstime by_most = most_for(outage, over);
@@ -347,15 +392,16 @@ static void title(const struct detection *detection, struct finding *finding,
     else
         model_node_text(detection->model, node, name);
     if (told <= 1)
-        finding_title(finding, "%s held the cluster for down for %s%s", name, longest, requests);
+        finding_title(finding, "%s held the cluster for down for %s%s%s", name, up_to, longest,
+                      requests);
     else if (by_most == 0)
-        finding_title(finding, "%" PRIu32 " nodes held the cluster for down, %s for %s%s", told,
-                      name, longest, requests);
+        finding_title(finding, "%" PRIu32 " nodes held the cluster for down, %s for %s%s%s", told,
+                      name, up_to, longest, requests);
     else if (length - by_most < LAG)
         finding_title(finding, "The cluster was down for %s%s", most, requests);
     else
-        finding_title(finding, "The cluster was down for %s, to %s for %s%s", most, name, longest,
-                      requests);
+        finding_title(finding, "The cluster was down for %s, to %s for %s%s%s", most, name, up_to,
+                      longest, requests);
 }
 
 /* ---- why ---- */

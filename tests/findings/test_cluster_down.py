@@ -220,3 +220,60 @@ def test_near_miss_a_node_that_is_started_anew(store):
 @pytest.mark.parametrize("take", captures.CALM, ids=lambda take: take.name)
 def test_near_miss_healthy_runs_and_reshards(take):
     findings.none(findings.of(take.path), "cluster-down")
+
+
+def flap(play, state, *names):
+    for name in names:
+        play.set(name, state=state)
+
+
+ALL = ("p1", "p2", "p3", "r1", "r2", "r3")
+
+
+@pytest.mark.parametrize("pause, outages", ((1.6, 2), (0.7, 1)))
+def test_two_outages_are_told_as_two(store, pause, outages):
+    """All have taken it back for a while before they say so again."""
+    play = scene.Scene()
+    play.run(3)
+    for _ in range(2):
+        flap(play, 1, *ALL)
+        play.run(1.2)
+        flap(play, 0, *ALL)
+        play.run(pause)
+    play.run(3)
+    found = findings.of(store(play.pcap()))
+    downs = [f for f in found if f.type == "cluster-down"]
+    assert len(downs) == outages
+    assert all(f.span[1] - f.span[0] < 2.4 for f in downs) == (outages == 2)
+
+
+def test_length_is_of_one_stretch(store):
+    """p1 takes it back and says so again, while p2 goes on."""
+    play = scene.Scene()
+    play.run(3)
+    flap(play, 1, "p1", "p2")
+    play.run(2)
+    flap(play, 0, "p1")
+    play.run(3)
+    flap(play, 1, "p1")
+    play.run(1)
+    flap(play, 0, "p1")
+    flap(play, 0, "p2")
+    play.run(4)
+    one = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert play.nodes["p2"].ip in one.title and " 6.0 s" in one.title
+
+
+def test_says_up_to_of_one_that_was_not_heard(store):
+    """p1 stands still when it has said so; when it goes on, it is well."""
+    play = scene.Scene()
+    play.run(3)
+    flap(play, 1, "p1")
+    play.run(1)
+    play.stall("p1")
+    play.run(2)
+    flap(play, 0, "p1")
+    play.wake("p1")
+    play.run(3)
+    one = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert "for up to" in one.title
