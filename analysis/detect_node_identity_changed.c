@@ -2,6 +2,7 @@
  * restart without nodes.conf, or CLUSTER RESET HARD. To the others the old node is lost, with its
  * slots; and what replicates from the address may copy an empty data set. */
 #include "analysis/detector.h"
+#include "analysis/model_elections.h"
 #include "analysis/model_orders.h"
 #include "decode/slot_set.h"
 
@@ -42,6 +43,17 @@ static void on_heard(const struct detection *detection, void *state, const struc
     changes->seen[changes->count].new = index;
     changes->seen[changes->count].owner = model_owns_slots(model, old);
     changes->seen[changes->count++].place = place_of(event);
+}
+
+/* A replica had spoken as one last before that, and next as the primary: it may have taken over
+ * before the old node was replaced, where this capture did not reach. */
+static bool may_be_taken_before(const struct model *model, uint32_t old, nstime replaced) {
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *e = model_election(model, i);
+        if (e->old_primary == old && e->promoted.time != TIME_NONE && e->replica_until < replaced)
+            return true;
+    }
+    return false;
 }
 
 /* Does another claim slots of it with a newer epoch? */
@@ -114,9 +126,11 @@ static void finish(const struct detection *detection, void *state) {
     const struct changes *changes = state;
     for (size_t i = 0; i < changes->count; i++) {
         const struct node *old = model_node(detection->model, changes->seen[i].old);
-        if (old->last_heard < changes->seen[i].place.time)
-            tell(detection, changes->seen[i].old, changes->seen[i].new, changes->seen[i].owner,
-                 &changes->seen[i].place);
+        const struct place *place = &changes->seen[i].place;
+        bool owner = changes->seen[i].owner &&
+                     !may_be_taken_before(detection->model, changes->seen[i].old, place->time);
+        if (old->last_heard < place->time)
+            tell(detection, changes->seen[i].old, changes->seen[i].new, owner, place);
     }
 }
 

@@ -73,6 +73,23 @@ def test_fires_less_loudly_where_a_replica_has_taken_over(store):
     assert not any("TAKEOVER" in line for line in found.advice)
 
 
+def test_fires_less_loudly_where_one_may_have_taken_over_unseen(store):
+    """From p1's own host: r1 was last heard as a replica before p1 died, and next as the primary,
+    when p1 was back under another name."""
+    play = scene.Scene()
+    play.run(4)
+    old = play.nodes["p1"].id
+    play.kill("p1")
+    play.run(6)
+    play.elect("r1")
+    play.run(2)
+    play.reborn("p1", 77)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "node-identity-changed")
+    assert found.metrics["old_id"] == old
+    assert found.severity == "warning" and "without its slots" not in found.title
+
+
 def test_fires_on_a_process_that_goes_on_as_another_node(store):
     """CLUSTER RESET HARD on Redis 6.0: what others have opened to it stays open."""
     play = scene.Scene()
