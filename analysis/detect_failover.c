@@ -79,6 +79,23 @@ static enum kind kind_of(const struct detection *detection, const struct electio
     return unasked ? KIND_TAKEOVER : KIND_UNKNOWN;
 }
 
+/* Is another replica known that may have had the slots since the old primary? */
+static bool has_sibling(const struct model *model, const struct election *e) {
+    for (uint32_t i = 0; i < model_node_count(model); i++) {
+        const struct node *node = model_node(model, i);
+        if (i != e->candidate && i != e->old_primary && node->replica &&
+            (node->primary == e->old_primary || node->primary == e->candidate))
+            return true;
+    }
+    return false;
+}
+
+/* It was not heard for a while, and meanwhile another of the shard may have come between the two:
+ * somebody took an epoch. */
+static bool may_be_second(const struct model *model, const struct election *e) {
+    return !e->prompt && !seen(&e->asked) && e->epochs_passed > 0 && has_sibling(model, e);
+}
+
 /* A request may come after the promotion: to a host that was cut off, from before it was. */
 static nstime begin_of(const struct election *e) {
     nstime begin = seen(&e->handover) ? e->handover.time : e->asked.time;
@@ -205,6 +222,12 @@ static void doubt(const struct detection *detection, struct finding *finding,
                        "replica %s before it was first heard as a primary",
                        finding_duration(e->promoted.time - e->replica_until, ago));
     }
+    if (may_be_second(detection->model, e))
+        finding_caveat(finding,
+                       "whose primary it was last is not known, so old_primary is left out: "
+                       "epochs were taken meanwhile, %" PRIu64
+                       " at least, so another replica may have come between the two",
+                       e->epochs_passed);
     if (detection_missed_bytes(detection))
         finding_caveat(finding, "the capture has holes: something may have been missed");
 }
@@ -216,7 +239,8 @@ static void measure(const struct detection *detection, struct finding *finding,
     const struct model *model = detection->model;
     struct value *metrics = finding_metrics(finding);
     nstime out = unavailable(e);
-    value_node(metrics, "old_primary", model_node(model, e->old_primary)->id);
+    if (!may_be_second(model, e))
+        value_node(metrics, "old_primary", model_node(model, e->old_primary)->id);
     value_node(metrics, "new_primary", model_node(model, e->candidate)->id);
     if (kinds[kind].name)
         value_text(metrics, "kind", kinds[kind].name);
@@ -230,11 +254,15 @@ static void measure(const struct detection *detection, struct finding *finding,
     value_slots(metrics, "slots", e->slots);
 }
 
-static void title(struct finding *finding, const struct election *e, enum kind kind,
-                  const char *winner, const char *old) {
-    char text[DURATION_TEXT];
+static void title(const struct detection *detection, struct finding *finding,
+                  const struct election *e, enum kind kind) {
+    char text[DURATION_TEXT], winner[ENDPOINT_TEXT], old[ENDPOINT_TEXT];
+    model_node_text(detection->model, e->candidate, winner);
+    model_node_text(detection->model, e->old_primary, old);
     nstime out = unavailable(e);
-    if (kind == KIND_AUTOMATIC && out != TIME_NONE)
+    if (may_be_second(detection->model, e))
+        finding_title(finding, "%s has taken over what were the slots of %s", winner, old);
+    else if (kind == KIND_AUTOMATIC && out != TIME_NONE)
         finding_title(finding, "%s took over from %s%s: %s without service", winner, old,
                       kinds[kind].how, finding_duration(out, text));
     else
@@ -276,11 +304,8 @@ static void advise(struct finding *finding, enum kind kind) {
 static void tell(const struct detection *detection, const struct election *e) {
     const struct model *model = detection->model;
     enum kind kind = kind_of(detection, e);
-    char winner[ENDPOINT_TEXT], old[ENDPOINT_TEXT];
-    model_node_text(model, e->candidate, winner);
-    model_node_text(model, e->old_primary, old);
     struct finding *finding = finding_new("failover", severity_of(kind, e), begin_of(e));
-    title(finding, e, kind, winner, old);
+    title(detection, finding, e, kind);
     explain(finding, e, kind);
     finding_node(finding, model_node(model, e->old_primary)->id);
     finding_node(finding, model_node(model, e->candidate)->id);

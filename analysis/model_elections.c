@@ -309,20 +309,22 @@ static void keep_served(const struct model *model, struct election *election) {
         memcpy(election->served_last, server->served, sizeof server->served);
 }
 
-void model_election_won(struct model *model, uint32_t winner, uint32_t had, nstime before,
+void model_election_won(struct model *model, uint32_t winner, struct replica_was was,
                         const struct ev_bus_message *message) {
     struct election *election = find(model, winner, message->config_epoch);
     if (!election && (!has_slots(message->slots) /* CLUSTER RESET */ ||
-                      is_old_news(model, had, message->config_epoch)))
+                      is_old_news(model, was.primary, message->config_epoch)))
         return;
     if (!election)
-        election = add(model, winner, had, message->config_epoch);
+        election = add(model, winner, was.primary, message->config_epoch);
     if (!election || election->promoted.time != TIME_NONE)
         return;
     election->promoted = place_of(model->cause);
     model->nodes[winner]->handover = place_none(); /* done with: the next one needs its own */
-    election->replica_until = before;
-    election->prompt = is_prompt(model->cause, message, before);
+    election->replica_until = was.heard;
+    if (message->config_epoch > was.current_epoch)
+        election->epochs_passed = message->config_epoch - was.current_epoch - 1;
+    election->prompt = is_prompt(model->cause, message, was.heard);
     memcpy(election->slots, message->slots, BUS_SLOT_BYTES);
     keep_served(model, election);
     model->elections_unserved++;

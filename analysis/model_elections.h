@@ -21,16 +21,17 @@ struct election {
     uint32_t candidate;
     uint32_t old_primary; /* whose replica it was; NODE_NONE: not known */
     uint64_t epoch;
-    bool behind;           /* others had a greater epoch when it asked */
-    bool forced;           /* it asked for votes although its primary may be well (FORCEACK) */
-    bool says_failed;      /* and said itself that its primary has failed (Valkey 9) */
-    struct place asked;    /* its first request; TIME_NONE: none seen */
-    struct place handover; /* it asked the old primary to hand over (MFSTART); likewise */
-    struct stamp paused;   /* the old primary last said that its writes are paused; likewise */
-    struct place stale;    /* it was told that its slots are another's (UPDATE); likewise */
-    struct place promoted; /* its first word as a primary; likewise */
-    nstime replica_until;  /* it was last heard as a replica before that */
-    bool prompt;           /* a request, had there been one, would have been seen where that was */
+    bool behind;            /* others had a greater epoch when it asked */
+    bool forced;            /* it asked for votes although its primary may be well (FORCEACK) */
+    bool says_failed;       /* and said itself that its primary has failed (Valkey 9) */
+    struct place asked;     /* its first request; TIME_NONE: none seen */
+    struct place handover;  /* it asked the old primary to hand over (MFSTART); likewise */
+    struct stamp paused;    /* the old primary last said that its writes are paused; likewise */
+    struct place stale;     /* it was told that its slots are another's (UPDATE); likewise */
+    struct place promoted;  /* its first word as a primary; likewise */
+    nstime replica_until;   /* it was last heard as a replica before that */
+    uint64_t epochs_passed; /* that others took since then, or it did in vain */
+    bool prompt;            /* a request, had there been one, would have been seen where that was */
     uint8_t slots[BUS_SLOT_BYTES];
 
     uint32_t voters;    /* primaries with slots, the old one among them; half of them and one win */

@@ -432,11 +432,11 @@ static void learn_message(struct model *model, struct message_ends ends,
     uint32_t sender = ends.sender;
     struct node *node = &model->nodes[sender]->node;
     bool was_replica = node->heard && node->replica;
-    uint32_t had = node->primary;
+    struct replica_was was = {node->primary, heard_before, node->current_epoch};
     learn_header(model, sender, message);
     learn_extensions(model, ends, message);
     if (UNLIKELY(was_replica && !node->replica))
-        model_election_won(model, sender, had, heard_before, message);
+        model_election_won(model, sender, was, message);
     if (UNLIKELY(message->mflags & MFLAG_PAUSED))
         note_pause(&model->nodes[sender]->pause, stamp_of(model->cause));
     if (message->gossip.count)

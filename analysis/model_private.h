@@ -287,13 +287,19 @@ bool model_view_announced(struct model *model, uint32_t observer, uint32_t subje
 void model_recovery_answered(struct model *model, uint32_t subject, uint32_t asker, nstime said);
 void model_recovery_served(struct model *model, uint32_t observer);
 
+/* What a replica was when it was last heard as one. */
+struct replica_was {
+    uint32_t primary;
+    nstime heard;
+    uint64_t current_epoch; /* as it said */
+};
+
 /* model_elections.c: a message of an election, or that begins one; a request for a vote reached the
- * other end; a replica of `had` speaks as a primary, after it was last heard at `before`; a server
- * served a client well. */
+ * other end; a replica speaks as a primary; a server served a client well. */
 void model_election_message(struct model *model, struct message_ends ends,
                             const struct ev_bus_message *message);
 void model_election_reached(struct model *model, uint32_t candidate, uint32_t receiver);
-void model_election_won(struct model *model, uint32_t winner, uint32_t had, nstime before,
+void model_election_won(struct model *model, uint32_t winner, struct replica_was was,
                         const struct ev_bus_message *message);
 void model_election_served(struct model *model, const struct client_conn *conn,
                            const struct event *event);

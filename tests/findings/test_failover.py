@@ -238,3 +238,42 @@ def test_says_by_whom_the_old_primary_was_last_heard():
     """By the candidate; others may have heard it later, as node-failed tells."""
     found = findings.of(captures.take("told_to_end-valkey-9.1.2").path)
     assert story(findings.only(found, "failover"))[0] == "10.77.0.11:6379 was last heard by 10.77.0.14:6379"
+
+
+def heirs(second):
+    """p1 is dead; r1 takes over, then, if `second`, r4 from r1. The host of p1 hears of it later."""
+    play = scene.Scene(replicas=2)
+    play.run(3)
+    play.kill("p1")
+    play.run(6)
+    play.elect("r1")
+    play.demote("r4", "r1")
+    play.run(2)
+    if second:
+        play.kill("r1")
+        play.run(6)
+        play.elect("r4")
+        play.run(2)
+    play.back("p1")
+    play.run(2)
+    play.demote("p1", "r4" if second else "r1")
+    play.run(2)
+    return play
+
+
+def test_does_not_say_from_whom_where_another_may_have_been_between(store):
+    play = heirs(second=True)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "failover")
+    assert found.metrics["new_primary"] == play.nodes["r4"].id
+    assert "old_primary" not in found.metrics and "took over from" not in found.title
+    assert any("may have come between" in caveat for caveat in found.caveats)
+    both = [f for f in findings.of(store(play.pcap())) if f.type == "failover"]
+    assert [(f.metrics["old_primary"], f.metrics["new_primary"]) for f in both] == \
+        [(play.nodes[a].id, play.nodes[b].id) for a, b in (("p1", "r1"), ("r1", "r4"))]
+
+
+def test_near_miss_the_first_that_took_over_unseen(store):
+    """No epoch was taken in between."""
+    play = heirs(second=False)
+    found = findings.only(findings.of(store(play.pcap("p1"))), "failover")
+    assert found.metrics["old_primary"] == play.nodes["p1"].id and "took over from" in found.title
