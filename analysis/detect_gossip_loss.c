@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "analysis/detector.h"
+#include "analysis/process_end.h"
 #include "analysis/verdict.h"
 #include "base/list.h"
 
@@ -68,6 +69,14 @@ static bool is_forgotten(const struct link *link, nstime least, nstime now) {
            link->seen - closed < RECALL_MS * NS_PER_MS && now - link->seen > NS_PER_SEC;
 }
 
+/* Who waits says something else meanwhile, or tries to connect anew; else it has ended, or stands
+ * still itself, and nobody waits. */
+static bool is_mute(const struct model *model, const struct link *link, nstime least, nstime now) {
+    nstime sign = process_last_sign(model, link->from);
+    bool knocks = link->knocks.first.time != TIME_NONE && now - link->knocks.last < 2 * least;
+    return !knocks && (sign == TIME_NONE || now - sign >= least);
+}
+
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct losses *losses = state;
     nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
@@ -77,7 +86,7 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     for (size_t i = 0; i < links; i++) {
         const struct link *link = model_link(detection->model, i);
         if (link->waiting.time != TIME_NONE && now - link->waiting.time >= least &&
-            !is_forgotten(link, least, now))
+            !is_forgotten(link, least, now) && !is_mute(detection->model, link, least, now))
             look_at(detection->model, link, &losses->list[i], now);
     }
 }

@@ -193,3 +193,18 @@ def test_near_miss_a_node_that_was_forgotten(store):
         return findings.all_of(findings.of(store(play.pcap())), "gossip-loss")
 
     assert waits(forgets=False) and not waits(forgets=True)
+
+
+def test_near_miss_who_asked_has_died_meanwhile(store):
+    """p2 dies while it waits for p1, which stands still; when p2 is back, p1 goes on for long."""
+    play = scene.Scene()
+    play.run(4)
+    play.stall("p1")
+    play.run(2)
+    play.kill("p2")
+    play.run(3)
+    play.wake("p1")
+    play.run(4)
+    play.back("p2")
+    play.run(3)
+    findings.none(findings.of(store(play.pcap())), "gossip-loss")
