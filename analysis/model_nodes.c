@@ -301,12 +301,18 @@ bool model_view_announced(struct model *model, uint32_t observer, uint32_t subje
     return !held;
 }
 
+static void count_suspects(struct node_private *observer, uint16_t was, uint16_t is) {
+    observer->suspects += (is & NODE_PFAIL) != 0;
+    observer->suspects -= (was & NODE_PFAIL) != 0;
+}
+
 void model_set_view(struct model *model, uint32_t observer, uint32_t subject, uint16_t flags) {
     uint16_t *view = view_of(model->nodes[observer], subject);
     if (!view)
         return;
     uint16_t was = *view & (VIEW_FAILURE | VIEW_ANNOUNCED), is = flags & VIEW_FAILURE;
     *view = flags;
+    count_suspects(model->nodes[observer], was, is);
     if (LIKELY((was & VIEW_FAILURE) == is && (is || !was)))
         return;
     model_alarm_view(model, observer, subject, was, is, is & NODE_FAIL);
@@ -347,8 +353,9 @@ static void learn_clock(struct model *model, struct node *node, uint32_t newest_
 }
 
 static void learn_gossip(struct model *model, struct message_ends ends,
-                         const struct bus_gossip *gossip) {
+                         const struct bus_gossip *gossip, bool tells_all) {
     uint32_t speaker = ends.sender, newest_pong = 0;
+    uint16_t flags = 0;
     if (ends.receiver != NODE_NONE) { /* newer servers do not tell a node about itself */
         model->books.gossip_entries += gossip->count;
         model->nodes[speaker]->node.gossip_seen += gossip->count;
@@ -367,11 +374,18 @@ static void learn_gossip(struct model *model, struct message_ends ends,
             learn_from_gossip(model, speaker, node, &entry);
         model_address_gossiped(model, speaker, subject, &entry);
         model_set_view(model, speaker, subject, entry.flags);
+        flags |= entry.flags;
         if (entry.pong_received > newest_pong)
             newest_pong = entry.pong_received;
     }
     if (newest_pong)
         learn_clock(model, &model->nodes[speaker]->node, newest_pong);
+    if (LIKELY(!model->nodes[speaker]->suspects))
+        return;
+    if (flags & NODE_PFAIL)
+        model->nodes[speaker]->content_since = 0;
+    else if (ends.receiver != NODE_NONE && tells_all)
+        model_recovery_unmentioned(model, ends);
 }
 
 /* ---- messages that are events in themselves ---- */
@@ -440,7 +454,7 @@ static void learn_message(struct model *model, struct message_ends ends,
     if (UNLIKELY(message->mflags & MFLAG_PAUSED))
         note_pause(&model->nodes[sender]->pause, stamp_of(model->cause));
     if (message->gossip.count)
-        learn_gossip(model, ends, &message->gossip);
+        learn_gossip(model, ends, &message->gossip, message->version > 0);
 }
 
 void model_message(struct model *model, struct message_ends ends,

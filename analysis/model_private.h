@@ -34,6 +34,8 @@ struct node_private {
     uint8_t *slots;   /* owned; node.slots points here once heard */
     uint16_t *views;  /* [subject]: flags that this node last gossiped about it */
     uint32_t view_count;
+    uint32_t suspects;    /* of the views, those that are PFAIL */
+    nstime content_since; /* its gossip has suspected nobody since then; 0: it does */
     struct node_addresses addresses;
     struct alarm *alarm;       /* owned; NULL: nothing is held against it */
     struct place handover;     /* it last asked its primary to hand over; TIME_NONE: never */
@@ -283,9 +285,10 @@ void model_set_view(struct model *model, uint32_t observer, uint32_t subject, ui
 bool model_view_announced(struct model *model, uint32_t observer, uint32_t subject);
 
 /* model_recovery.c: a node's answer to a PING has reached who asked; a node says that the cluster
- * is well again. */
+ * is well again; one that suspects others gossips, and says so of nobody. */
 void model_recovery_answered(struct model *model, uint32_t subject, uint32_t asker, nstime said);
 void model_recovery_served(struct model *model, uint32_t observer);
+void model_recovery_unmentioned(struct model *model, struct message_ends ends);
 
 /* What a replica was when it was last heard as one. */
 struct replica_was {

@@ -4,7 +4,10 @@
  *
  * A server takes PFAIL back when a PONG of the node reaches it, and FAIL, too, if the node is then
  * a replica or has no slots (clearNodeFailureIfNeeded). A primary that nobody has replaced it holds
- * for failed for twice the node timeout; only then all slots are served again to it. */
+ * for failed for twice the node timeout; only then all slots are served again to it.
+ *
+ * Gossip is of some nodes by chance, and of all that its sender suspects (clusterSendPing; not in
+ * version 0, which is Redis 3): who suspects nobody in it has taken everything back. */
 #include "analysis/model_private.h"
 
 static uint16_t held(const struct model *model, uint32_t observer, uint32_t subject) {
@@ -44,4 +47,27 @@ void model_recovery_served(struct model *model, uint32_t observer) {
     if (host != NODE_NONE && host != observer && is_untold(model, observer, host) &&
         model_owns_slots(model, host))
         take_back(model, observer, host);
+}
+
+/* ---- by silence ---- */
+
+enum { SURE_MS = 1000 /* one message may be older than what was said before */ };
+
+/* FAIL is not repeated, and a node is not told of itself: then silence says nothing. */
+static bool would_be_told(const struct model *model, struct message_ends ends, uint32_t subject) {
+    const struct alarm *alarm = model->nodes[subject]->alarm;
+    bool failed = alarm && (alarm->failed.node != NODE_NONE || alarm->announced.node != NODE_NONE);
+    return subject != ends.receiver && !failed && held(model, ends.sender, subject) == NODE_PFAIL;
+}
+
+void model_recovery_unmentioned(struct model *model, struct message_ends ends) {
+    struct node_private *node = model->nodes[ends.sender];
+    nstime now = model->cause->time;
+    if (node->content_since == 0)
+        node->content_since = now;
+    if (now - node->content_since < SURE_MS * NS_PER_MS)
+        return;
+    for (uint32_t subject = 0; subject < node->view_count && node->suspects; subject++)
+        if (would_be_told(model, ends, subject))
+            take_back(model, ends.sender, subject);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "analysis/model_elections.h"
+#include "analysis/process_end.h"
 #include "base/limits.h"
 #include "base/list.h"
 
@@ -61,6 +62,47 @@ static void look_at(const struct detection *detection, struct suspicions *suspic
         *recent = verdict;
 }
 
+enum { CLOSES_ALL = 2 /* connections: who closes one only may have had its reasons */ };
+
+/* It had closed its connections before it was marked failed, and refuses new ones, now that
+ * somebody tries: so it was its process that had ended. */
+static void learn_late(const struct detection *detection, const struct suspicions *suspicions,
+                       struct suspicion *suspicion, nstime now) {
+    const struct verdict *recent = &suspicions->recent[suspicion->subject].verdict;
+    uint32_t closes;
+    if (suspicion->verdict.kind != VERDICT_UNKNOWN || recent->at != now ||
+        recent->kind != VERDICT_PROCESS_DIED)
+        return;
+    struct stamp first =
+        process_closes(detection->model, suspicion->subject, suspicion_start(suspicion), &closes);
+    if (closes >= CLOSES_ALL && first.time <= suspicion->failed.time)
+        suspicion->verdict = *recent;
+}
+
+/* From one host not all are heard to take it back. Its process had ended and was started again: as
+ * a replica it is well to each node that it answers, and so it is to this one. */
+static void look_for_return(const struct model *model, struct suspicion *suspicion) {
+    uint32_t vantage = model_vantage(model), subject = suspicion->subject;
+    const struct node *node = model_node(model, subject);
+    nstime back = process_pause_end(&node->lull, suspicion->failed.time);
+    bool well = vantage != NODE_NONE && vantage != subject && node->replica &&
+                model_view(model, vantage, subject) == 0;
+    if (well && back != TIME_NONE && suspicion->returned == TIME_NONE &&
+        suspicion->verdict.kind == VERDICT_PROCESS_DIED)
+        suspicion->returned = back;
+}
+
+static void follow_all(const struct detection *detection, const struct suspicions *suspicions,
+                       nstime now) {
+    for (size_t i = 0; i < suspicions->count; i++) {
+        struct suspicion *suspicion = suspicions->list[i];
+        if (!suspicion_failed(suspicion) || suspicion->end.time != TIME_NONE)
+            continue;
+        learn_late(detection, suspicions, suspicion, now);
+        look_for_return(detection->model, suspicion);
+    }
+}
+
 static bool is_late(const struct link *link, nstime now) {
     bool waits = link->waiting.time != TIME_NONE && now - link->waiting.time > NS_PER_SEC;
     return waits || link->knocks.first.time != TIME_NONE;
@@ -87,6 +129,7 @@ void suspicions_tick(const struct detection *detection, void *state, nstime now)
         if (suspicions->recent[i].in_vain > 1 &&
             suspicions->recent[i].in_vain * 2 > suspicions->recent[i].calls)
             look_at(detection, suspicions, i, now);
+    follow_all(detection, suspicions, now);
 }
 
 /* What is known of the cause now, or was while the silence lasted. A node's first word of it may
@@ -182,6 +225,7 @@ static struct suspicion *begin(const struct detection *detection, struct suspici
     find_last_sign(detection->model, suspicion, node, event->time);
     suspicion->failed = suspicion->let_go = suspicion->end = place_none();
     suspicion->announcer = NODE_NONE;
+    suspicion->returned = TIME_NONE;
     suspicion->needed = model_voters(detection->model) / 2 + 1;
     suspicion->verdict = judge(detection, suspicions, suspicion, node, event->time);
     suspicions->list[suspicions->count++] = suspicion;
@@ -321,6 +365,8 @@ static bool is_mostly_over(const struct suspicion *suspicion) {
 }
 
 nstime suspicion_end(const struct suspicion *suspicion) {
+    if (suspicion->end.time == TIME_NONE && !is_mostly_over(suspicion))
+        return suspicion->returned;
     return is_mostly_over(suspicion) ? suspicion->let_go.time : suspicion->end.time;
 }
 
@@ -348,6 +394,11 @@ static struct suspicion *current(const struct model *model, const struct suspici
         bool again = now - last->end.time < ECHO_MS * NS_PER_MS && !is_silent(model, subject, now);
         last->end = again ? place_none() : last->end;
         return again ? last : NULL;
+    }
+    if (last->returned != TIME_NONE && is_silent(model, subject, now)) {
+        last->end = last->begin;
+        last->end.time = last->returned;
+        return NULL;
     }
     if (!begins_anew(model, last, node, now))
         return last;
@@ -428,6 +479,10 @@ void suspicion_tell(const struct detection *detection, const struct suspicion *s
                        "of those who said so, %" PRIu32
                        " were not seen to take it back; most were, and that is taken for the end",
                        suspicion->holders);
+    else if (suspicion->end.time == TIME_NONE && suspicion->returned != TIME_NONE)
+        finding_caveat(finding, "those who said so were not seen to take it back; its process was "
+                                "started again, is a replica and answers, and that is taken for "
+                                "the end");
     if (finding)
         finding->end = suspicion_end(suspicion);
 }

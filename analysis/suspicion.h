@@ -33,6 +33,7 @@ struct suspicion {
     uint32_t needed;        /* primaries that have to agree */
     uint32_t agreed;        /* that were known to, when it failed */
     struct place end;       /* the last one takes it back, or most have; TIME_NONE: not yet */
+    nstime returned; /* its process was started again, and nothing keeps it failed; likewise */
 };
 
 struct watched {

@@ -320,3 +320,56 @@ def test_ends_when_it_is_forgotten(store):
 def test_near_miss_its_replica_does_not_forget_its_primary(store):
     play = forgotten_after_it_failed([("r2", "r1")])
     assert findings.only(findings.of(store(play.pcap())), "node-failed").end is None
+
+
+def test_near_miss_its_end_where_it_is_only_not_mentioned(store):
+    """FAIL is not repeated: who does not name the node holds it for failed all the same."""
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1")
+    play.run(6)
+    play.unpicked = {"p1"}
+    play.run(5)
+    assert findings.only(findings.of(store(play.pcap())), "node-failed").end is None
+
+
+@pytest.mark.parametrize("replica", (True, False))
+def test_ends_from_one_host_when_the_node_is_back_as_a_replica(store, replica):
+    """p1 and p2 die and come back; the host of p1 hears that p2 has failed, and never that it is
+    well. A primary that has its slots still may be failed to the others for long."""
+    play = scene.Scene(primaries=5)
+    play.run(3)
+    play.kill("p1", "p2")
+    play.run(7)
+    play.elect("r2")
+    play.run(1)
+    play.back("p1")
+    play.run(2)
+    play.unpicked = {"p2"}
+    if replica:
+        play.demote("p2", "r2")
+    play.back("p2")
+    play.run(4)
+    found = findings.of(store(play.pcap("p1")))
+    one = next(f for f in findings.all_of(found, "node-failed")
+               if f.metrics["node"] == play.nodes["p2"].id)
+    assert one.verdict == "process-died" and (one.end is not None) == replica
+    assert replica == any("taken for the end" in caveat for caveat in one.caveats)
+
+
+def test_fires_with_the_cause_that_the_host_finds_out_later(store):
+    """p1 stands still while p2 dies and is marked failed; when it goes on, p2 refuses it."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(1)
+    play.kill("p2")
+    play.run(5)
+    play.fail("p3", "p2")
+    play.run(1)
+    play.wake("p1")
+    play.run(4)
+    found = findings.of(store(play.pcap("p1")))
+    one = next(f for f in findings.all_of(found, "node-failed")
+               if f.metrics["node"] == play.nodes["p2"].id)
+    assert one.verdict == "process-died"

@@ -117,3 +117,19 @@ def test_near_miss_a_short_stall(store):
     play.wake("p1")
     play.run(3)
     findings.none(findings.of(store(play.pcap())), "node-suspected")
+
+
+def test_ends_when_nobody_is_suspected_in_all_that_is_gossiped(store):
+    """Whom a node suspects it always names; others only by chance, and these two by none."""
+    play = scene.Scene()
+    play.run(3)
+    play.unpicked = {"p1", "p2"}
+    play.split("p1", "p2")
+    play.run(8)
+    play.heal()
+    play.run(5)
+    found = findings.all_of(findings.of(store(play.pcap("p3"))), "node-suspected")
+    assert {f.metrics["node"] for f in found} == {play.nodes[n].id for n in ("p1", "p2")}
+    healed = scene.wire.START / 1e9 + 11
+    assert all(healed <= f.span[1] <= healed + 3.1 for f in found if f.end), found
+    assert all(f.end for f in found)

@@ -137,6 +137,7 @@ class Scene:
         self.shut = set()                                           # (a, b): a does not get in at b
         self.clocks = {}                                            # seconds ahead of the capture
         self.discreet = False                                       # nobody is told of itself
+        self.unpicked = set()                                       # gossiped about if suspected
         for i in range(primaries):
             first, last = 16384 * i // primaries, 16384 * (i + 1) // primaries - 1
             self.add(f"p{i + 1}", slots=[(first, last)], epoch=i + 1)
@@ -287,7 +288,8 @@ class Scene:
                            flags=(wire.REPLICA if node.fields["replica_of"] else wire.PRIMARY)
                            | self.views[name].get(other, 0))
                 for other, node in self.nodes.items()
-                if other != name and not (self.discreet and other == to)]
+                if other != name and not (self.discreet and other == to)
+                and (other not in self.unpicked or self.views[name].get(other) == wire.PFAIL)]
 
     def heartbeat(self, kind, name, to):
         return kind(self.nodes[name], self.gossip(name, to))
