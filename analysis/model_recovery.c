@@ -67,7 +67,8 @@ void model_recovery_unmentioned(struct model *model, struct message_ends ends) {
         node->content_since = now;
     if (now - node->content_since < SURE_MS * NS_PER_MS)
         return;
-    for (uint32_t subject = 0; subject < node->view_count && node->suspects; subject++)
+    uint32_t known = node->view_count < model->node_count ? node->view_count : model->node_count;
+    for (uint32_t subject = 0; subject < known && node->suspects; subject++)
         if (would_be_told(model, ends, subject))
             take_back(model, ends.sender, subject);
 }
