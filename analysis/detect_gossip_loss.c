@@ -118,18 +118,19 @@ struct pair {
     const struct loss *loss;
 };
 
-/* Silences so near to each other, on paths that lose some of what they carry, are of one cause:
- * the network that they share. */
+/* Silences so near to each other, on paths that lose some of what they carry, or all, are of one
+ * cause: the network that they share. */
 static const nstime NEAR = 10 * NS_PER_SEC;
 
 static nstime silent_until(const struct link *link) {
     return link->silent.time + link->longest_silence;
 }
 
-static int by_start(const void *a, const void *b) {
-    nstime x = ((const struct pair *)a)->link->silent.time;
-    nstime y = ((const struct pair *)b)->link->silent.time;
-    return (x > y) - (x < y);
+static int by_kind_and_start(const void *a, const void *b) {
+    const struct pair *one = a, *other = b;
+    enum verdict_kind k = one->loss->verdict.kind, l = other->loss->verdict.kind;
+    nstime x = one->link->silent.time, y = other->link->silent.time;
+    return k != l ? (k > l) - (k < l) : (x > y) - (x < y);
 }
 
 static void measure(const struct detection *detection, const struct link *link,
@@ -149,17 +150,28 @@ static void name_nodes(const struct detection *detection, struct finding *findin
     finding_node(finding, model_node(detection->model, link->to)->id);
 }
 
+static size_t count_askers(const struct pair *pairs, size_t count) {
+    size_t askers = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t first = 0;
+        while (pairs[first].link->from != pairs[i].link->from)
+            first++;
+        askers += first == i;
+    }
+    return askers;
+}
+
 static void title(const struct detection *detection, struct finding *finding,
-                  const struct link *worst, size_t count) {
+                  const struct link *worst, size_t askers) {
     char from[ENDPOINT_TEXT], to[ENDPOINT_TEXT];
     double seconds = (double)worst->longest_silence / (double)NS_PER_SEC;
     model_node_text(detection->model, worst->from, from);
     model_node_text(detection->model, worst->to, to);
-    if (count == 1)
+    if (askers == 1)
         finding_title(finding, "%s waited %.1f s for an answer of %s", from, seconds, to);
     else
         finding_title(finding, "%zu nodes waited for answers of others, longest %s for %s: %.1f s",
-                      count, from, to, seconds);
+                      askers, from, to, seconds);
 }
 
 /* All pairs after the worst one, which the finding's metrics are of. */
@@ -181,40 +193,54 @@ static void tell_silence(struct finding *finding, const struct pair *pair) {
                      before ? "the last answer before" : "the first answer after");
 }
 
-/* What several pairs have gone through at about the same time, or one alone. */
-static void tell(const struct detection *detection, const struct pair *pairs, size_t count) {
-    const struct pair *worst = pairs;
-    bool told_elsewhere = true;
-    nstime end = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (pairs[i].link->longest_silence > worst->link->longest_silence)
-            worst = &pairs[i];
-        told_elsewhere &= is_told_elsewhere(pairs[i].link, pairs[i].loss);
-        end = silent_until(pairs[i].link) > end ? silent_until(pairs[i].link) : end;
-    }
-    struct finding *finding =
-        finding_new("gossip-loss", told_elsewhere ? SEVERITY_NOTICE : SEVERITY_WARNING,
-                    pairs->link->silent.time);
-    if (!finding) {
-        detection_report(detection, NULL);
-        return;
-    }
-    title(detection, finding, worst->link, count);
-    verdict_tell(&worst->loss->verdict, finding);
-    tell_silence(finding, worst);
-    name_nodes(detection, finding, worst->link);
-    measure(detection, worst->link, finding_metrics(finding));
-    if (count > 1)
-        list_pairs(detection, finding, pairs, count);
+/* Nobody suspected anybody for it: it ended before the node timeout, or the capture did. */
+static bool is_unsuspected_cut(const struct pair *pair) {
+    enum verdict_kind kind = pair->loss->verdict.kind;
+    return (kind == VERDICT_PATH_CUT || kind == VERDICT_HOST_UNREACHABLE) &&
+           !is_told_elsewhere(pair->link, pair->loss);
+}
+
+static void advise(struct finding *finding, const struct pair *worst, size_t count) {
     if (worst->loss->verdict.kind == VERDICT_BUS_PORT_BLOCKED)
         finding_advise(finding, "let the bus port pass between these two hosts, in both "
                                 "directions");
+    else if (is_unsuspected_cut(worst))
+        finding_advise(finding, "nothing for this once; if it comes again, look at the network "
+                                "between these hosts: for longer than the node timeout it would "
+                                "have one suspect the other");
     else
         finding_advise(finding, count == 1
                                     ? "measure loss between these two hosts (retransmissions, "
                                       "drops of interfaces and queues)"
                                     : "look at what these hosts share: measure loss between "
                                       "them (retransmissions, drops of interfaces and queues)");
+}
+
+/* What several pairs have gone through at about the same time, or one alone. */
+static void tell(const struct detection *detection, const struct pair *pairs, size_t count) {
+    const struct pair *worst = pairs;
+    bool quiet = true;
+    nstime end = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (pairs[i].link->longest_silence > worst->link->longest_silence)
+            worst = &pairs[i];
+        quiet &= is_told_elsewhere(pairs[i].link, pairs[i].loss) || is_unsuspected_cut(&pairs[i]);
+        end = silent_until(pairs[i].link) > end ? silent_until(pairs[i].link) : end;
+    }
+    struct finding *finding = finding_new("gossip-loss", quiet ? SEVERITY_NOTICE : SEVERITY_WARNING,
+                                          pairs->link->silent.time);
+    if (!finding) {
+        detection_report(detection, NULL);
+        return;
+    }
+    title(detection, finding, worst->link, count_askers(pairs, count));
+    verdict_tell(&worst->loss->verdict, finding);
+    tell_silence(finding, worst);
+    name_nodes(detection, finding, worst->link);
+    measure(detection, worst->link, finding_metrics(finding));
+    if (count > 1)
+        list_pairs(detection, finding, pairs, count);
+    advise(finding, worst, count);
     finding_rests_on_unseen(finding);
     finding->quiet_if_caused = true;
     finding->end = end;
@@ -225,7 +251,10 @@ static void tell(const struct detection *detection, const struct pair *pairs, si
 static size_t together(const struct pair *pairs, size_t count) {
     nstime end = silent_until(pairs->link);
     size_t n = 1;
-    for (; n < count && pairs[n].link->silent.time <= end + NEAR; n++)
+    enum verdict_kind kind = pairs->loss->verdict.kind;
+    for (; n < count && pairs[n].loss->verdict.kind == kind &&
+           pairs[n].link->silent.time <= end + NEAR;
+         n++)
         if (silent_until(pairs[n].link) > end)
             end = silent_until(pairs[n].link);
     return n;
@@ -243,26 +272,27 @@ static void reconsider(const struct link *link, struct verdict *verdict) {
 
 static void finish(const struct detection *detection, void *state) {
     struct losses *losses = state;
-    struct pair *lossy = calloc(losses->count + 1, sizeof *lossy);
+    struct pair *shared = calloc(losses->count + 1, sizeof *shared);
     size_t count = 0;
     for (size_t i = 0; i < losses->count; i++) {
         struct verdict *verdict = &losses->list[i].verdict;
         struct pair pair = {model_link(detection->model, i), &losses->list[i]};
         reconsider(pair.link, verdict);
-        if (!verdict->at || !(is_of_the_path(verdict->kind) || is_blocked_for_one(verdict)))
+        bool cut = is_unsuspected_cut(&pair);
+        if (!verdict->at || !(is_of_the_path(verdict->kind) || is_blocked_for_one(verdict) || cut))
             continue;
-        if (lossy && verdict->kind == VERDICT_LOSSY_PATH)
-            lossy[count++] = pair;
+        if (shared && (cut || verdict->kind == VERDICT_LOSSY_PATH))
+            shared[count++] = pair;
         else
             tell(detection, &pair, 1);
     }
     if (count)
-        qsort(lossy, count, sizeof *lossy, by_start);
+        qsort(shared, count, sizeof *shared, by_kind_and_start);
     for (size_t i = 0, n; i < count; i += n) {
-        n = together(lossy + i, count - i);
-        tell(detection, lossy + i, n);
+        n = together(shared + i, count - i);
+        tell(detection, shared + i, n);
     }
-    free(lossy);
+    free(shared);
 }
 
 static void dispose(void *state) {

@@ -208,3 +208,32 @@ def test_near_miss_who_asked_has_died_meanwhile(store):
     play.back("p2")
     play.run(3)
     findings.none(findings.of(store(play.pcap())), "gossip-loss")
+
+
+@pytest.mark.parametrize("host", (None, "p1", "p2"))
+def test_fires_quietly_on_two_that_were_cut_off_too_shortly_to_suspect(store, host):
+    """The path between p1 and p2 is cut for less than the node timeout."""
+    play = scene.Scene(nt=8.0)
+    play.run(4)
+    play.split("p1", "p2")
+    play.run(3)
+    play.heal()
+    play.run(4)
+    found = [f for f in findings.of(store(play.pcap(host))) if f.type == "gossip-loss"]
+    ends = {play.nodes[n].id for n in ("p1", "p2")}
+    assert found and all({f.metrics["from"], f.metrics["to"]} == ends for f in found)
+    assert all(f.severity == "notice" and f.verdict == "host-unreachable" for f in found)
+    assert all(1500 < f.metrics["longest_silence_ms"] < 4500 for f in found)
+
+
+def test_near_miss_two_that_were_cut_off_and_suspect_each_other(store):
+    """That is told as what it came to."""
+    play = scene.Scene(nt=3.0)
+    play.run(4)
+    play.split("p1", "p2")
+    play.run(8)
+    play.heal()
+    play.run(4)
+    found = findings.of(store(play.pcap()))
+    assert findings.all_of(found, "node-suspected")
+    findings.none(found, "gossip-loss")
