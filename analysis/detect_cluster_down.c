@@ -601,6 +601,32 @@ static void note_reached(const struct model *model, struct downs *downs, uint32_
         witness->reached |= has_heard_most(model, index, witness->said.time);
 }
 
+static nstime last_word(const struct model *model) {
+    nstime last = TIME_NONE;
+    for (uint32_t i = 0; i < model_node_count(model); i++)
+        if (model_node(model, i)->last_heard > last)
+            last = model_node(model, i)->last_heard;
+    return last;
+}
+
+/* Nothing is heard of anybody any more, as on a host whose own process has ended: what was said
+ * last holds no longer than that. */
+static void end_with_words(const struct detection *detection, struct downs *downs, nstime now) {
+    nstime last = last_word(detection->model);
+    if (last == TIME_NONE || now - last <= IN_TOUCH)
+        return;
+    for (uint32_t i = 0; i < downs->room; i++) {
+        struct witness *witness = &downs->witnesses[i];
+        if (!witness->down)
+            continue;
+        witness->until = last > witness->since ? last : witness->since;
+        takes_back(witness);
+    }
+    if (downs->outage.most_since != TIME_NONE)
+        recount(detection, downs,
+                last > downs->outage.most_since ? last : downs->outage.most_since);
+}
+
 /* Who still says so; those that have fallen silent do not count. */
 static bool anyone_down(const struct detection *detection, struct downs *downs, nstime now) {
     bool any = false;
@@ -617,6 +643,7 @@ static bool anyone_down(const struct detection *detection, struct downs *downs, 
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
     struct downs *downs = state;
+    end_with_words(detection, downs, now);
     if (downs->outage.on && !anyone_down(detection, downs, now) && now - downs->outage.last > APART)
         tell(detection, downs, downs->outage.last);
 }

@@ -8,12 +8,18 @@
 #include "analysis/verdict.h"
 #include "base/list.h"
 
-enum { RECALL_MS = 100 /* clusterCron() */ };
+enum {
+    RECALL_MS = 100, /* clusterCron() */
+    WORD_S = 5,      /* so long after a silence the suspicion may be heard */
+    TOLD = 4,
+};
 
 struct loss {
     struct verdict verdict; /* the last one while a PONG was late; `at` 0: none */
     struct stamp answered;  /* the last answer before it; TIME_NONE: not known */
-    nstime suspected;       /* when somebody last suspected the node that owes it; 0: never */
+    nstime told[TOLD];      /* the last silences in which somebody suspected the node that owes it:
+                               their beginnings; 0: none */
+    size_t told_next;
 };
 
 struct losses {
@@ -91,23 +97,41 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     }
 }
 
+static bool is_told_elsewhere(const struct link *link, const struct loss *loss) {
+    for (size_t i = 0; i < TOLD; i++)
+        if (loss->told[i] != 0 && loss->told[i] == link->silent.time)
+            return true;
+    return false;
+}
+
+static void note_told(struct loss *loss, nstime since) {
+    size_t last = (loss->told_next + TOLD - 1) % TOLD;
+    if (since == TIME_NONE || loss->told[last] == since)
+        return;
+    loss->told[loss->told_next] = since;
+    loss->told_next = (loss->told_next + 1) % TOLD;
+}
+
+/* A word of the silence that goes on, or of one that has just ended. */
+static void note_word(const struct link *link, struct loss *loss, nstime least, nstime now) {
+    nstime end = link->silent.time + link->longest_silence;
+    if (link->longest_silence >= least && now - end <= WORD_S * NS_PER_SEC)
+        note_told(loss, link->silent.time);
+    if (link->waiting.time != TIME_NONE && now - link->waiting.time >= least)
+        note_told(loss, link->waiting.time);
+}
+
 /* Somebody suspected the node: then that is the finding, and this one says how it came about. */
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
     struct losses *losses = state;
     const char *about = event->node_suspected.about; /* as in node_failed */
     uint32_t subject = about ? model_index_of(detection->model, about) : NODE_NONE;
+    nstime least = (nstime)threshold(detection, THRESHOLD_gossip_loss) * NS_PER_MS;
     if (subject == NODE_NONE || !room_for(losses, model_link_count(detection->model)))
         return;
     for (size_t i = 0; i < losses->count; i++)
         if (model_link(detection->model, i)->to == subject)
-            losses->list[i].suspected = event->time;
-}
-
-enum { WORD_S = 5 /* so long after a silence the suspicion may be heard */ };
-
-static bool is_told_elsewhere(const struct link *link, const struct loss *loss) {
-    return loss->suspected >= link->silent.time &&
-           loss->suspected <= link->silent.time + link->longest_silence + WORD_S * NS_PER_SEC;
+            note_word(model_link(detection->model, i), &losses->list[i], least, event->time);
 }
 
 /* ---- telling ---- */
@@ -193,11 +217,13 @@ static void tell_silence(struct finding *finding, const struct pair *pair) {
                      before ? "the last answer before" : "the first answer after");
 }
 
+static bool is_cut(enum verdict_kind kind) {
+    return kind == VERDICT_PATH_CUT || kind == VERDICT_HOST_UNREACHABLE;
+}
+
 /* Nobody suspected anybody for it: it ended before the node timeout, or the capture did. */
 static bool is_unsuspected_cut(const struct pair *pair) {
-    enum verdict_kind kind = pair->loss->verdict.kind;
-    return (kind == VERDICT_PATH_CUT || kind == VERDICT_HOST_UNREACHABLE) &&
-           !is_told_elsewhere(pair->link, pair->loss);
+    return is_cut(pair->loss->verdict.kind) && !is_told_elsewhere(pair->link, pair->loss);
 }
 
 static void advise(struct finding *finding, const struct pair *worst, size_t count) {
@@ -264,8 +290,50 @@ static bool is_blocked_for_one(const struct verdict *verdict) {
     return verdict->of_pair && verdict->kind == VERDICT_BUS_PORT_BLOCKED;
 }
 
+/* What the paths to and from a node went through, as far as somebody waited for an answer. */
+struct paths {
+    nstime from, to; /* while some were cut; `to` 0: none was */
+    size_t cut, lossy;
+};
+
+static void note_path(struct paths *paths, const struct pair *pair) {
+    nstime from = pair->link->silent.time, to = silent_until(pair->link);
+    enum verdict_kind kind = pair->loss->verdict.kind;
+    paths->lossy += kind == VERDICT_LOSSY_PATH;
+    if (!is_cut(kind))
+        return;
+    paths->from = paths->cut++ == 0 || from < paths->from ? from : paths->from;
+    paths->to = to > paths->to ? to : paths->to;
+}
+
+/* By node; NULL: no memory. */
+static struct paths *paths_of_nodes(const struct model *model, const struct losses *losses) {
+    struct paths *paths = calloc(model_node_count(model) + 1, sizeof *paths);
+    for (size_t i = 0; paths && i < losses->count; i++) {
+        struct pair pair = {model_link(model, i), &losses->list[i]};
+        if (!pair.loss->verdict.at)
+            continue;
+        note_path(&paths[pair.link->from], &pair);
+        note_path(&paths[pair.link->to], &pair);
+    }
+    return paths;
+}
+
+/* Looked at only when the cut was nearly over, and some of it passed again. */
+static bool is_end_of_cut(const struct link *link, const struct paths *paths) {
+    const struct paths *each[] = {&paths[link->from], &paths[link->to]};
+    nstime since = link->silent.time;
+    for (size_t k = 0; k < countof(each); k++)
+        if (each[k]->cut > each[k]->lossy && since >= each[k]->from && since < each[k]->to)
+            return true;
+    return false;
+}
+
 /* SYNs get lost on a lossy path, too: what was late on it, then or soon after, tells. */
-static void reconsider(const struct link *link, struct verdict *verdict) {
+static void reconsider(const struct link *link, const struct paths *paths,
+                       struct verdict *verdict) {
+    if (paths && verdict->at && verdict->kind == VERDICT_LOSSY_PATH && is_end_of_cut(link, paths))
+        verdict->kind = VERDICT_PATH_CUT;
     if (is_blocked_for_one(verdict) && link_is_lossy(link, verdict->at))
         verdict->kind = VERDICT_LOSSY_PATH;
 }
@@ -273,11 +341,12 @@ static void reconsider(const struct link *link, struct verdict *verdict) {
 static void finish(const struct detection *detection, void *state) {
     struct losses *losses = state;
     struct pair *shared = calloc(losses->count + 1, sizeof *shared);
+    struct paths *paths = paths_of_nodes(detection->model, losses);
     size_t count = 0;
     for (size_t i = 0; i < losses->count; i++) {
         struct verdict *verdict = &losses->list[i].verdict;
         struct pair pair = {model_link(detection->model, i), &losses->list[i]};
-        reconsider(pair.link, verdict);
+        reconsider(pair.link, paths, verdict);
         bool cut = is_unsuspected_cut(&pair);
         if (!verdict->at || !(is_of_the_path(verdict->kind) || is_blocked_for_one(verdict) || cut))
             continue;
@@ -293,6 +362,7 @@ static void finish(const struct detection *detection, void *state) {
         tell(detection, shared + i, n);
     }
     free(shared);
+    free(paths);
 }
 
 static void dispose(void *state) {

@@ -277,3 +277,19 @@ def test_says_up_to_of_one_that_was_not_heard(store):
     play.run(3)
     one = findings.only(findings.of(store(play.pcap())), "cluster-down")
     assert "for up to" in one.title
+
+
+def test_near_miss_a_host_that_hears_nobody_any_more(store):
+    """All say that the cluster is down. p1 dies, and its host does not hear that they take it back."""
+    play = scene.Scene()
+    play.run(3)
+    flap(play, 1, *ALL)
+    play.run(2)
+    play.kill("p1")
+    play.run(0.5)
+    flap(play, 0, *ALL)
+    play.run(7)
+    play.back("p1")
+    play.run(3)
+    one = findings.only(findings.of(store(play.pcap("p1"))), "cluster-down")
+    assert one.severity == "notice" and one.span[1] - one.span[0] < 3

@@ -237,3 +237,16 @@ def test_near_miss_two_that_were_cut_off_and_suspect_each_other(store):
     found = findings.of(store(play.pcap()))
     assert findings.all_of(found, "node-suspected")
     findings.none(found, "gossip-loss")
+
+
+@pytest.mark.parametrize("tenths", range(0, 10, 3))
+def test_near_miss_the_end_of_a_cut_is_no_lossy_path(store, tenths):
+    """p1 is cut off for a while; who asked late is answered late, when some of it passes again."""
+    play = scene.Scene(primaries=5, nt=8.0)
+    play.run(4)
+    play.split("p1", " ".join(n for n in play.nodes if n != "p1"))
+    play.run(2.5 + tenths / 10)
+    play.heal()
+    play.run(5)
+    found = [f for f in findings.of(store(play.pcap())) if f.type == "gossip-loss"]
+    assert "lossy-path" not in {f.verdict for f in found}
