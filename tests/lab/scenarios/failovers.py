@@ -8,6 +8,16 @@ def taken_over(run, name, timeout=20):
     run.mark(f"{name} has taken over")
 
 
+def heir(run, *names, timeout=20):
+    """Which of these takes over."""
+    nodes = [run.cluster[name] for name in names]
+    run.cluster.wait_until(lambda: any(node.is_primary() for node in nodes),
+                           f"one of {', '.join(names)} has taken over", timeout)
+    name = next(node.name for node in nodes if node.is_primary())
+    run.mark(f"{name} has taken over")
+    return name
+
+
 @scenario("CLUSTER FAILOVER: n4 takes over from n1, which hands over", name="manual_failover")
 @scenario("CLUSTER FAILOVER FORCE: n4 takes over without asking n1", name="forced_failover",
           how="FORCE")
@@ -129,5 +139,22 @@ def epoch_collision(run):
             cluster[name].ask("CLUSTER", "FAILOVER", "TAKEOVER")
             taken_over(run, name)
         run.let_pass(2)
+    cluster.await_ok()
+    run.let_pass(3)
+
+
+@scenario("n1 is killed, then its heir: the other replica takes over; then both come again")
+def heir_dies(run):
+    cluster = run.start(primaries=3, replicas=6, config={"cluster-node-timeout": 2000})
+    run.load("diary", rate=80)
+    run.let_pass(2)
+    run.faults.kill("n1")
+    first = heir(run, "n4", "n7")
+    cluster.await_ok()
+    run.let_pass(2)
+    run.faults.kill(first)
+    heir(run, *{"n4", "n7"} - {first})
+    run.let_pass(3)
+    run.faults.start("n1", first)
     cluster.await_ok()
     run.let_pass(3)

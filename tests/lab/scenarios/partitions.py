@@ -2,6 +2,7 @@
 from nobody."""
 
 from . import scenario
+from .failovers import heir
 
 
 @scenario("a primary and a client are cut off from all others, then healed")
@@ -46,3 +47,31 @@ def three_sides(run):
         run.let_pass(2 * cluster.node_timeout)
     cluster.await_ok()
     run.let_pass(2)
+
+
+@scenario("a primary is cut off, then the one that took over from it, in shards of three")
+def cut_twice(run):
+    cluster = run.start(primaries=3, replicas=6, config={"cluster-node-timeout": 2000})
+    run.load("diary", host="c1", seeds=["n1"], rate=100, slot=0)
+    run.load("diary", host="c2", seeds=["n2"], rate=50)
+    run.let_pass(2)
+    owner = "n1"
+    for _ in range(2):
+        with run.faults.partition({owner, "c1"}, run.rest(owner, "c1")):
+            owner = heir(run, *{"n1", "n4", "n7"} - {owner})
+            run.let_pass(1)
+        cluster.await_ok()
+        run.let_pass(1)
+    run.let_pass(1)
+
+
+@scenario("n1 and n2 do not hear each other for less than the node timeout")
+def pair_apart_briefly(run):
+    """Long enough that one of them waits for an answer, whenever it last asked."""
+    cluster = run.start(config={"cluster-node-timeout": 8000})
+    run.load("diary", rate=50)
+    run.let_pass(4)
+    with run.faults.partition({"n1"}, {"n2"}):
+        run.let_pass(0.8 * cluster.node_timeout)
+    cluster.await_ok()
+    run.let_pass(3)
