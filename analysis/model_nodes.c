@@ -352,6 +352,14 @@ static void learn_clock(struct model *model, struct node *node, uint32_t newest_
     }
 }
 
+/* One that suspects others names them, or has taken it back. */
+static void note_suspects(struct model *model, struct message_ends ends, bool any) {
+    if (any)
+        model->nodes[ends.sender]->content_since = 0;
+    else if (ends.receiver != NODE_NONE)
+        model_recovery_unmentioned(model, ends);
+}
+
 static void learn_gossip(struct model *model, struct message_ends ends,
                          const struct bus_gossip *gossip, bool tells_all) {
     uint32_t speaker = ends.sender, newest_pong = 0;
@@ -380,12 +388,8 @@ static void learn_gossip(struct model *model, struct message_ends ends,
     }
     if (newest_pong)
         learn_clock(model, &model->nodes[speaker]->node, newest_pong);
-    if (LIKELY(!model->nodes[speaker]->suspects))
-        return;
-    if (flags & NODE_PFAIL)
-        model->nodes[speaker]->content_since = 0;
-    else if (ends.receiver != NODE_NONE && tells_all)
-        model_recovery_unmentioned(model, ends);
+    if (UNLIKELY(model->nodes[speaker]->suspects) && tells_all)
+        note_suspects(model, ends, flags & NODE_PFAIL);
 }
 
 /* ---- messages that are events in themselves ---- */
