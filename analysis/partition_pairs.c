@@ -54,24 +54,28 @@ static bool are_both_stuck(const struct link *link, const struct link *back) {
     return from && to;
 }
 
+/* Nothing has passed on it since then, for so long that one would have pinged the other. */
+static bool is_silent(const struct view *view, const struct link *link, nstime since) {
+    return (view->deaf || view->now - since > QUIET_MS * NS_PER_MS) &&
+           later(link->delivered[0].time, link->delivered[1].time) <= since &&
+           last_opened(link) <= since;
+}
+
 /* Both connections of the pair say so. From one host the other's calls are not seen at all: then
  * nothing of it for so long that it would have been pinged on one or the other. */
 bool pair_is_apart(const struct view *view, const struct link *link) {
     nstime now = view->now;
     if (pair_is_hushed(view, link))
         return true;
-    if (!pair_is_cut(link, now))
-        return false;
     const struct link *back = model_link_between(view->model, link->to, link->from);
-    if (!back)
-        return true;
+    bool cut = pair_is_cut(link, now), back_cut = back && pair_is_cut(back, now);
+    if (!cut && !back_cut)
+        return false;
     if (view->vantage == NODE_NONE)
-        return are_both_stuck(link, back) && pair_is_cut(back, now);
-    nstime since = apart_since(link);
-    bool silent = (view->deaf || now - since > QUIET_MS * NS_PER_MS) &&
-                  later(back->delivered[0].time, back->delivered[1].time) <= since &&
-                  last_opened(back) <= since;
-    return pair_is_cut(back, now) || silent;
+        return cut && (!back || (back_cut && are_both_stuck(link, back)));
+    if (!cut)
+        return is_silent(view, link, apart_since(back));
+    return !back || back_cut || is_silent(view, back, apart_since(link));
 }
 
 bool pairs_hear_nobody(const struct view *view) {

@@ -15,7 +15,9 @@ static void join_all(struct groups *groups, const struct view *view, nstime sinc
     for (size_t i = 0; i < model_link_count(view->model); i++) {
         const struct link *link = model_link(view->model, i);
         nstime delivered = later(link->delivered[0].time, link->delivered[1].time);
-        if (delivered > since && !pair_is_cut(link, view->now) && !pair_is_hushed(view, link))
+        bool apart =
+            view->vantage == NODE_NONE ? pair_is_hushed(view, link) : pair_is_apart(view, link);
+        if (delivered > since && !pair_is_cut(link, view->now) && !apart)
             groups_join(groups, link->from, link->to);
     }
 }

@@ -223,3 +223,24 @@ def test_near_miss_words_of_a_later_silence(store):
     play.run(7)
     findings.none(findings.of(store(play.pcap("p1"))), "partition")
 
+
+
+@pytest.mark.parametrize("early", ("r4", "p2 r2"))
+@pytest.mark.parametrize("tenths", (2, 6))
+def test_fires_with_those_that_asked_last_on_their_own_side(store, early, tenths):
+    """Their last PINGs arrived at p1, whose answers were lost already; of the rest nothing was seen.
+    These connections are given up, while the other ones of the pairs were idle."""
+    play = scene.Scene(primaries=4, nt=5.0)
+    others = " ".join(n for n in play.nodes if n not in ("p1", "r1"))
+    play.run(4)
+    play.cut("p1", early)
+    play.run(tenths / 10)
+    play.split("p1 r1", others)
+    play.run(8)
+    play.heal()
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1", lost=False))), "partition")
+    assert {frozenset(s) for s in sides(found)} == {frozenset(ids(play, "p1 r1")),
+                                                    frozenset(ids(play, others))}
+    first = scene.wire.START / 1e9 + 4
+    assert first <= found.span[0] <= first + 1.1 and first + 8 <= found.span[1] <= first + 10
