@@ -150,6 +150,15 @@ void model_migrate_carrier_ends(struct moves *moves) {
     carry(moves, NULL);
 }
 
+/* The source learns of it when it writes: nothing was sent. */
+void model_migrate_turned_away(struct model *model, const struct event *event) {
+    const struct flow *flow = event->flow;
+    for (struct migrate_call *call = model->migrations.calls; call; call = call->next)
+        call->unreached |= !call->carrier && call->target_known &&
+                           endpoint_same_ip(&call->source, &flow->ends[flow->connector]) &&
+                           endpoint_equal(&call->target, &flow->ends[!flow->connector]);
+}
+
 /* ---- the end of it ---- */
 
 /* Nothing more is to be learnt of the call. */
@@ -236,7 +245,9 @@ static void call_failed(struct model *model, struct migrate_call *call, const st
         by_word_add(&m->errors, migrate_cause(said), 1);
     call->refused_first = !call->broken && all_taken(call);
     m->refused_first |= call->refused_first;
-    if (call->count == 0 && !bytes_begin(said, "IOERR error or timeout connecting"))
+    bool unreached = call->unreached || bytes_begin(said, "IOERR error or timeout connecting");
+    m->calls_unreached += unreached;
+    if (call->count == 0 && !unreached)
         m->keys_unseen += call->keys;
     settle_failed(model, call, event->time);
 }

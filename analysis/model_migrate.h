@@ -47,6 +47,7 @@ struct migrate_call {
     bool copy;             /* the source keeps its keys, as it was told */
     bool failed, broken;   /* broken: its connection is given up, but what is sent may arrive */
     bool refused_first;    /* the target refused AUTH or SELECT, and took all keys */
+    bool unreached;        /* the source had no connection to the target: nothing arrived */
     struct moves *carrier; /* the connection with its keys; NULL: not known, or ended */
     struct migration *migration; /* NULL: not known yet */
     uint64_t slot, keys;

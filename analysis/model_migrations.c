@@ -179,6 +179,7 @@ void model_migrations_free(struct model *model) {
     struct model_migrations *migrations = &model->migrations;
     for (uint32_t i = 0; i < migrations->count; i++) {
         by_word_free(&migrations->list[i]->errors);
+        by_word_free(&migrations->list[i]->refusals);
         model_load_free(migrations->list[i]->load);
         free(migrations->list[i]);
     }

@@ -44,10 +44,12 @@ struct migration {
     uint64_t restores;             /* requests that carried a key, whatever became of them */
     uint64_t writes;               /* atomic: commands that clients made meanwhile */
     uint64_t calls, calls_failed;  /* MIGRATE */
+    uint64_t calls_unreached;      /* of these: the source had no connection to the target */
     uint64_t keys_called;          /* of those that succeeded */
     struct spread blocked;         /* MIGRATE, from request to reply */
     struct by_word errors;         /* of MIGRATE; where the target refused keys, each of these */
-    bool refused_first; /* the target refused AUTH or SELECT, and took the keys all the same */
+    struct by_word refusals; /* by the target, of keys; only of those requests that were seen */
+    bool refused_first;      /* the target refused AUTH or SELECT, and took the keys all the same */
     enum handover handover;
     nstime paused, resumed; /* atomic: the source held writes back; 0: not seen */
     uint32_t job, jobs;     /* atomic: a hash of its name; how many there were */
@@ -58,7 +60,8 @@ struct migration {
     nstime moved;                /* the last time that a key or a slot of it moved */
     struct place place;          /* the first sign of it */
     struct place failed, handed; /* the first error; the first slot that changed hands */
-    uint64_t keys_unseen; /* of MIGRATE that failed, whose requests for the keys were not seen */
+    uint64_t keys_unseen; /* of MIGRATE that failed and reached the target, of whose requests for
+                             the keys none was seen */
     uint64_t uncounted;   /* requests of it past a cap: whether they succeeded is not known */
     struct load *load;    /* model_load.h; NULL: not watched */
 };

@@ -434,6 +434,8 @@ void model_writes_free(struct model *model);
 void model_move_asked(struct model *model, const struct event *event);
 void model_move_answered(struct model *model, const struct event *event);
 void model_moves_flow_end(struct model *model, const struct flow *flow);
+/* model_migrate.c: a server refused a connection, perhaps one that MIGRATE waits for. */
+void model_migrate_turned_away(struct model *model, const struct event *event);
 void model_moves_free(struct model *model);
 
 /* model_migrations.c: the migration between two primaries, a new one if there was none lately;

@@ -51,6 +51,17 @@ static struct restore *new_restore(struct model *model, const struct event *even
     return r;
 }
 
+/* The target had ended the connection before, as it does when its process ends: nobody reads that. */
+static bool comes_too_late(const struct event *event) {
+    return event->flow->sides[!event->direction].fin;
+}
+
+static void refuse_late(struct migrate_call *call, struct restore *r) {
+    r->answer = ANSWER_REFUSED;
+    if (call)
+        call->unreached |= call->first == r;
+}
+
 static struct move *restore_asked(struct model *model, struct moves *moves,
                                   const struct event *event) {
     struct migrate_call *call = model_migrate_of(model, moves, event);
@@ -69,7 +80,9 @@ static struct move *restore_asked(struct model *model, struct moves *moves,
     }
     if (r)
         r->migration = m;
-    if (r && call && call->failed)
+    if (r && comes_too_late(event))
+        refuse_late(call, r);
+    else if (r && call && call->failed)
         model_doubt(model, r);
     return r ? &r->move : NULL;
 }
@@ -97,7 +110,9 @@ static void count_refusal(struct migration *m, const struct event *event) {
         m->failed = place_of(event);
     if (event->time > m->last)
         m->last = event->time;
-    by_word_add(&m->errors, migrate_cause(event->move_answered.said), 1);
+    struct bytes word = migrate_cause(event->move_answered.said);
+    by_word_add(&m->errors, word, 1);
+    by_word_add(&m->refusals, word, 1);
 }
 
 static void restore_answered(struct model *model, struct moves *moves, struct move *move,

@@ -92,6 +92,8 @@ void model_tcp_event(struct model *model, const struct event *event) {
         model_replication_closed(model, event);
     if (flow->connector == FLOW_CONNECTOR_UNKNOWN || note_is_client(flow))
         return;
+    if (event->type == EV_tcp_refused)
+        model_migrate_turned_away(model, event);
     struct link *link = model_link_of_flow(model, flow);
     uint32_t to = link ? link->to : model_node_by_bus_address(model, &flow->ends[!flow->connector]);
     struct node *target = to == NODE_NONE ? NULL : &model->nodes[to]->node;

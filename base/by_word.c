@@ -65,6 +65,11 @@ void by_word_add(struct by_word *counts, struct bytes text, uint64_t count) {
     known->count += count;
 }
 
+uint64_t by_word_of(const struct by_word *counts, const char *word) {
+    const struct word_count *known = find(counts, bytes_str(word));
+    return known ? known->count : 0;
+}
+
 uint64_t by_word_sum(const struct by_word *counts) {
     uint64_t sum = counts->over;
     for (uint32_t i = 0; i < counts->count; i++)

@@ -24,6 +24,7 @@ struct by_word {
 
 void by_word_free(struct by_word *counts);
 void by_word_add(struct by_word *counts, struct bytes word, uint64_t count);
+uint64_t by_word_of(const struct by_word *counts, const char *word);
 uint64_t by_word_sum(const struct by_word *counts);
 
 /* 1 to WORD_LENGTH_MAX letters, digits, "_", "." or "-". */

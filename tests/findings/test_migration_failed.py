@@ -2,9 +2,9 @@
 
 import pytest
 
-from lib import bustap, captures, findings
-from lib.migrating import (BUSY, NO_CONNECTION, OK, SOURCE_TEXT, TARGET_TEXT, TIMEOUT, Migrating,
-                           refused, resp)
+from lib import bustap, captures, findings, wire
+from lib.migrating import (BUSY, NO_CONNECTION, OK, SOURCE, SOURCE_TEXT, TARGET, TARGET_TEXT,
+                           TIMEOUT, Migrating, refused, resp)
 
 SLOW = captures.take("slow_migration-redis-7.0.15")
 WELL = [captures.take(run) for run in ("reshard-redis-7.0.15", "atomic_migration-valkey-9.1.2",
@@ -166,6 +166,72 @@ def test_without_the_call_refusals_say_that_a_key_is_there(store):
     play.restored(BUSY, OK)
     found = failed(store(play.pcap()))
     assert found.metrics["keys"] == [A] and found.metrics["errors"] == {"BUSYKEY": 1}
+
+
+def refusing(why, keys=(A, B, C)):
+    """The target refuses all of them."""
+    play = Migrating()
+    play.open_slot(7)
+    play.migrate(*keys)
+    play.restore(*keys)
+    play.restored(*[resp.error(why)] * len(keys))
+    play.migrated(refused(why))
+    return play
+
+
+@pytest.mark.parametrize("why, says", [
+    ("NOAUTH Authentication required.", "it wants a password"),
+    ("OOM command not allowed when used memory > 'maxmemory'.", "at maxmemory"),
+    ("MOVED 7 10.0.0.1:6379", "not told to import it"),
+    ("ERR DUMP payload version or checksum are wrong", "of a newer version"),
+])
+def test_fires_softly_for_keys_that_the_target_refuses(store, why, says):
+    found = failed(store(refusing(why).pcap()))
+    word = why.split()[0]
+    assert (found.severity, found.verdict) == ("notice", "refused")
+    assert f"({word}); no key is on both" in found.title
+    assert f"3 times the target refused keys with {word}: " in found.explanation
+    assert says in found.explanation and len(found.advice) == 1
+
+
+def test_says_all_that_was_in_the_way(store):
+    """First no password; then a key is there that no MIGRATE has brought."""
+    play = refusing("NOAUTH Authentication required.")
+    play.migrate(A, B, C)
+    play.restore(A, B, C)
+    play.restored(BUSY, OK, OK)
+    play.migrated(refused("BUSYKEY Target key name already exists."))
+    found = failed(store(play.pcap()))
+    assert "(NOAUTH, BUSYKEY); 1 key was on both" in found.title and found.severity == "warning"
+    assert "with NOAUTH: it wants a password" in found.explanation
+    assert "1 time the target had a key already (BUSYKEY)" in found.explanation
+    assert any("a look at both values" in line for line in found.advice)
+    assert found.metrics["errors"] == {"NOAUTH": 3, "BUSYKEY": 1} and found.metrics["keys"] == [A]
+
+
+def test_a_target_that_refuses_connections_has_none_of_the_keys(store):
+    """The source says that it could not write; what it had brought before is told all the same."""
+    play = timed_out()
+    play.migrate("d{7}", "e{7}")
+    play.capture.conversation((SOURCE[0], 41001), TARGET).refused()
+    play.migrated(resp.error("IOERR error or timeout writing to target instance"))
+    found = failed(store(play.pcap()))
+    assert sorted(found.metrics["keys"]) == [A, B, C] and found.metrics["keys_at_risk"] == 3
+    assert "1 time the source had no connection" in found.explanation
+    assert "gave up waiting (IOERR: 1)" in found.explanation and not found.caveats
+
+
+def test_keys_that_are_sent_to_a_process_that_has_ended_are_not_there(store):
+    """MIGRATE keeps its connection for ten seconds; meanwhile the target has ended it."""
+    play = Migrating()
+    play.move(A)
+    play.keys.link.segment("server", flags=wire.FIN | wire.ACK)
+    play.migrate(B, C)
+    play.restore(B, C, ack=False)
+    play.migrated(resp.error("IOERR error or timeout writing to target instance"))
+    found = failed(store(play.pcap()))
+    assert (found.metrics["keys_at_risk"], found.verdict) == (0, "not-reached")
+    assert "no key is on both" in found.title and found.severity == "notice"
 
 
 def test_fires_softly_when_nothing_was_sent(store):

@@ -438,6 +438,16 @@ class Conversation:
         self.segment("client")
         return self
 
+    def tried(self):
+        """Nobody answers."""
+        self.segment("client", flags=SYN)
+        return self
+
+    def refused(self):
+        self.tried()
+        self.segment("server", seq=0, flags=RST | ACK, ack=self.next["client"] + 1)
+        return self
+
     def already_open(self):
         """As if the connection had been there before the capture began."""
         self.acked = {"client": self.next["server"], "server": self.next["client"]}
