@@ -12,7 +12,8 @@ enum { UNSETTLED = 3 /* links in a row */ };
 
 static const nstime MOMENT = 1 * NS_PER_SEC;    /* many bytes, but no longer behind: in flight */
 static const nstime STILL = 5 * NS_PER_SEC / 2; /* it speaks every second */
-static const nstime SILENT = 5 * NS_PER_SEC;
+static const nstime HUSH = 5 * NS_PER_SEC;
+static const nstime SILENT = 30 * NS_PER_SEC; /* it may go on where it was, when it speaks again */
 
 struct episode {
     bool open;
@@ -183,18 +184,31 @@ static bool is_beyond(const struct detection *detection, const struct lag *lag, 
     return lag->behind >= most || (lag->bytes >= bytes && lag->behind >= MOMENT);
 }
 
+static nstime start_of(const struct lag *lag) {
+    return lag->time - lag->behind;
+}
+
+/* What was told already is not told again. */
 static void begin(struct episode *episode, const struct follower *follower) {
     const struct lag *lag = &follower->lag;
+    nstime start = start_of(lag), told = episode->last.time;
     *episode = (struct episode){.open = true,
                                 .seen = lag->time,
-                                .start = lag->time - lag->behind,
+                                .start = start > told ? start : told,
                                 .first = *lag,
                                 .worst = *lag};
+}
+
+/* It said nothing for a while, and caught up meanwhile. */
+static bool is_another(const struct episode *episode, const struct lag *lag) {
+    return lag->time - episode->seen >= HUSH && start_of(lag) > episode->seen;
 }
 
 static void look(const struct detection *detection, const struct follower *follower,
                  struct episode *episode) {
     const struct lag *lag = &follower->lag;
+    if (episode->open && is_another(episode, lag))
+        tell(detection, follower, episode, episode->seen);
     episode->seen = lag->time;
     if (!episode->open && !lag->catching_up && is_beyond(detection, lag, 1))
         begin(episode, follower);

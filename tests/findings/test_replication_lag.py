@@ -125,6 +125,36 @@ def test_fires_by_the_bus_alone(store):
     assert any("no ACK" in c for c in found.caveats)
 
 
+def behind_and_silent(store, goes_on):
+    """The replica is behind; then its primary says nothing for a while; then it is still, or not."""
+    play = Scene()
+    for second in range(1, 10):
+        play.set("p1", offset=second * 1000)
+        play.set("r1", offset=min(second, 3) * 1000)
+        play.run(1)
+    since, play.nt = play.capture.now / 1e9, 30
+    play.stall("p1")
+    play.run(8)
+    play.set("r1", offset=3000 if goes_on else 9000)
+    play.run(1)
+    play.wake("p1")
+    for second in range(10, 16):
+        play.set("p1", offset=second * 1000)
+        play.set("r1", offset=3000 if goes_on else second * 1000)
+        play.run(1)
+    return since, findings.only(findings.of(store(play.capture.pcap())), "replication-lag")
+
+
+def test_fires_once_for_a_lag_that_lasts_while_its_primary_is_silent(store):
+    since, found = behind_and_silent(store, goes_on=True)
+    assert found.metrics["lag_ms"] > 15_000 and found.span[0] < since and found.span[1] is None
+
+
+def test_ends_where_it_was_last_seen_if_it_has_caught_up_since(store):
+    since, found = behind_and_silent(store, goes_on=False)
+    assert since - 1 < found.span[1] < since + 7
+
+
 def stops_acknowledging(store, stall):
     """Its link is there; the primary goes on for eight seconds."""
     pair = Following(Scene()).connect()
