@@ -169,6 +169,12 @@ static void advise(struct finding *finding, const struct migration *m) {
                             "they are not dead");
 }
 
+/* The same pace before and after a pause is one story: so does who moves slots one after the other.
+ */
+static bool has_pauses(const struct plateau *plateau) {
+    return plateau->to - plateau->from > 2 * plateau->lasted;
+}
+
 static void tell(const struct detection *detection, const struct filled *f) {
     const struct migration *m = f->migration;
     char rate[BYTES_TEXT], lasted[DURATION_TEXT];
@@ -176,9 +182,10 @@ static void tell(const struct detection *detection, const struct filled *f) {
         detection, "migration-saturation", hurts(f) ? SEVERITY_WARNING : SEVERITY_NOTICE,
         f->link.plateau.from, &m->source, &m->target);
     struct finding *finding = named.finding;
-    finding_title(finding, "Moving slots from %s to %s filled the link at %s/s for %s%s",
+    finding_title(finding, "Moving slots from %s to %s filled the link at %s/s for %s%s%s",
                   named.source, named.target, finding_bytes(f->link.plateau.link_per_s, rate),
                   finding_duration(f->link.plateau.lasted, lasted),
+                  has_pauses(&f->link.plateau) ? " in all, with pauses between" : "",
                   hurts(f) ? ", and others suffered" : "");
     explain_link(&named, f);
     explain_harm(&named, f);

@@ -291,6 +291,8 @@ static void end_sample(const struct model *model, struct load *load, nstime now)
         struct sample sample = crossed_since(load, now);
         if (sample.moved)
             add_sample(model, load, &sample);
+        else if (load->moved_at == load->sampled) /* those that waited for it were answered since */
+            take_books(model, load->migration, load->end);
     }
     load->before = load->now;
     load->sampled = now;
