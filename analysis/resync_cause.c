@@ -39,11 +39,16 @@ static bool stood_still(const struct link_past *past) {
     return past->heard_replica != TIME_NONE && past->ended - past->heard_replica >= REPLICA_SILENT;
 }
 
+/* What the primary sent last did not arrive, so its PINGs would not have either. */
+static bool is_cut_off(const struct link_past *past) {
+    return past->unacked != NOT_KNOWN && past->unacked > 0;
+}
+
 static bool is_timeout(const struct link_past *past, nstime silence, uint64_t held) {
     if (silence == TIME_NONE)
         return false;
     if (!past->by_primary)
-        return silence >= PRIMARY_SILENT || stood_still(past);
+        return silence >= (is_cut_off(past) ? REPLICA_SILENT : PRIMARY_SILENT) || stood_still(past);
     bool waits = held != NOT_KNOWN && held >= HELD_LEAST;
     return silence >= (waits ? SILENT_FOR_LONG : REPLICA_SILENT);
 }

@@ -24,6 +24,7 @@ static const struct {
     bool first, left, by_replica, transferring;
     int heard_primary, heard_replica; /* seconds before its end */
     uint64_t held;                    /* bytes; NOT_KNOWN */
+    uint64_t unacked;
     uint64_t asked_offset;
     bool other_history;
     enum link_cut cut;
@@ -106,6 +107,21 @@ static const struct {
      .asked_offset = 5000,
      .end = LINK_CLOSED_BY_REPLICA,
      .word = RESYNC_BACKLOG},
+    {.name = "but not with data that did not arrive",
+     .by_replica = true,
+     .heard_primary = 7,
+     .heard_replica = 1,
+     .unacked = 100 KB,
+     .asked_offset = 5000,
+     .end = LINK_TIMEOUT,
+     .word = RESYNC_TIMEOUT},
+    {.name = "data under way are usual",
+     .by_replica = true,
+     .heard_replica = 1,
+     .unacked = 100 KB,
+     .asked_offset = 5000,
+     .end = LINK_CLOSED_BY_REPLICA,
+     .word = RESYNC_BACKLOG},
     {.name = "a replica that stood still closes when it goes on",
      .by_replica = true,
      .heard_replica = 8,
@@ -150,6 +166,7 @@ static struct link_past past_of(size_t row) {
     past.ended = rows[row].left ? TIME_NONE : 100 * S;
     past.by_primary = !rows[row].by_replica;
     past.cut = rows[row].cut;
+    past.unacked = rows[row].unacked;
     past.sent = 5000;
     past.produced = rows[row].held == NOT_KNOWN ? NOT_KNOWN : 5000 + rows[row].held;
     return past;
