@@ -12,7 +12,6 @@ enum { UNSETTLED = 3 /* links in a row */ };
 
 static const nstime MOMENT = 1 * NS_PER_SEC;    /* many bytes, but no longer behind: in flight */
 static const nstime STILL = 5 * NS_PER_SEC / 2; /* it speaks every second */
-static const nstime HUSH = 5 * NS_PER_SEC;
 static const nstime SILENT = 30 * NS_PER_SEC; /* it may go on where it was, when it speaks again */
 
 struct episode {
@@ -201,7 +200,7 @@ static void begin(struct episode *episode, const struct follower *follower) {
 
 /* It said nothing for a while, and caught up meanwhile. */
 static bool is_another(const struct episode *episode, const struct lag *lag) {
-    return lag->time - episode->seen >= HUSH && start_of(lag) > episode->seen;
+    return lag->time - episode->seen >= STILL && start_of(lag) > episode->seen;
 }
 
 static void look(const struct detection *detection, const struct follower *follower,

@@ -51,7 +51,8 @@ static struct restore *new_restore(struct model *model, const struct event *even
     return r;
 }
 
-/* The target had ended the connection before, as it does when its process ends: nobody reads that. */
+/* The target had ended the connection before, as it does when its process ends: nobody reads that.
+ */
 static bool comes_too_late(const struct event *event) {
     return event->flow->sides[!event->direction].fin;
 }
