@@ -54,7 +54,7 @@ static const struct words {
          "do not restart clients: they do what they are told"},
     [REDIRECT_UNREACHABLE] =
         {"unreachable-target", SEVERITY_WARNING, "to a server that they cannot reach",
-         "The server that clients are sent to is not named, or nobody answers there.",
+         "Nobody answers them where they are sent to.",
          "look at the address that the owner of these slots announces (cluster-announce-ip, "
          "CLUSTER NODES), and at the way there from the clients",
          "do not fail over for it: the owner itself may be well"},
@@ -71,14 +71,36 @@ static const struct words at_replicas = {
     "from replicas), and send their writes to the primary",
     "do not move slots or fail over for it: the servers agree and serve well"};
 
-/* An address that clients were sent to. */
+static const struct words unnamed = {
+    "unreachable-target",
+    SEVERITY_WARNING,
+    "to a server that is not named",
+    "The server does not name the host that clients are to go to.",
+    "set cluster-announce-hostname on each node, or cluster-preferred-endpoint-type to ip",
+    "do not fail over for it: the owner itself may be well"};
+
+static const struct words not_looked_up = {
+    "unreachable-target",
+    SEVERITY_WARNING,
+    "to host names to which they do not go",
+    "Not one of these redirects was followed: these clients cannot look the name up, or do not "
+    "follow redirects at all.",
+    "look the names that CLUSTER SLOTS tells up on a host of these clients (getent hosts NAME): "
+    "each cluster-announce-hostname has to be known there; or set cluster-preferred-endpoint-type "
+    "to ip",
+    "do not fail over for it: the owner itself may be well"};
+
+/* An address that clients were sent to, and attempts to connect to it meanwhile. */
 struct target {
     struct endpoint addr;
-    uint64_t vain; /* attempts to connect that failed meanwhile */
+    uint64_t tried, opened; /* begun; accepted */
+    uint64_t vain;          /* refused, or repeated for want of an answer */
+    struct place first;     /* of those */
 };
 
 struct episode {
     uint64_t moved, ask, again, by_cause[REDIRECT_CAUSES];
+    uint64_t by_name;   /* to a host whose name a node announces */
     nstime last, since; /* since: of what is no news */
     struct pace pace;
     struct crowd crowd;
@@ -120,13 +142,14 @@ static struct target *target_at(struct episode *now, const struct endpoint *addr
 
 static void add_target(struct episode *now, const struct redirect *redirect) {
     const struct target *target = target_at(now, &redirect->target);
-    if (!redirect->target_known || bytes_begin(redirect->named, ":")) {
+    now->by_name += redirect->by_name && redirect->target_known;
+    if (!redirect->target_known || redirect->by_name || bytes_begin(redirect->named, ":")) {
         size_t len = min_size(redirect->named.len, NAMED_MAX - 1);
         memcpy(now->named, redirect->named.data, len);
         now->named[len] = '\0';
     }
     if (redirect->target_known && !target && now->target_count < TARGETS)
-        now->targets[now->target_count++].addr = redirect->target;
+        now->targets[now->target_count++] = (struct target){.addr = redirect->target};
 }
 
 static void begin(struct episode *now, const struct model *model, const struct event *event,
@@ -173,15 +196,45 @@ static void on_redirect(const struct detection *detection, struct storm *storm,
 
 /* ---- telling it ---- */
 
-static const struct target *in_vain(const struct episode *now) {
-    for (size_t i = 0; i < now->target_count; i++)
-        if (now->targets[i].vain >= VAIN)
-            return &now->targets[i];
+/* Clients give up before they repeat a SYN, if they wait for less than a second. */
+static bool nobody_answers(const struct model *model, const struct episode *now,
+                           const struct target *target) {
+    return target->tried >= VAIN && target->opened == 0 &&
+           now->last - target->first.time >= REDIRECT_GRACE &&
+           !model_server_at(model, &target->addr);
+}
+
+static const struct target *in_vain(const struct model *model, const struct episode *now) {
+    for (size_t i = 0; i < now->target_count; i++) {
+        const struct target *target = &now->targets[i];
+        if (target->vain >= VAIN || nobody_answers(model, now, target))
+            return target;
+    }
     return NULL;
 }
 
+static uint64_t attempts_failed(const struct target *target) {
+    return target->tried > target->opened ? target->tried - target->opened : target->vain;
+}
+
+static uint64_t next_since(const struct model *model, const struct episode *now,
+                           enum redirect_next next) {
+    uint64_t nexts[REDIRECT_NEXTS];
+    model_redirect_nexts(model, nexts);
+    return nexts[next] - now->nexts[next];
+}
+
+/* Their way to the named server would have been seen, as others' is. */
+static bool goes_by_no_name(const struct model *model, const struct episode *now) {
+    bool seen = now->by_name > 0 && now->by_name == now->moved + now->ask;
+    for (size_t i = 0; seen && i < now->target_count; i++)
+        seen = model_server_at(model, &now->targets[i].addr) && now->targets[i].tried == 0;
+    return seen && next_since(model, now, NEXT_FOLLOWED) + next_since(model, now, NEXT_ASKING) == 0;
+}
+
 /* What goes on long after a change is no more explained by it. */
-static enum redirect_cause main_cause(const struct episode *now, uint64_t least) {
+static enum redirect_cause main_cause(const struct model *model, const struct episode *now,
+                                      uint64_t least) {
     enum redirect_cause most = REDIRECT_STALE;
     for (int cause = 0; cause < REDIRECT_CAUSES; cause++)
         if (now->by_cause[cause] > now->by_cause[most])
@@ -189,7 +242,8 @@ static enum redirect_cause main_cause(const struct episode *now, uint64_t least)
     if (most == REDIRECT_CHANGE && now->by_cause[REDIRECT_STALE] >= least)
         most = REDIRECT_STALE;
     bool may_be_vain = most == REDIRECT_STALE || most == REDIRECT_CHANGE;
-    return may_be_vain && in_vain(now) ? REDIRECT_UNREACHABLE : most;
+    may_be_vain = may_be_vain && (in_vain(model, now) || goes_by_no_name(model, now));
+    return may_be_vain ? REDIRECT_UNREACHABLE : most;
 }
 
 static bool is_replica_of_target(const struct model *model, struct episode *now,
@@ -208,6 +262,8 @@ static const struct words *words_of(const struct model *model, struct episode *n
     bool replicas = cause == REDIRECT_STALE && !now->change.at.time && now->server_count > 0;
     for (size_t i = 0; replicas && i < now->server_count; i++)
         replicas = is_replica_of_target(model, now, &now->servers[i]);
+    if (cause == REDIRECT_UNREACHABLE && !in_vain(model, now))
+        return goes_by_no_name(model, now) ? &not_looked_up : &unnamed;
     return replicas ? &at_replicas : &causes[cause];
 }
 
@@ -216,8 +272,6 @@ static void measure(const struct detection *detection, struct finding *finding,
     static const char *const names[REDIRECT_NEXTS] = {"followed_with_asking", "followed",
                                                       "repeated", "gave_up"};
     struct value *metrics = finding_metrics(finding);
-    uint64_t nexts[REDIRECT_NEXTS];
-    model_redirect_nexts(detection->model, nexts);
     value_number(metrics, "moved", now->moved);
     value_number(metrics, "ask", now->ask);
     value_number(metrics, "told_again", now->again);
@@ -234,7 +288,7 @@ static void measure(const struct detection *detection, struct finding *finding,
     value_number(metrics, "refreshes", now->refreshes);
     struct value *next = value_object(metrics, "next");
     for (int i = 0; i < REDIRECT_NEXTS; i++)
-        value_number(next, names[i], nexts[i] - now->nexts[i]);
+        value_number(next, names[i], next_since(detection->model, now, (enum redirect_next)i));
     crowd_tell(&now->crowd, finding);
 }
 
@@ -266,9 +320,9 @@ static void explain_change(const struct detection *detection, struct finding *fi
                     owner, before);
 }
 
-static void explain_target(struct finding *finding, const struct episode *now,
-                           enum redirect_cause cause) {
-    const struct target *target = in_vain(now);
+static void explain_target(const struct model *model, struct finding *finding,
+                           const struct episode *now, enum redirect_cause cause) {
+    const struct target *target = in_vain(model, now);
     char addr[ENDPOINT_TEXT];
     if (now->named[0] == '?')
         finding_explain(finding, "It names \"?\" for the host: so it does if it is to name host "
@@ -278,7 +332,7 @@ static void explain_target(struct finding *finding, const struct episode *now,
         finding_explain(finding, "It names a port alone, which means the same host "
                                  "(cluster-preferred-endpoint-type unknown-endpoint): good only "
                                  "where each node has a port of its own.");
-    else if (now->named[0])
+    else if (now->named[0] && cause != REDIRECT_UNREACHABLE)
         finding_explain(finding, "The owner is named by a host name, which clients have to look up "
                                  "themselves; an old address that they keep leads here again.");
     if (cause != REDIRECT_UNREACHABLE || !target)
@@ -288,20 +342,21 @@ static void explain_target(struct finding *finding, const struct episode *now,
     finding_explain(finding,
                     "They were sent to %s; %" PRIu64 " attempts to connect there failed "
                     "meanwhile.",
-                    addr, target->vain);
+                    addr, attempts_failed(target));
+    finding_evidence(finding, &target->first, "the first attempt to connect there that failed");
 }
 
 static void explain(const struct detection *detection, struct finding *finding,
                     const struct episode *now, enum redirect_cause cause, const char *why) {
     char who[CROWD_TEXT];
-    bool nowhere = cause == REDIRECT_SELF || (cause == REDIRECT_UNREACHABLE && !in_vain(now));
+    bool nowhere = cause == REDIRECT_SELF || why == unnamed.why;
     finding_explain(finding, "%s: %" PRIu64 " of %" PRIu64 " redirects %s. %s",
                     crowd_text(&now->crowd, who), now->again, now->moved + now->ask,
                     nowhere ? "led nowhere" : "told a connection what it had been told before",
                     why);
     if (why != at_replicas.why)
         explain_change(detection, finding, now, cause);
-    explain_target(finding, now, cause);
+    explain_target(detection->model, finding, now, cause);
     if (cause == REDIRECT_STALE && now->refreshes == 0)
         finding_explain(finding, "None of these hosts asked for the topology meanwhile.");
     else if (cause == REDIRECT_STALE)
@@ -317,12 +372,20 @@ static nstime end_of(const struct episode *now, nstime last) {
     return last - end < REDIRECT_GRACE ? TIME_NONE : end;
 }
 
+/* What leads nowhere did from the first time on. */
+static nstime start_of(const struct model *model, const struct episode *now,
+                       enum redirect_cause cause) {
+    nstime from = pace_from(&now->pace, (struct place){.time = now->since}).time;
+    const struct target *target = cause == REDIRECT_UNREACHABLE ? in_vain(model, now) : NULL;
+    return target && target->first.time < from ? target->first.time : from;
+}
+
 static void tell(const struct detection *detection, struct episode *now, nstime last) {
     uint64_t least = threshold(detection, THRESHOLD_redirect_storm) * PACE_WINDOW;
-    enum redirect_cause cause = main_cause(now, least);
+    enum redirect_cause cause = main_cause(detection->model, now, least);
     const struct words *words = words_of(detection->model, now, cause);
     uint64_t clients = now->crowd.connections;
-    nstime from = pace_from(&now->pace, (struct place){.time = now->since}).time;
+    nstime from = start_of(detection->model, now, cause);
     if (now->pace.peak < least || now->again == 0)
         return;
     struct finding *finding = finding_new("redirect-storm", words->severity, from);
@@ -342,6 +405,8 @@ static void tell(const struct detection *detection, struct episode *now, nstime 
         finding_caveat(finding, "there were more clients and slots than are kept apart: some of "
                                 "what was told again counts as news");
     measure(detection, finding, now, cause);
+    if (words == &not_looked_up)
+        finding_doubt(finding, CONFIDENCE_LIKELY);
     if (cause == REDIRECT_STALE) /* on there being no ASK, no change, no new map */
         finding_rests_on_unseen(finding);
     finding_ends(finding, end_of(now, last), words->name);
@@ -350,6 +415,19 @@ static void tell(const struct detection *detection, struct episode *now, nstime 
 
 /* ---- events ---- */
 
+static void on_attempt(struct episode *now, const struct event *event) {
+    struct target *target = target_at(now, &event->flow->ends[!event->flow->connector]);
+    if (!target)
+        return;
+    if (target->first.time == 0 && event->type != EV_tcp_open)
+        target->first = place_of(event);
+    if (event->type == EV_tcp_open && target->vain == 0)
+        target->first.time = 0;
+    target->tried += event->type == EV_tcp_tried;
+    target->opened += event->type == EV_tcp_open;
+    target->vain += event->type == EV_tcp_refused || event->type == EV_tcp_unanswered;
+}
+
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
     struct episode *now = &((struct storm *)state)->now;
     if (event->type == EV_redirect) {
@@ -357,9 +435,7 @@ static void on_event(const struct detection *detection, void *state, const struc
     } else if (event->type == EV_topology_asked) {
         now->refreshes += crowd_refreshed(&now->crowd, event->topology_asked.client);
     } else if (event->flow && event->flow->connector != FLOW_CONNECTOR_UNKNOWN) {
-        struct target *target = target_at(now, &event->flow->ends[!event->flow->connector]);
-        if (target)
-            target->vain++;
+        on_attempt(now, event);
     }
 }
 
@@ -381,8 +457,8 @@ static void finish(const struct detection *detection, void *state) {
 const struct detector detect_redirect_storm = {
     .name = "redirect-storm",
     .help = "clients are told again and again to go elsewhere",
-    .wants = EVENT_BIT(redirect) | EVENT_BIT(topology_asked) | EVENT_BIT(tcp_unanswered) |
-             EVENT_BIT(tcp_refused),
+    .wants = EVENT_BIT(redirect) | EVENT_BIT(topology_asked) | EVENT_BIT(tcp_tried) |
+             EVENT_BIT(tcp_open) | EVENT_BIT(tcp_unanswered) | EVENT_BIT(tcp_refused),
     .state = sizeof(struct storm),
     .event = on_event,
     .tick = on_tick,

@@ -17,12 +17,11 @@ static void learn_target(const struct model *model, struct migrate_call *call,
     move_number(move_word(event, 2), UINT16_MAX, &port);
     call->target.port = (uint16_t)port;
     call->target_known = endpoint_parse(host, (uint16_t)port, &call->target);
-    for (size_t i = 0; !call->target_known && i < model_node_count(model); i++) {
-        const struct node *node = model_node(model, i);
-        call->target_known = node->addr_known && bytes_equal(host, bytes_str(node->hostname));
-        if (call->target_known)
-            call->target = node->addr;
-    }
+    uint32_t node = call->target_known ? NODE_NONE : model_node_named(model, host);
+    if (node == NODE_NONE)
+        return;
+    call->target_known = true;
+    call->target = model_node(model, node)->addr;
 }
 
 static bool has_option(const struct event *event, const char *word) {

@@ -107,6 +107,15 @@ uint32_t model_node_by_bus_address(const struct model *model, const struct endpo
     return NODE_NONE;
 }
 
+uint32_t model_node_named(const struct model *model, struct bytes hostname) {
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *node = &model->nodes[i]->node;
+        if (node->addr_known && hostname.len && bytes_equal(hostname, bytes_str(node->hostname)))
+            return i;
+    }
+    return NODE_NONE;
+}
+
 uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr) {
     uint32_t found = NODE_NONE;
     for (uint32_t i = 0; i < model->node_count; i++) {

@@ -213,7 +213,7 @@ void model_migration_ask(struct model *model, const struct event *event) {
     if (!is_open(state)) {
         open_state(model, state, slot);
         state->slot.source = *server;
-        if (!redirect_target(event, &state->slot.target))
+        if (!model_redirect_target(model, event, &state->slot.target))
             state->slot.target = (struct endpoint){0};
     }
     if (state->slot.asks++ == 0)

@@ -64,8 +64,8 @@ struct redirected {
 
 /* ---- the target ---- */
 
-bool redirect_target(const struct event *event, struct endpoint *ret_target) {
-    struct bytes text = event->redirect.target;
+/* "host:port": false if it is none. */
+static bool cut_target(struct bytes text, struct bytes *ret_host, uint16_t *ret_port) {
     const uint8_t *colon = text.len ? memrchr(text.data, ':', text.len) : NULL;
     uint32_t port = 0;
     if (!colon)
@@ -75,13 +75,37 @@ bool redirect_target(const struct event *event, struct endpoint *ret_target) {
             return false;
         port = port * 10 + (*at - (uint32_t)'0');
     }
-    struct bytes host = bytes_of(text.data, (size_t)(colon - text.data));
-    if (host.len > 2 && host.data[0] == '[')
-        host = bytes_of(host.data + 1, host.len - 2);
+    *ret_host = bytes_of(text.data, (size_t)(colon - text.data));
+    if (ret_host->len > 2 && ret_host->data[0] == '[')
+        *ret_host = bytes_of(ret_host->data + 1, ret_host->len - 2);
+    *ret_port = (uint16_t)port;
+    return port <= UINT16_MAX;
+}
+
+/* ret_by_name may be NULL: a host is named that is no address. */
+static bool read_target(const struct model *model, const struct event *event,
+                        struct endpoint *ret_target, bool *ret_by_name) {
+    struct bytes host;
+    uint16_t port;
+    if (!cut_target(event->redirect.target, &host, &port))
+        return false;
     *ret_target = event->flow->ends[event->direction];
-    ret_target->port = (uint16_t)port;
-    return port <= UINT16_MAX &&
-           (host.len == 0 || endpoint_parse(host, (uint16_t)port, ret_target));
+    ret_target->port = port;
+    if (host.len == 0 || endpoint_parse(host, port, ret_target))
+        return true;
+    if (ret_by_name)
+        *ret_by_name = !bytes_equal(host, bytes_str("?"));
+    uint32_t node = model_node_named(model, host);
+    if (node == NODE_NONE)
+        return false;
+    *ret_target = model_node(model, node)->addr;
+    ret_target->port = port;
+    return true;
+}
+
+bool model_redirect_target(const struct model *model, const struct event *event,
+                           struct endpoint *ret_target) {
+    return read_target(model, event, ret_target, NULL);
 }
 
 static bool is_told_of(const struct model *model, size_t node, const struct endpoint *addr) {
@@ -343,7 +367,8 @@ static struct redirects *redirects_of(struct model *model) {
     return model->redirects;
 }
 
-static struct redirect read_redirect(const struct client_conn *conn, const struct event *event) {
+static struct redirect read_redirect(const struct model *model, const struct client_conn *conn,
+                                     const struct event *event) {
     struct redirect redirect = {
         .ask = event->redirect.kind && event->redirect.kind[0] == 'a',
         .slot = (uint16_t)event->redirect.slot,
@@ -353,7 +378,7 @@ static struct redirect read_redirect(const struct client_conn *conn, const struc
         .introduction = conn->introduction,
         .before = conn->redirected,
     };
-    redirect.target_known = redirect_target(event, &redirect.target);
+    redirect.target_known = read_target(model, event, &redirect.target, &redirect.by_name);
     if (!redirect.target_known)
         redirect.target = (struct endpoint){0};
     return redirect;
@@ -363,7 +388,7 @@ void model_redirect_step(struct model *model, struct client_conn *conn, const st
     struct redirects *redirects = redirects_of(model);
     if (!redirects || event->redirect.slot >= BUS_SLOTS)
         return;
-    struct redirect redirect = read_redirect(conn, event);
+    struct redirect redirect = read_redirect(model, conn, event);
     redirect.cause = cause_of(model, &redirect, event->time);
     redirect.again = is_again(model, &redirect, event);
     redirect.chain = redirect.target_known ? add_hop(model, conn, &redirect, event) : NULL;

@@ -51,6 +51,7 @@ struct redirect_chain {
 struct redirect {
     bool ask, again;
     bool target_known; /* it names an address; an empty host is the server's own */
+    bool by_name;      /* it names a host, whose address is known if a node announces that name */
     uint16_t slot;
     enum redirect_cause cause;
     struct endpoint client, server, target;
@@ -60,8 +61,10 @@ struct redirect {
     const struct redirect_chain *chain; /* it is the last hop of; NULL: out of memory */
 };
 
-/* The target of EV_redirect; an empty host is the server's own. False: it names no address. */
-bool redirect_target(const struct event *event, struct endpoint *ret_target);
+/* The target of EV_redirect: an address, or the name of a node. An empty host is the server's own.
+ * False: where that is is not known. */
+bool model_redirect_target(const struct model *model, const struct event *event,
+                           struct endpoint *ret_target);
 
 /* The last one; while EV_redirect is told, that one. */
 const struct redirect *model_redirect_in_hand(const struct model *model);

@@ -90,7 +90,10 @@ static void on_syn(struct decoder *d, struct flow *flow, unsigned direction,
     if (answer && !flow->accepted) {
         flow->accepted = true;
         emit_event(&d->out, flow, (unsigned)flow->connector, &event);
-    } else if (!answer && !twice && ++flow->syns > 1 && !flow->accepted) {
+    } else if (!answer && !twice && ++flow->syns == 1) {
+        event.type = EV_tcp_tried;
+        emit_event(&d->out, flow, direction, &event);
+    } else if (!answer && !twice && !flow->accepted) {
         event.type = EV_tcp_unanswered;
         event.tcp_unanswered.syns = flow->syns;
         emit_event(&d->out, flow, direction, &event);

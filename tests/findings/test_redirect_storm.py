@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import bustap, captures, crowd, findings, scene, wire
+from lib import bustap, captures, crowd, findings, resp, scene, wire
 from lib.crowd import Crowd, ask, moved, quiet_scene
 from lib.redirected import Redirected
 
@@ -60,6 +60,52 @@ def test_fires_with_its_cause(store, cause):
     found = findings.only(findings.of(store(again(CAUSES[cause]).pcap())), "redirect-storm")
     assert found.metrics["cause"] == found.verdict == cause and found.severity == "warning"
     assert found.metrics["slots"] == "17" and found.metrics["clients"] >= 1
+
+
+def test_fires_for_a_target_that_clients_give_up_before_they_ask_twice(store):
+    """They wait for less than the second after which a SYN is repeated."""
+    play = again(lambda c: (c.moved("a", 17, "b"), c.tries("b")))
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.verdict == "unreachable-target"
+    assert "sent to 10.0.0.2:6379; 300 attempts to connect there failed" in found.explanation
+    assert found.span[0] < wire.START / 1e9 + 0.1, "since the first attempt"
+
+
+def test_near_miss_a_target_that_answers_others(store):
+    play = Redirected()
+    play.client("10.1.0.2").served("b", 17)
+    client = play.client("10.1.0.1")
+    for _ in range(300):
+        client.moved("a", 17, "b")
+        client.tries("b")
+        play.wait(0.015)
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.verdict == "stale-clients"
+
+
+def sent_to_a_name(store, follows):
+    """p1 is named by the name that it announces; it answers somebody else, and those who go there."""
+    play = quiet_scene()
+    play.hostnames = {"p1": "p1.example"}
+    play.run(3)
+    others, crowd = Crowd(play, "p1", 1, host="10.9.0.2"), Crowd(play, "p2", 5)
+    there = Crowd(play, "p1", 5, port=50000) if follows else others
+    for _ in range(80):
+        crowd.asks(0.1, moved(7, "p1.example:6379"))
+        there.asks(0.1, resp.bulk(b"v"))
+    return findings.only(findings.of(store(play.pcap())), "redirect-storm")
+
+
+def test_fires_for_host_names_that_clients_do_not_know(store):
+    found = sent_to_a_name(store, follows=False)
+    assert (found.verdict, found.confidence) == ("unreachable-target", "likely")
+    assert "Not one of these redirects was followed" in found.explanation
+    assert any("getent hosts" in line for line in found.advice)
+
+
+def test_near_miss_host_names_that_clients_follow(store):
+    found = sent_to_a_name(store, follows=True)
+    assert found.verdict == "stale-clients" and found.metrics["next"]["followed"] > 300
 
 
 def test_fires_softly_for_a_slot_that_is_open_for_long(store):

@@ -41,6 +41,11 @@ class Client:
                 (self.ip, Client.port), (address(server), 6379)).open()
         return self.talks[server]
 
+    def tries(self, server):
+        """Another connection, to which nobody answers; it is given up at once."""
+        Client.port += 1
+        self.capture.conversation((self.ip, Client.port), (address(server), 6379)).tried()
+
     def ask(self, server, reply):
         self.talk(server).send("client", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").send("server", reply)
 

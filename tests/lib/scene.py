@@ -136,6 +136,7 @@ class Scene:
         self.blocked = {}                                           # [name]: refused, not dropped
         self.shut = set()                                           # (a, b): a does not get in at b
         self.clocks = {}                                            # seconds ahead of the capture
+        self.hostnames = {}                                         # [name]: what it announces
         self.discreet = False                                       # nobody is told of itself
         self.unpicked = set()                                       # gossiped about if suspected
         for i in range(primaries):
@@ -292,7 +293,8 @@ class Scene:
                 and (other not in self.unpicked or self.views[name].get(other) == wire.PFAIL)]
 
     def heartbeat(self, kind, name, to):
-        return kind(self.nodes[name], self.gossip(name, to))
+        announced = [wire.hostname(self.hostnames[name])] if name in self.hostnames else ()
+        return kind(self.nodes[name], self.gossip(name, to), announced)
 
     def tick(self):
         for (a, b), link in self.links.items():
