@@ -6,6 +6,7 @@
  * that clients call in vain makes it unreachable. */
 #include "analysis/crowd.h"
 #include "analysis/detector.h"
+#include "analysis/model_addresses.h"
 #include "analysis/model_redirects.h"
 #include "analysis/pace.h"
 #include "decode/slot_set.h"
@@ -320,6 +321,22 @@ static void explain_change(const struct detection *detection, struct finding *fi
                     owner, before);
 }
 
+/* It announces one, and its packets come from another. */
+static void explain_alias(const struct model *model, struct finding *finding,
+                          const struct endpoint *target) {
+    const struct told_address *told;
+    uint32_t node = model_node_at_address(model, target);
+    size_t count = node == NODE_NONE ? 0 : model_addresses(model, node, &told);
+    char addr[ENDPOINT_TEXT];
+    for (size_t i = 0; i < count; i++) {
+        if (endpoint_equal(&told[i].addr, target))
+            continue;
+        endpoint_text(&told[i].addr, addr);
+        finding_explain(finding, "The bus knows that node at %s as well.", addr);
+        return;
+    }
+}
+
 static void explain_target(const struct model *model, struct finding *finding,
                            const struct episode *now, enum redirect_cause cause) {
     const struct target *target = in_vain(model, now);
@@ -343,6 +360,7 @@ static void explain_target(const struct model *model, struct finding *finding,
                     "They were sent to %s; %" PRIu64 " attempts to connect there failed "
                     "meanwhile.",
                     addr, attempts_failed(target));
+    explain_alias(model, finding, &target->addr);
     finding_evidence(finding, &target->first, "the first attempt to connect there that failed");
 }
 
@@ -380,13 +398,37 @@ static nstime start_of(const struct model *model, const struct episode *now,
     return target && target->first.time < from ? target->first.time : from;
 }
 
+/* Others hear the node there: it has not just died. */
+static bool is_heard(const struct model *model, const struct episode *now,
+                     const struct target *target) {
+    uint32_t index = model_node_at_address(model, &target->addr);
+    return index != NODE_NONE && now->last - model_node(model, index)->last_heard < APART;
+}
+
+/* Clients that wait for an answer that never comes ask seldom, and are not served for all that. */
+static bool goes_on_in_vain(const struct detection *detection, const struct episode *now,
+                            enum redirect_cause cause) {
+    bool nowhere = cause == REDIRECT_SELF || cause == REDIRECT_UNREACHABLE;
+    const struct target *target = in_vain(detection->model, now);
+    return nowhere && now->last - now->place.time >= REDIRECT_SETTLING &&
+           now->again >= threshold(detection, THRESHOLD_redirect_storm) &&
+           (!target || is_heard(detection->model, now, target));
+}
+
+static bool is_storm(const struct detection *detection, const struct episode *now,
+                     enum redirect_cause cause) {
+    uint64_t least = threshold(detection, THRESHOLD_redirect_storm) * PACE_WINDOW;
+    bool much = now->pace.peak >= least && now->again > 0;
+    return much || goes_on_in_vain(detection, now, cause);
+}
+
 static void tell(const struct detection *detection, struct episode *now, nstime last) {
     uint64_t least = threshold(detection, THRESHOLD_redirect_storm) * PACE_WINDOW;
     enum redirect_cause cause = main_cause(detection->model, now, least);
     const struct words *words = words_of(detection->model, now, cause);
     uint64_t clients = now->crowd.connections;
     nstime from = start_of(detection->model, now, cause);
-    if (now->pace.peak < least || now->again == 0)
+    if (!is_storm(detection, now, cause))
         return;
     struct finding *finding = finding_new("redirect-storm", words->severity, from);
     finding_title(finding,

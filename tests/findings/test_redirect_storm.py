@@ -71,6 +71,34 @@ def test_fires_for_a_target_that_clients_give_up_before_they_ask_twice(store):
     assert found.span[0] < wire.START / 1e9 + 0.1, "since the first attempt"
 
 
+def sent_in_vain(store, seconds, dead=False):
+    """Three times a second clients are sent to p1, at an address that does not answer them."""
+    play = quiet_scene()
+    crowd, port = Crowd(play, "p2", 1), 50000
+    if dead:
+        play.kill("p1")
+    for _ in range(seconds * 3):
+        play.run(0.23)
+        crowd.asks(0.1, moved(7, f"{play.nodes['p1'].ip}:6379"))
+        port += 1
+        play.capture.conversation((crowd.host, port), (play.nodes["p1"].ip, 6379)).tried()
+    return findings.of(store(play.pcap()))
+
+
+def test_fires_for_few_clients_that_are_not_served_at_all(store):
+    found = findings.only(sent_in_vain(store, 14), "redirect-storm")
+    assert found.verdict == "unreachable-target" and found.metrics["peak_per_s"] <= 4
+
+
+def test_near_miss_a_target_that_has_just_died(store):
+    """Its replica takes over, and clients are sent there."""
+    findings.none(sent_in_vain(store, 14, dead=True), "redirect-storm")
+
+
+def test_near_miss_a_target_that_is_not_reached_for_a_moment(store):
+    findings.none(sent_in_vain(store, 7), "redirect-storm")
+
+
 def test_near_miss_a_target_that_answers_others(store):
     play = Redirected()
     play.client("10.1.0.2").served("b", 17)
