@@ -94,12 +94,12 @@ static bool is_outcome(const char *outcome, const char *word) {
 }
 
 static void title(const struct migration_finding *named, const struct migration *m,
-                  const char *outcome) {
+                  const char *outcome, bool stranded) {
     char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
     size_t slots = slots_count(m->slots);
     bool one = slots == 1, open = !outcome || is_outcome(outcome, "running");
     bool ended = !open && !is_outcome(outcome, "completed");
-    finding_title(named->finding, "%s%zu slot%s%s from %s to %s%s: %" PRIu64 " keys, %s, in %s",
+    finding_title(named->finding, "%s%zu slot%s%s from %s to %s%s: %" PRIu64 " keys, %s, in %s%s",
                   ended ? "Moving " : "", slots, one ? "" : "s",
                   ended     ? ""
                   : !open   ? " moved"
@@ -107,7 +107,8 @@ static void title(const struct migration_finding *named, const struct migration 
                   : one     ? " was being moved"
                             : " were being moved",
                   named->source, named->target, ended ? " was not finished" : "", keys_of(m),
-                  finding_bytes(m->bytes, bytes), finding_duration(m->last - m->first, lasted));
+                  finding_bytes(m->bytes, bytes), finding_duration(m->last - m->first, lasted),
+                  stranded ? "; nobody finds them there" : "");
 }
 
 static void explain_atomic(struct finding *finding, const struct migration *m) {
@@ -138,12 +139,47 @@ static void explain(struct finding *finding, const struct migration *m) {
     measure_source(finding, m);
 }
 
+static bool came_back(const struct model *model, const struct migration *m) {
+    for (size_t i = 0; i < model_migration_count(model); i++) {
+        const struct migration *other = model_migration(model, i);
+        if (other->keys && other->last > m->first && endpoint_same_ip(&other->source, &m->target) &&
+            endpoint_equal(&other->target, &m->source))
+            return true;
+    }
+    return false;
+}
+
+/* The source is asked for these keys, and says that there are none. */
+static bool are_stranded(const struct detection *detection, const struct migration *m) {
+    return !m->atomic && m->keys && m->closed_back && m->open == 0 && !slots_any(m->given) &&
+           !model_migration_is_complete(detection->model, m) && !came_back(detection->model, m);
+}
+
+static void tell_stranded(const struct migration_finding *named, const struct migration *m) {
+    bool one = m->keys == 1;
+    finding_explain(named->finding,
+                    "The slots were closed and left to the source: %" PRIu64
+                    " key%s that had moved "
+                    "%s at the target, where nobody is sent, and the source answers as if there "
+                    "were none.",
+                    m->keys, one ? "" : "s", one ? "is" : "are");
+    finding_advise(named->finding,
+                   "open the slots again (CLUSTER SETSLOT IMPORTING at %s, MIGRATING "
+                   "at %s) and MIGRATE these keys back, or move the rest as well and "
+                   "give the slots to %s; until then do not write to them",
+                   named->source, named->target, named->target);
+    value_number(finding_metrics(named->finding), "keys_stranded", m->keys);
+    if (named->finding)
+        named->finding->severity = SEVERITY_NOTICE;
+}
+
 static void tell(const struct detection *detection, const struct migration *m) {
     const char *outcome = outcome_of(detection, m);
+    bool stranded = are_stranded(detection, m);
     struct migration_finding named = migration_finding(detection, "slot-migration", SEVERITY_INFO,
                                                        m->first, &m->source, &m->target);
     struct finding *finding = named.finding;
-    title(&named, m, outcome);
+    title(&named, m, outcome, stranded);
     explain(finding, m);
     measure(finding, m, outcome);
     if (m->atomic)
@@ -152,7 +188,10 @@ static void tell(const struct detection *detection, const struct migration *m) {
     if (m->handed.time != TIME_NONE)
         finding_evidence(finding, &m->handed, "the first slot has changed hands, says the bus");
     finding_slots(finding, m->slots);
-    finding_ends(finding, is_outcome(outcome, "running") ? TIME_NONE : m->last, "administrative");
+    if (stranded)
+        tell_stranded(&named, m);
+    finding_ends(finding, is_outcome(outcome, "running") ? TIME_NONE : m->last,
+                 stranded ? "keys-stranded" : "administrative");
     detection_report(detection, finding);
 }
 

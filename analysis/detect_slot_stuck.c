@@ -43,7 +43,17 @@ static void explain(struct finding *finding, const struct open_slot *slot, bool 
     if (!slot->set)
         finding_caveat(finding, "who opened it was not seen: it is known from ASK alone");
     if (over) {
-        finding_explain(finding, "It was closed again.");
+        finding_explain(finding, "%s",
+                        slot->taken ? "Then another node took the slot from its source."
+                        : slot->closed != TIME_NONE ? "It was closed again."
+                                                    : "No more was heard of it.");
+        if (slot->taken)
+            finding_advise(
+                finding,
+                "see whether the new owner knows of the migration (CLUSTER NODES; Redis "
+                "does not tell its replicas): if not, CLUSTER SETSLOT %u MIGRATING there, "
+                "or nobody finds the keys that had moved",
+                slot->slot);
         finding_advise(finding,
                        "see that no key was left where nobody looks for it: CLUSTER "
                        "COUNTKEYSINSLOT %u must be 0 at the one of the two that does not own it",

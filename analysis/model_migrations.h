@@ -38,6 +38,7 @@ struct migration {
     uint32_t open, calling; /* its slots that are open now; MIGRATE without a reply so far */
     struct pause idle;      /* the longest in which slots were open and nothing of it moved */
     bool opened;            /* SETSLOT, or the request that moves slots at once, was seen */
+    uint32_t closed_back;   /* slots that were closed, and left to the source */
     uint8_t slots[BUS_SLOT_BYTES]; /* that were opened, or of keys that moved */
     uint8_t given[BUS_SLOT_BYTES]; /* of these: now the target's */
     uint64_t keys, bytes;          /* that the target took and the source gave up; of requests */
@@ -99,6 +100,7 @@ struct open_slot {
     uint64_t asks;                  /* ASK meanwhile */
     nstime first_ask, last_ask;     /* 0: none */
     bool set;                       /* SETSLOT was seen; else it is known from ASK alone */
+    bool taken;                     /* closed: a third node's by now, as after a failover */
     struct place place;
 };
 

@@ -168,6 +168,7 @@ static void close_state(struct model *model, struct open_state *state, bool give
     if (state->migration) {
         model_migration_seen(state->migration, model->cause->time);
         state->migration->open--;
+        state->migration->closed_back += !given && !state->slot.taken;
     }
     keep(model, &state->slot);
     state->slot.since = TIME_NONE;
@@ -188,8 +189,11 @@ void model_slot_closed(struct model *model, uint16_t slot, const struct endpoint
 
 void model_slot_claimed(struct model *model, const struct node *node, uint32_t slot) {
     struct open_state *state = state_of(model, slot);
-    if (is_open(state))
-        close_state(model, state, endpoint_equal(&node->addr, &state->slot.target));
+    if (!is_open(state))
+        return;
+    bool given = endpoint_equal(&node->addr, &state->slot.target);
+    state->slot.taken = !given && !endpoint_equal(&node->addr, &state->slot.source);
+    close_state(model, state, given);
 }
 
 /* ---- what clients are told ---- */

@@ -4,7 +4,7 @@ ended; no failover is one."""
 import pytest
 
 from lib import bustap, captures, findings, scene, wire
-from lib.migrating import OK, SOURCE_TEXT, TARGET_TEXT, Migrating, resp
+from lib.migrating import OK, SOURCE, SOURCE_TEXT, TARGET, TARGET_TEXT, Migrating, resp
 
 RESHARD = captures.take("reshard-redis-7.0.15")
 LEFT_OPEN = captures.take("slot_left_open-redis-7.0.15")
@@ -45,6 +45,27 @@ def test_fires_for_one_that_was_not_ended():
     found = moved(LEFT_OPEN.path)
     assert found.metrics["outcome"] == "unfinished" and found.metrics["slots"] == "7"
     assert found.metrics["keys"] == calls(LEFT_OPEN, "n2", "restore-asking") == 50
+
+
+def test_tells_of_keys_at_a_target_that_owns_no_slot_of_theirs():
+    """SETSLOT STABLE at both, as that scenario ends."""
+    found = moved(LEFT_OPEN.path)
+    assert (found.severity, found.verdict) == ("notice", "keys-stranded")
+    assert found.metrics["keys_stranded"] == 50 and found.title.endswith("nobody finds them there")
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_near_miss_keys_that_have_come_back(store, back):
+    """As redis-cli --cluster fix may do it."""
+    play = Migrating()
+    play.open_slot(SLOT)
+    play.move(*KEYS)
+    play.close_slot(SLOT)
+    if back:
+        talk = resp.Dialogue(play.capture, (TARGET[0], 45000), SOURCE)
+        talk.trade(["RESTORE-ASKING", KEYS[0], "0", "x"], OK)
+    found = findings.all_of(findings.of(store(play.pcap())), "slot-migration")
+    assert (found[0].verdict == "keys-stranded") == (not back)
 
 
 def test_fires_for_an_atomic_one():
