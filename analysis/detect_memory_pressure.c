@@ -168,10 +168,17 @@ static void on_event(const struct detection *detection, void *state, const struc
 
 /* ---- telling it ---- */
 
+/* Its own maxmemory is nothing to a replica (replica-ignore-maxmemory, on by default). */
+static bool ignores_limit(const struct detection *detection, const struct pressure *one) {
+    uint32_t node = model_node_at_address(detection->model, &one->addr);
+    return node != NODE_NONE && model_node(detection->model, node)->replica && one->oom == 0;
+}
+
 /* Writes fail, or will soon: nothing is evicted, or the kernel will kill the process. */
-static enum severity severity_of(const struct pressure *one) {
+static enum severity severity_of(const struct detection *detection, const struct pressure *one) {
     const struct ev_memory *full = &one->full.said;
     bool evicts = has_limit(full) && full->evicts != NOT_KNOWN && full->evicts;
+    evicts |= has_limit(full) && ignores_limit(detection, one);
     bool bad = one->oom > 0 || (one->full.place.time != TIME_NONE && !evicts);
     return bad ? SEVERITY_WARNING : SEVERITY_NOTICE;
 }
@@ -216,7 +223,15 @@ static void tell_oom(struct finding *finding, const struct pressure *one) {
     finding_advise(finding, "a restart does not help: the data come back");
 }
 
-static void tell_full(struct finding *finding, const struct pressure *one) {
+static const char *what_then(bool ignores, bool evicts) {
+    return ignores  ? "It is a replica: these evict nothing of their own accord and go past the "
+                      "limit, unless replica-ignore-maxmemory is off."
+           : evicts ? "It may evict keys: writes go on, data that did not expire may be lost."
+                    : "It may not evict keys: when its data reach the limit, writes are refused.";
+}
+
+static void tell_full(const struct detection *detection, struct finding *finding,
+                      const struct pressure *one) {
     const struct ev_memory *said = &one->full.said;
     char rss[BYTES_TEXT], limit[BYTES_TEXT];
     if (one->full.place.time == TIME_NONE)
@@ -227,11 +242,7 @@ static void tell_full(struct finding *finding, const struct pressure *one) {
                     finding_bytes(limit_of(said), limit),
                     one->full.migrating ? ", and keys were being moved" : "");
     if (has_limit(said) && said->evicts != NOT_KNOWN)
-        finding_explain(finding, said->evicts
-                                     ? "It may evict keys: writes go on, data that did not expire "
-                                       "may be lost."
-                                     : "It may not evict keys: when its data reach the limit, "
-                                       "writes are refused.");
+        finding_explain(finding, "%s", what_then(ignores_limit(detection, one), said->evicts));
     if (one->full.migrating)
         finding_advise(finding, "do not move more slots to it before it has room");
     if (!has_limit(said))
@@ -324,7 +335,8 @@ static void tell(const struct detection *detection, const struct pressure *one) 
     uint32_t node = model_node_at_address(detection->model, &one->addr);
     char name[ENDPOINT_TEXT];
     endpoint_text(&one->addr, name);
-    struct finding *finding = finding_new("memory-pressure", severity_of(one), one->first);
+    struct finding *finding =
+        finding_new("memory-pressure", severity_of(detection, one), one->first);
     title(finding, one, name);
     finding_addr(finding, &one->addr);
     if (node != NODE_NONE) {
@@ -334,7 +346,7 @@ static void tell(const struct detection *detection, const struct pressure *one) 
         finding_caveat(finding, "the bus did not tell which node this is");
     }
     tell_oom(finding, one);
-    tell_full(finding, one);
+    tell_full(detection, finding, one);
     tell_fragmented(finding, one);
     tell_memory(finding, one);
     finding_ends(finding, goes_on(detection, one) ? TIME_NONE : one->until, verdict_of(one));

@@ -25,11 +25,11 @@ def info(used=100 * MB, rss=110 * MB, limit=0, policy="noeviction", system=8_000
 
 
 class Talk:
-    """A client of p1 in a cluster that runs."""
+    """A client of a node in a cluster that runs."""
 
-    def __init__(self, mss=16000):
+    def __init__(self, mss=16000, node="p1"):
         self.play = scene.Scene()
-        self.node = self.play.nodes["p1"]
+        self.node = self.play.nodes[node]
         self.link = self.play.capture.conversation(("10.0.9.9", 5000), (self.node.ip, 6379),
                                                    mss=mss).open()
         self.play.run(2)
@@ -49,6 +49,14 @@ class Talk:
 
 def pressure(talk, store):
     return findings.only(talk.found(store), "memory-pressure")
+
+
+@pytest.mark.parametrize("node, severity, says", [
+    ("p1", "warning", "writes are refused"), ("r1", "notice", "evict nothing of their own accord")])
+def test_a_replica_goes_past_its_limit_without_harm(store, node, severity, says):
+    talk = Talk(node=node).info(used=90 * MB, rss=95 * MB, limit=100 * MB)
+    found = pressure(talk, store)
+    assert found.severity == severity and says in found.explanation
 
 
 def test_fires_on_writes_refused(store):
