@@ -225,12 +225,20 @@ static uint64_t next_since(const struct model *model, const struct episode *now,
     return nexts[next] - now->nexts[next];
 }
 
+/* No client was seen where it was sent to: it did not go there, or not in this capture. */
+static bool nobody_goes(const struct model *model, const struct episode *now) {
+    for (size_t i = 0; i < now->target_count; i++)
+        if (now->targets[i].tried)
+            return false;
+    return next_since(model, now, NEXT_FOLLOWED) + next_since(model, now, NEXT_ASKING) == 0;
+}
+
 /* Their way to the named server would have been seen, as others' is. */
 static bool goes_by_no_name(const struct model *model, const struct episode *now) {
     bool seen = now->by_name > 0 && now->by_name == now->moved + now->ask;
     for (size_t i = 0; seen && i < now->target_count; i++)
-        seen = model_server_at(model, &now->targets[i].addr) && now->targets[i].tried == 0;
-    return seen && next_since(model, now, NEXT_FOLLOWED) + next_since(model, now, NEXT_ASKING) == 0;
+        seen = model_server_at(model, &now->targets[i].addr);
+    return seen && nobody_goes(model, now);
 }
 
 /* What goes on long after a change is no more explained by it. */
@@ -449,6 +457,12 @@ static void tell(const struct detection *detection, struct episode *now, nstime 
     measure(detection, finding, now, cause);
     if (words == &not_looked_up)
         finding_doubt(finding, CONFIDENCE_LIKELY);
+    if (words == &causes[REDIRECT_STALE] && nobody_goes(detection->model, now)) {
+        finding_doubt(finding, CONFIDENCE_LIKELY);
+        finding_caveat(finding,
+                       "no client was seen at the server that it was sent to: whether they "
+                       "went there and were not let in is not known");
+    }
     if (cause == REDIRECT_STALE) /* on there being no ASK, no change, no new map */
         finding_rests_on_unseen(finding);
     finding_ends(finding, end_of(now, last), words->name);

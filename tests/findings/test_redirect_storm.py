@@ -136,6 +136,16 @@ def test_near_miss_host_names_that_clients_follow(store):
     assert found.verdict == "stale-clients" and found.metrics["next"]["followed"] > 300
 
 
+@pytest.mark.parametrize("seen", [True, False])
+def test_is_sure_of_clients_only_if_it_sees_them_go_on(store, seen):
+    """A capture at the server that sends them away shows nothing of it."""
+    play = again(lambda c: (c.moved("a", 17, "b"), seen and c.served("b", 17)))
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.verdict == "stale-clients"
+    assert found.confidence == ("certain" if seen else "likely")
+    assert any("not let in" in caveat for caveat in found.caveats) != seen
+
+
 def test_fires_softly_for_a_slot_that_is_open_for_long(store):
     """ASK is right there, and clients must not learn from it: for ten seconds no word of it."""
     play = again(lambda c: (c.asked("a", 17, "b"), c.served("b", 17)), rounds=1000)
