@@ -39,6 +39,7 @@ EXPECTED = {
     # Replicas have no clients: whether they stood still, too, nobody can tell.
     "all_stall": Row(tuple(Must("process-stall", "process-stalled", (f"n{i}",)) for i in (1, 2, 3)),
                      ("node-suspected", "node-failed")),
+    "addresses_inside": Row((Must("redirect-storm", "unreachable-target"),)),
     "ask_ignored": Row((Must("redirect-loop", "ask-ignored"), Must("redirect-storm", "migration"),
                         Must("slot-stuck", "migration-stopped", ("n1", "n2")))),
     "atomic_migration": Row((Must("slot-migration", None, ("n1", "n2")),)),
@@ -109,8 +110,12 @@ EXPECTED = {
                        Must("failover", "primary-failed", ("n1", "n4"))), WHILE_DOWN),
     "manual_failover": QUIET,
     "meet_too_early": QUIET,
+    "migrate_refused": Row((Must("migration-failed", "login-refused", ("n1", "n2")),
+                            Must("memory-pressure", "writes-refused", ("n2",))),
+                           ("slot-stuck",)),
     "nameless_targets": Row((Must("redirect-storm", "unreachable-target"),)),
     "names_and_ports": QUIET,
+    "names_unknown": Row((Must("redirect-storm", "unreachable-target"),)),
     "no_quorum": Row((Must("node-suspected", "process-died", ("n1",)),
                       Must("node-suspected", "process-died", ("n2",)), Must("cluster-down")),
                      ("lost-writes", "slot-uncovered")),
@@ -141,6 +146,9 @@ EXPECTED = {
     # Valkey goes on to miss the node of the old name, and marks it failed.
     "reset_hard": Row((Must("node-identity-changed", "administrative", ("n6",)),),
                       (Must("node-failed", "identity-changed", ("n6",)),)),
+    # The first link is cut by hand, so that n4 has to copy everything.
+    "resync_in_copy": Row((Must("full-resync-loop", "output-buffer-limit", ("n4", "n1")),),
+                          ("replication-lag", "process-stall", *LOSSY)),
     "resync_killed": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_cut": Row((Must("full-resync-loop", "backlog-too-small", ("n4", "n1")),)),
     "resync_timeout": Row((Must("full-resync-loop", "timeout", ("n4", "n1")),

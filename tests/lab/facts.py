@@ -190,9 +190,10 @@ def _counted(truth, name):
 
 
 def _left_on_both(truth):
-    """Keys that the lab found on both sides once MIGRATE had given up; None: it did not look."""
+    """Keys that the lab found on both sides once MIGRATE had given up, each time that it looked;
+    None: it did not."""
     looks = [mark["on_both"] for mark in truth.told.get("marks", ()) if "on_both" in mark]
-    return sorted(key for keys in looks for key in keys) if looks else None
+    return sorted({key for keys in looks for key in keys}) if looks else None
 
 
 def slot_migration(one, truth):

@@ -1,8 +1,13 @@
 """Clients: each kind of traffic, and those that a cluster suffers from."""
 
+import contextlib
+import time
+
 from .. import Unavailable
 from ..reshard import migrate, move, opened
+from ..resp import Client, Error
 from . import scenario
+from .busy import TAG, callers
 
 EVERY = ("aware", "naive", "pipeline", "pubsub", "blocking", "multi", "diary")
 
@@ -57,3 +62,46 @@ def empty_targets(run):
                         for n in range(1, 7)})
     run.load("naive", rate=200, connections=4)
     run.let_pass(10)
+
+
+def follow(run, host, node, seconds):
+    """Four clients ask a node for a key of n1's, and go where they are sent, each time anew; a name
+    they cannot look up."""
+    clients, end = callers(run, host, node, 4, "PING"), time.time() + seconds
+    while time.time() < end:
+        for client in clients:
+            (reply,) = client.pipeline(("GET", TAG))
+            ip, _, port = str(reply).rpartition(" ")[2].rpartition(":")
+            if isinstance(reply, Error) and ip[:1].isdigit():
+                with contextlib.suppress(OSError):
+                    Client(run.net.connect(host, ip, int(port), timeout=0.3)).__exit__()
+        run.let_pass(0.05)
+
+
+@scenario("servers name hosts that clients cannot look up: they are sent away, and go nowhere")
+def names_unknown(run):
+    if run.server.version < (7,):
+        raise Unavailable(f"{run.server.name} has no host names")
+    cluster = run.start(per_node={f"n{n}": {"cluster-announce-hostname": f"node{n}.lab.invalid",
+                                            "cluster-preferred-endpoint-type": "hostname"}
+                                  for n in range(1, 7)})
+    run.let_pass(1)
+    follow(run, "web", cluster["n2"], 12)
+
+
+@scenario("nodes announce addresses at which they reach each other, but clients reach nobody")
+def addresses_inside(run):
+    """10.77.5.x: each node knows them for those of 10.77.0.x; to the world nobody has them."""
+    inside = {f"n{n}": f"10.77.5.{10 + n}" for n in range(1, 7)}
+    cluster = run.start(per_node={name: {"cluster-announce-ip": ip} for name, ip in inside.items()},
+                        create=False)
+    rules = "".join(f"ip daddr {ip} dnat to {cluster[name].ip}\n" for name, ip in inside.items())
+    run.client("web")
+    for name, ip in inside.items():
+        run.net.run(name, "nft", "-f", "-", feed="table ip inside {\nchain c {\n"
+                    f"type nat hook output priority -100;\n{rules}}}\n}}\n")
+        run.net.run("web", "ip", "neighbour", "replace", ip, "lladdr", run.net.hosts[name].mac,
+                    "dev", "eth0", "nud", "permanent")
+    cluster.create()
+    run.let_pass(1)
+    follow(run, "web", cluster["n2"], 14)

@@ -2,7 +2,7 @@
 
 from .. import Unavailable
 from ..resp import Error
-from ..reshard import give, migrate, move, on_both, open_slot, opened
+from ..reshard import give, keys_of, migrate, move, on_both, open_slot, opened
 from . import scenario
 
 
@@ -92,6 +92,32 @@ def slot_left_open(run):
         run.mark("slot is open", source="n1", target="n2", slots="7")
         migrate(cluster, "n1", "n2", 7, batch=50, rounds=1)
         run.let_pass(8)
+    run.let_pass(1)
+
+
+@scenario("n2 refuses the keys of slot 7: for want of a password, then of memory; a wrong one takes them")
+def migrate_refused(run):
+    """A server without a password refuses AUTH, and carries out what comes with it."""
+    cluster = run.start()
+    run.load("aware", rate=100)
+    filled(run, 7, 60, 1000)
+    n1, n2 = cluster["n1"], cluster["n2"]
+    keys = sorted(keys_of(n1, 7))
+
+    def attempt(what, *words, count=10):
+        words = ("MIGRATE", n2.ip, n2.port, "", 0, 1000, *words, "KEYS", *keys[:count])
+        run.mark(what, reply=n1.pipeline(words)[0], on_both=on_both(cluster, "n1", "n2", 7))
+
+    with opened(cluster, "n1", "n2", [7]):
+        n2.ask("CONFIG", "SET", "requirepass", "secret")
+        attempt("no password")
+        n2.ask("CONFIG", "SET", "requirepass", "")
+        n2.ask("CONFIG", "SET", "maxmemory", 1_000_000)
+        attempt("no memory")
+        n2.ask("CONFIG", "SET", "maxmemory", 0)
+        attempt("a password too many", "AUTH", "wrong")
+        attempt("once more", count=20)
+        attempt("and over", "REPLACE", count=20)
     run.let_pass(1)
 
 

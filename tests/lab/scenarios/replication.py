@@ -1,6 +1,7 @@
 """Replicas that cannot keep up."""
 
 from . import scenario
+from .migrations import filled
 
 
 @scenario("n4 loses its link again and again: its output buffer is small, so is the backlog")
@@ -71,5 +72,23 @@ def resync_timeout(run):
         run.let_pass(2)
         with run.faults.freeze("n4"):
             run.let_pass(8)
+    cluster.await_ok(timeout=60)
+    run.let_pass(2)
+
+
+@scenario("n4 must copy 20 MB; more is written meanwhile than n1 may keep for it: the copy breaks off")
+def resync_in_copy(run):
+    cluster = run.start(config={"cluster-node-timeout": 15_000, "repl-backlog-size": "16kb",
+                                "client-output-buffer-limit": "replica 2mb 2mb 0",
+                                "repl-diskless-sync": "no"})
+    filled(run, 8, 40, 500_000, noise=1)
+    load = run.load("big", rate=20, size=100_000, slot=7, keys=10, noise=1)
+    run.let_pass(1)
+    with run.faults.limit_link("n4", "40mbit"):
+        with run.faults.freeze("n4"):
+            cluster["n1"].ask("CLIENT", "KILL", "TYPE", "replica")
+            run.let_pass(1)
+        run.let_pass(14)
+    run.stop_load(load)
     cluster.await_ok(timeout=60)
     run.let_pass(2)
