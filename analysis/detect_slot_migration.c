@@ -93,6 +93,11 @@ static bool is_outcome(const char *outcome, const char *word) {
     return outcome && strcmp(outcome, word) == 0;
 }
 
+/* None of their keys had moved before, nor were any moved then. */
+static bool were_torn(const struct migration *m) {
+    return m->slots_torn > 0 && m->keys == 0 && m->calls == 0;
+}
+
 static void title(const struct migration_finding *named, const struct migration *m,
                   const char *outcome, bool stranded) {
     char bytes[BYTES_TEXT], lasted[DURATION_TEXT];
@@ -108,7 +113,9 @@ static void title(const struct migration_finding *named, const struct migration 
                             : " were being moved",
                   named->source, named->target, ended ? " was not finished" : "", keys_of(m),
                   finding_bytes(m->bytes, bytes), finding_duration(m->last - m->first, lasted),
-                  stranded ? "; nobody finds them there" : "");
+                  were_torn(m) ? "; their keys are lost"
+                  : stranded   ? "; nobody finds them there"
+                               : "");
 }
 
 static void explain_atomic(struct finding *finding, const struct migration *m) {
@@ -119,6 +126,20 @@ static void explain_atomic(struct finding *finding, const struct migration *m) {
                         "What came with attempts that broke off, %" PRIu64 " keys of %s, the "
                         "target has thrown away; it is not counted.",
                         m->thrown.keys, finding_bytes(m->thrown.bytes, thrown));
+}
+
+static void explain_torn(struct finding *finding, const struct migration *m) {
+    finding_explain(finding,
+                    "The source had refused to give %" PRIu32 " of them away, for it held keys of "
+                    "%s; then the target took the slots by its greater epoch. A server deletes the "
+                    "keys of slots that are taken from it: these are lost.",
+                    m->slots_torn, m->slots_torn == 1 ? "it" : "them");
+    finding_advise(finding,
+                   "look for a copy of these keys: a backup of the source, or a replica of "
+                   "it that was cut off before");
+    value_number(finding_metrics(finding), "slots_with_lost_keys", m->slots_torn);
+    if (finding)
+        finding->severity = SEVERITY_WARNING;
 }
 
 static void explain(struct finding *finding, const struct migration *m) {
@@ -136,6 +157,8 @@ static void explain(struct finding *finding, const struct migration *m) {
     else if (m->calls == 0)
         finding_explain(finding, "No key was seen to move: that the slots changed hands is what "
                                  "the bus tells.");
+    if (were_torn(m))
+        explain_torn(finding, m);
     measure_source(finding, m);
 }
 
@@ -191,7 +214,9 @@ static void tell(const struct detection *detection, const struct migration *m) {
     if (stranded)
         tell_stranded(&named, m);
     finding_ends(finding, is_outcome(outcome, "running") ? TIME_NONE : m->last,
-                 stranded ? "keys-stranded" : "administrative");
+                 were_torn(m) ? "keys-lost"
+                 : stranded   ? "keys-stranded"
+                              : "administrative");
     detection_report(detection, finding);
 }
 

@@ -124,6 +124,24 @@ static bool know_changes(struct model_migrations *migrations) {
     return migrations->gained && migrations->lost;
 }
 
+void model_slot_kept(struct model *model, uint16_t slot, const struct endpoint *server,
+                     bool holds_keys) {
+    struct model_migrations *migrations = &model->migrations;
+    if (!migrations->keepers && holds_keys)
+        migrations->keepers = calloc(BUS_SLOTS, sizeof *migrations->keepers);
+    struct endpoint *keeper = migrations->keepers ? &migrations->keepers[slot] : NULL;
+    if (keeper && holds_keys)
+        *keeper = *server;
+    else if (keeper && endpoint_equal(keeper, server))
+        *keeper = (struct endpoint){0};
+}
+
+/* It would not give the slot away, for it has keys of it. */
+static bool keeps(const struct model *model, const struct node *node, uint32_t slot) {
+    const struct endpoint *keepers = model->migrations.keepers;
+    return keepers && endpoint_equal(&keepers[slot], &node->addr);
+}
+
 /* An atomic migration between the two is the one; else it is a classic one, perhaps of no keys. */
 static void handed_over(struct model *model, const struct node *from, const struct node *to,
                         uint32_t slot) {
@@ -136,6 +154,7 @@ static void handed_over(struct model *model, const struct node *from, const stru
         return;
     slots_add(m->slots, slot);
     slots_add(m->given, slot);
+    m->slots_torn += keeps(model, from, slot);
     if (m->handed.time == TIME_NONE)
         m->handed = place_of(model->cause);
     model_migration_moved(m, model->cause->time);
@@ -185,6 +204,7 @@ void model_migrations_free(struct model *model) {
     }
     free(migrations->list);
     model_open_slots_free(migrations);
+    free(migrations->keepers);
     free(migrations->gained);
     free(migrations->lost);
 }

@@ -39,6 +39,7 @@ struct migration {
     struct pause idle;      /* the longest in which slots were open and nothing of it moved */
     bool opened;            /* SETSLOT, or the request that moves slots at once, was seen */
     uint32_t closed_back;   /* slots that were closed, and left to the source */
+    uint32_t slots_torn; /* that the target got although the source had keys of them, and said so */
     uint8_t slots[BUS_SLOT_BYTES]; /* that were opened, or of keys that moved */
     uint8_t given[BUS_SLOT_BYTES]; /* of these: now the target's */
     uint64_t keys, bytes;          /* that the target took and the source gave up; of requests */

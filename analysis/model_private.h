@@ -175,7 +175,8 @@ struct model_migrations {
 
     struct open_state **open;           /* [BUS_SLOTS]; NULL: none was ever opened */
     struct claim_change *gained, *lost; /* likewise, the last of each; NULL: there was none */
-    struct open_slot *kept;             /* were open, and for long */
+    struct endpoint *keepers; /* by slot: who would not give it away with its keys; NULL: nobody */
+    struct open_slot *kept;   /* were open, and for long */
     uint32_t kept_count, kept_room;
 
     struct migrate_call *calls;  /* that wait for their replies, the oldest first */
@@ -458,6 +459,9 @@ void model_slot_opened(struct model *model, uint16_t slot, const struct endpoint
 void model_slot_closed(struct model *model, uint16_t slot, const struct endpoint *server,
                        const char *owner);
 void model_slot_claimed(struct model *model, const struct node *node, uint32_t slot);
+/* The server was told to give the slot away, and did; or did not, for it holds keys of it. */
+void model_slot_kept(struct model *model, uint16_t slot, const struct endpoint *server,
+                     bool holds_keys);
 void model_migration_ask(struct model *model, const struct event *event);
 void model_open_slots_free(struct model_migrations *migrations);
 

@@ -33,12 +33,20 @@ static struct move *setslot_asked(struct model *model, struct moves *moves,
     return &set->move;
 }
 
+/* "ERR Can't assign hashslot 7 to a different node while I still hold keys for this hash slot." */
+static bool holds_keys(const struct setslot *set, const struct event *event) {
+    return set->verb == VERB_NODE && event->move_answered.failed &&
+           bytes_begin(event->move_answered.said, "ERR Can't assign hashslot");
+}
+
 static void setslot_answered(struct model *model, struct moves *moves, struct move *move,
                              const struct event *event) {
     const struct setslot *set = (struct setslot *)move;
     const struct endpoint *server = &event->flow->ends[event->direction];
     const char *id = set->id_known ? set->id : NULL;
     (void)moves;
+    if (set->verb == VERB_NODE)
+        model_slot_kept(model, set->slot, server, holds_keys(set, event));
     if (event->move_answered.failed || set->verb == VERBS)
         ;
     else if (set->verb == VERB_MIGRATING || set->verb == VERB_IMPORTING)

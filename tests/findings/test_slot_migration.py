@@ -117,6 +117,35 @@ def test_fires_for_slots_without_keys(store):
     assert found.nodes == [p1.id, p2.id]
 
 
+def torn(store, given_after):
+    """p1 is told to give slot 0 to p2, and refuses; then p2 has it all the same."""
+    play = scene.Scene()
+    play.run(2)
+    p1, p2 = play.nodes["p1"], play.nodes["p2"]
+    talk = resp.Dialogue(play.capture, ("10.9.0.1", 40000), (p1.ip, 6379))
+    words = ["CLUSTER", "SETSLOT", "0", "NODE", p2.id]
+    talk.trade(words, resp.error("ERR Can't assign hashslot 0 to a different node while I still hold "
+                                 "keys for this hash slot."))
+    if given_after:
+        talk.trade(words, OK)
+    play.set("p2", slots=bytes(a | b for a, b in zip(wire.bitmap((0, 0)), p2.fields["slots"])),
+             config_epoch=9)
+    play.set("p1", slots=wire.bitmap((1, 5460)))
+    play.run(3)
+    return moved(store(play.pcap()))
+
+
+def test_warns_of_a_slot_that_is_torn_from_a_source_with_its_keys(store):
+    found = torn(store, given_after=False)
+    assert (found.severity, found.verdict) == ("warning", "keys-lost")
+    assert found.metrics["slots_with_lost_keys"] == 1 and "these are lost" in found.explanation
+
+
+def test_near_miss_a_slot_that_is_given_in_the_end(store):
+    found = torn(store, given_after=True)
+    assert (found.severity, found.verdict) == ("info", "administrative")
+
+
 def test_fires_once_for_each_without_a_long_pause(store):
     play = Migrating()
     for wait in (20, 40, 1):
