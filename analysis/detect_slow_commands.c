@@ -199,6 +199,41 @@ static void tell(const struct detection *detection, const struct suspect *suspec
     detection_report(detection, finding);
 }
 
+/* ---- a server that lets its clients wait, as it was told to ---- */
+
+static void tell_paused(const struct detection *detection, const struct server *server,
+                        const struct paused *paused) {
+    char name[ENDPOINT_TEXT], client[ENDPOINT_TEXT], longest[DURATION_TEXT];
+    struct histogram all;
+    enum severity severity =
+        paused->longest >= WARNING_MS * NS_PER_MS ? SEVERITY_WARNING : SEVERITY_NOTICE;
+    struct finding *finding = finding_new("slow-commands", severity, paused->first);
+    model_server_latency(server, &all);
+    endpoint_text(&server->addr, name);
+    endpoint_text(&paused->order.place.ends[1], client);
+    finding_title(finding,
+                  "%s let %" PRIu64 " requests wait for up to %s, as it was told to: CLIENT PAUSE",
+                  name, paused->waited, finding_duration(paused->longest, longest));
+    finding_explain(finding,
+                    "%s asked for it%s. Meanwhile the server answers no client, or none that "
+                    "writes (WRITE); it is well, and so it looks to the other nodes.",
+                    client, paused->count > 1 ? ", the last time" : "");
+    struct value *metrics = finding_metrics(finding);
+    value_addr(metrics, "server", &server->addr);
+    value_text(metrics, "command", paused->order.command->name);
+    value_number(metrics, "count", paused->waited);
+    value_number(metrics, "pauses", paused->count);
+    value_number(metrics, "p99_us", histogram_percentile(&all, 990));
+    value_number(metrics, "max_us", (uint64_t)(paused->longest / NS_PER_US));
+    finding_addr(finding, &server->addr);
+    finding_client(finding, &paused->order.place.ends[1]);
+    order_tell(&paused->order, finding);
+    finding_advise(finding, "find out who asks for CLIENT PAUSE, and what for; CLIENT UNPAUSE ends "
+                            "it (Redis 6.2)");
+    finding_ends(finding, paused->last, "administrative");
+    detection_report(detection, finding);
+}
+
 static void look_at(const struct detection *detection, const struct server *server,
                     const struct slow *slow) {
     struct histogram all;
@@ -220,8 +255,12 @@ static void finish(const struct detection *detection, void *state) {
     for (size_t i = 0; i < model_server_count(detection->model); i++) {
         const struct server *server = model_server(detection->model, i);
         struct slow slow;
-        if (!server->others && model_slow(server, &slow))
-            look_at(detection, server, &slow);
+        if (server->others || !model_slow(server, &slow))
+            continue;
+        look_at(detection, server, &slow);
+        uint64_t least_ms = threshold(detection, THRESHOLD_slow_commands);
+        if (slow.paused.longest >= (nstime)least_ms * NS_PER_MS)
+            tell_paused(detection, server, &slow.paused);
     }
 }
 

@@ -9,9 +9,13 @@ static const struct {
     const char *name;
     enum order_kind kind;
 } rows[] = {
-    {"cluster|failover", ORDER_FAILOVER},      {"cluster|reset", ORDER_RESET},
-    {"cluster|forget", ORDER_FORGET},          {"cluster|delslots", ORDER_UNASSIGN},
-    {"cluster|delslotsrange", ORDER_UNASSIGN}, {"cluster|flushslots", ORDER_UNASSIGN},
+    {"cluster|failover", ORDER_FAILOVER},
+    {"cluster|reset", ORDER_RESET},
+    {"cluster|forget", ORDER_FORGET},
+    {"cluster|delslots", ORDER_UNASSIGN},
+    {"cluster|delslotsrange", ORDER_UNASSIGN},
+    {"cluster|flushslots", ORDER_UNASSIGN},
+    {"client|pause", ORDER_PAUSE},
 };
 
 static void keep(struct server *server, enum order_kind kind, const struct command *command,
@@ -60,7 +64,12 @@ const struct order *model_order(const struct model *model, uint32_t node, enum o
                                 nstime from, nstime to) {
     const struct node *of = node == NODE_NONE ? NULL : model_node(model, node);
     const struct server *server = of && of->addr_known ? model_server_at(model, &of->addr) : NULL;
-    uint64_t count = server ? server->orders.count : 0;
+    return server ? model_server_order(server, kind, from, to) : NULL;
+}
+
+const struct order *model_server_order(const struct server *server, enum order_kind kind,
+                                       nstime from, nstime to) {
+    uint64_t count = server->orders.count;
     for (uint64_t i = count; i-- > 0 && count - i <= ORDERS;) {
         const struct order *order = &server->orders.kept[i % ORDERS];
         if (order->kind == kind && order->place.time >= from && order->asked <= to)

@@ -14,6 +14,7 @@ enum order_kind {
     ORDER_RESET,    /* CLUSTER RESET */
     ORDER_FORGET,   /* CLUSTER FORGET */
     ORDER_UNASSIGN, /* CLUSTER DELSLOTS and its like */
+    ORDER_PAUSE,    /* CLIENT PAUSE */
     ORDER_KINDS
 };
 
@@ -35,6 +36,11 @@ struct orders {
  * times; NULL: none was seen. */
 const struct order *model_order(const struct model *model, uint32_t node, enum order_kind kind,
                                 nstime from, nstime to);
+
+/* Likewise, to this server. */
+struct server;
+const struct order *model_server_order(const struct server *server, enum order_kind kind,
+                                       nstime from, nstime to);
 
 /* Shows it in the finding. NULL is fine. */
 void order_tell(const struct order *order, struct finding *finding);

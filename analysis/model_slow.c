@@ -164,6 +164,32 @@ static void note_script(struct slow *slow, const struct event *event) {
         one->said_busy = true;
 }
 
+/* What was asked during a pause is answered when that is over, all at once. Somebody asks soon. */
+static bool is_in_pause(struct paused *paused, const struct order *order, nstime asked,
+                        nstime answered) {
+    static const nstime soon = 1 * NS_PER_SEC;
+    if (paused->count && paused->order.place.time == order->place.time)
+        return asked <= paused->last;
+    if (asked - order->place.time > soon)
+        return false;
+    if (paused->count++ == 0)
+        paused->first = order->place.time;
+    paused->last = answered;
+    paused->order = *order;
+    return true;
+}
+
+static bool note_paused(struct slow *slow, const struct server *server, const struct event *event) {
+    nstime answered = reply_began(event);
+    nstime waited = (nstime)event->reply.latency_us * NS_PER_US, asked = answered - waited;
+    const struct order *order = model_server_order(server, ORDER_PAUSE, INT64_MIN, asked);
+    if (!order || asked < order->place.time || !is_in_pause(&slow->paused, order, asked, answered))
+        return false;
+    slow->paused.waited++;
+    slow->paused.longest = waited > slow->paused.longest ? waited : slow->paused.longest;
+    return true;
+}
+
 void model_late_reply(struct model *model, struct server *server, const struct event *event) {
     const struct ev_reply *reply = &event->reply;
     struct slow *slow = slow_of(server);
@@ -177,7 +203,7 @@ void model_late_reply(struct model *model, struct server *server, const struct e
         return;
     }
     struct silence *silence = silence_ended(slow, reply_began(event));
-    if (silence)
+    if (!note_paused(slow, server, event) && silence)
         note_ended(silence, event);
     model_big_key_moved(model, server, event);
 }
@@ -188,7 +214,7 @@ bool model_slow(const struct server *server, struct slow *ret_slow) {
     *ret_slow = *server->slow;
     for (size_t i = 0; i < SILENCES; i++)
         close_silence(ret_slow, &ret_slow->recent[i]);
-    return ret_slow->silences > 0;
+    return ret_slow->silences > 0 || ret_slow->paused.count > 0;
 }
 
 /* ---- which of them ---- */

@@ -54,6 +54,15 @@ struct silence {
     uint32_t count;
 };
 
+/* Requests that waited because the server had been told to let them: CLIENT PAUSE. */
+struct paused {
+    uint64_t count;     /* times */
+    uint64_t waited;    /* requests */
+    nstime longest;     /* of these */
+    nstime first, last; /* told to for the first time; the end of the last pause */
+    struct order order; /* the last one */
+};
+
 struct slow {
     struct slow_command commands[SLOW_COMMANDS];
     uint32_t count;
@@ -61,6 +70,7 @@ struct slow {
     uint64_t silences;               /* that held somebody up */
     uint64_t waited;                 /* replies that came late */
     struct silence recent[SILENCES]; /* in no order */
+    struct paused paused;
 };
 
 /* What is known so far; false: the server was never that slow. */

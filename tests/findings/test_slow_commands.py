@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import findings
+from lib import findings, resp
 from lib.busy import Server
 
 
@@ -44,6 +44,36 @@ def test_fires_and_is_the_cause_of_the_stall(store):
     stall = findings.only(found, "process-stall")
     assert cause.nodes == [server.node.id] == stall.nodes
     assert stall.caused_by == cause.id and stall.metrics["last_command"] == "keys"
+
+
+def paused(store, told="CLIENT PAUSE 2000", after=0.1):
+    """Two clients wait for two seconds, the first one for a command that may take long by itself."""
+    server = Server().traffic(3)
+    server.quick(0, told, resp.OK)
+    server.wait(after)
+    server.ask(1, "LRANGE list 0 -1")
+    server.wait(0.5)
+    server.ask(2, "GET a")
+    server.wait(1.4)
+    server.answer(1)
+    server.answer(2)
+    return findings.only(slow(server, store), "slow-commands")
+
+
+def test_fires_for_a_server_that_is_told_to_let_clients_wait(store):
+    found = paused(store)
+    assert (found.verdict, found.severity) == ("administrative", "warning")
+    assert "let 2 requests wait for up to 1.9 s" in found.title
+    assert found.metrics["command"] == "client|pause" and found.metrics["count"] == 2
+    assert found.subjects["clients"] == ["10.0.9.1:5000"]
+    assert found.span[1] - found.span[0] == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("how", [{"told": "CLIENT NO-EVICT on"}, {"after": 1.5}],
+                         ids=["something else", "long before"])
+def test_near_miss_a_command_that_is_slow_by_itself(store, how):
+    found = paused(store, **how)
+    assert found.metrics["command"] == "lrange" and found.verdict == "slow-command"
 
 
 def test_fires_on_a_command_that_is_slow_now_and_then(store):
