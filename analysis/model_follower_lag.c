@@ -34,13 +34,30 @@ static bool was_mute(const struct pause *pause, const struct lag *lag) {
     return lag->by_header && (pause->to - from) * 2 > lag->behind;
 }
 
+/* One that tries to connect anew has given its link up, whatever is seen of that one's end. */
+static bool has_knocked(const struct follower *follower) {
+    return follower->knocked &&
+           (follower->acked_at == TIME_NONE || follower->knocked > follower->acked_at);
+}
+
+void model_follower_knocks(struct model *model, const struct event *event) {
+    const struct flow *flow = event->flow;
+    const struct model_followers *all = &model->followers;
+    for (uint32_t i = 0; i < all->count; i++) {
+        struct follower *follower = all->list[i];
+        if (endpoint_same_ip(&follower->replica, &flow->ends[flow->connector]) &&
+            endpoint_equal(&follower->primary->addr, &flow->ends[!flow->connector]))
+            follower->knocked = event->time;
+    }
+}
+
 void model_follower_measure(struct follower *follower, const struct replication *link,
                             const struct event *event, uint64_t done) {
     const struct followed *followed = follower->primary;
     struct lag lag = {.time = event->time,
                       .offset = followed->offset,
                       .by_header = !link,
-                      .linked = follower->open,
+                      .linked = follower->open && !has_knocked(follower),
                       .waiting = NOT_KNOWN,
                       .in_flight = NOT_KNOWN,
                       .unread = NOT_KNOWN,

@@ -62,6 +62,7 @@ struct follower {
     bool open;                /* that is open still, as far as seen */
     uint64_t acked, header;   /* by its last ACK; by its last header; NOT_KNOWN */
     nstime acked_at;          /* TIME_NONE: never */
+    nstime knocked;           /* it last tried in vain to connect to its primary; 0: never */
     bool comparable;          /* its headers' offsets are of this primary's stream */
     bool fell;                /* they said less than before */
     struct pause mute;        /* the last time in which it said nothing on the bus */

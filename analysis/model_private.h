@@ -480,6 +480,8 @@ void model_replication_step(struct model *model, const struct event *event);
 void model_replicated(struct model *model, const struct event *event);
 void model_replications_free(struct model_clients *clients);
 void model_replication_closed(struct model *model, const struct event *event);
+/* model_follower_lag.c: an end tries to connect in vain, perhaps a replica to its primary. */
+void model_follower_knocks(struct model *model, const struct event *event);
 
 /* model_follower_link.c: what is told on a replica's link; how it ends; it is forgotten. */
 void model_follower_asked(struct model *model, struct replication *link, const struct event *event);

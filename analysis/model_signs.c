@@ -94,6 +94,8 @@ void model_tcp_event(struct model *model, const struct event *event) {
         return;
     if (event->type == EV_tcp_refused)
         model_migrate_turned_away(model, event);
+    if (event->type == EV_tcp_refused || event->type == EV_tcp_unanswered)
+        model_follower_knocks(model, event);
     struct link *link = model_link_of_flow(model, flow);
     uint32_t to = link ? link->to : model_node_by_bus_address(model, &flow->ends[!flow->connector]);
     struct node *target = to == NODE_NONE ? NULL : &model->nodes[to]->node;
