@@ -8,7 +8,8 @@
  * all its calls.
  *
  * While a script runs for longer than it should the server answers again, but BUSY to everybody:
- * then the script's own reply tells for how long. */
+ * then the script's own reply tells for how long. Whom CLIENT PAUSE lets wait no command held up.
+ */
 #ifndef BUSTAP_ANALYSIS_MODEL_SLOW_H
 #define BUSTAP_ANALYSIS_MODEL_SLOW_H
 
