@@ -33,6 +33,33 @@ static nstime end_of(const struct stuck *stuck, const struct open_slot *slot) {
     return quiet ? slot->last_ask : TIME_NONE;
 }
 
+/* Redis: importing_slots_from is left alone by clusterUpdateSlotsConfigWith(), and no replica knows
+ * of migrating_slots_to; Valkey's replicas do. */
+static void advise_taken(struct finding *finding, const struct open_slot *slot) {
+    finding_advise(finding,
+                   "CLUSTER SETSLOT %u STABLE at the target, or end the migration: while a Redis "
+                   "imports a slot it accepts no new owner of it, and may hold the cluster for "
+                   "down for that",
+                   slot->slot);
+    finding_advise(finding,
+                   "see whether the new owner knows of the migration (CLUSTER NODES): if not, "
+                   "CLUSTER SETSLOT %u MIGRATING there, or nobody finds the keys that had moved",
+                   slot->slot);
+}
+
+static void tell_end(struct finding *finding, const struct open_slot *slot) {
+    finding_explain(finding, "%s",
+                    slot->taken                 ? "Then another node took the slot from its source."
+                    : slot->closed != TIME_NONE ? "It was closed again."
+                                                : "No more was heard of it.");
+    if (slot->taken)
+        advise_taken(finding, slot);
+    finding_advise(finding,
+                   "see that no key was left where nobody looks for it: CLUSTER COUNTKEYSINSLOT "
+                   "%u must be 0 at the one of the two that does not own it",
+                   slot->slot);
+}
+
 static void explain(struct finding *finding, const struct open_slot *slot, bool over) {
     if (slot->asks)
         finding_explain(finding,
@@ -42,29 +69,14 @@ static void explain(struct finding *finding, const struct open_slot *slot, bool 
     finding_explain(finding, "Meanwhile no key was migrated between the two.");
     if (!slot->set)
         finding_caveat(finding, "who opened it was not seen: it is known from ASK alone");
-    if (over) {
-        finding_explain(finding, "%s",
-                        slot->taken ? "Then another node took the slot from its source."
-                        : slot->closed != TIME_NONE ? "It was closed again."
-                                                    : "No more was heard of it.");
-        if (slot->taken)
-            finding_advise(
-                finding,
-                "see whether the new owner knows of the migration (CLUSTER NODES; Redis "
-                "does not tell its replicas): if not, CLUSTER SETSLOT %u MIGRATING there, "
-                "or nobody finds the keys that had moved",
-                slot->slot);
+    if (over)
+        tell_end(finding, slot);
+    else
         finding_advise(finding,
-                       "see that no key was left where nobody looks for it: CLUSTER "
-                       "COUNTKEYSINSLOT %u must be 0 at the one of the two that does not own it",
-                       slot->slot);
-        return;
-    }
-    finding_advise(finding,
-                   "end the migration: redis-cli --cluster fix, or MIGRATE what is left and "
-                   "CLUSTER SETSLOT %u NODE on both; SETSLOT %u STABLE leaves keys behind on the "
-                   "target that nobody finds",
-                   slot->slot, slot->slot);
+                       "end the migration: redis-cli --cluster fix, or MIGRATE what is left and "
+                       "CLUSTER SETSLOT %u NODE on both; SETSLOT %u STABLE leaves keys behind on "
+                       "the target that nobody finds",
+                       slot->slot, slot->slot);
 }
 
 static bool is_stuck(const struct stuck *stuck, const struct open_slot *slot) {

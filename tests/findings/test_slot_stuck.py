@@ -2,8 +2,8 @@
 
 import pytest
 
-from lib import bustap, captures, findings
-from lib.migrating import SOURCE_TEXT, TARGET_TEXT, Migrating, resp
+from lib import bustap, captures, findings, scene
+from lib.migrating import OK, SOURCE_TEXT, TARGET_TEXT, Migrating, resp
 from lib.redirected import Redirected
 
 LEFT_OPEN = captures.take("slot_left_open-redis-7.0.15")
@@ -80,6 +80,23 @@ def test_fires_for_each_of_several_left_open_in_turn(store, gap):
     found = findings.all_of(findings.of(store(play.pcap())), "slot-stuck")
     assert {f.metrics["slot"]: f.metrics["duration_ms"] // 1000 for f in found} == \
         {slot: 6 + 3 * gap for slot in range(3)}
+
+
+def test_fires_until_the_source_is_taken_over(store):
+    """Its replica knows of no migration, and the target goes on importing."""
+    play = scene.Scene()
+    play.run(2)
+    p1, p2 = play.nodes["p1"], play.nodes["p2"]
+    for port, node, words in ((40000, p2, ["IMPORTING", p1.id]), (40001, p1, ["MIGRATING", p2.id])):
+        resp.Dialogue(play.capture, ("10.9.0.1", port), (node.ip, 6379)).trade(
+            ["CLUSTER", "SETSLOT", "0", *words], OK)
+    play.run(8)
+    play.kill("p1")
+    play.elect("r1")
+    play.run(3)
+    found = stuck(store(play.pcap()))
+    assert "Then another node took the slot from its source" in found.explanation
+    assert "CLUSTER SETSLOT 0 STABLE at the target" in found.advice[0]
 
 
 @pytest.mark.parametrize("take", MOVING, ids=lambda take: take.run)
