@@ -259,7 +259,7 @@ static void finish(const struct detection *detection, void *state) {
             continue;
         look_at(detection, server, &slow);
         uint64_t least_ms = threshold(detection, THRESHOLD_slow_commands);
-        if (slow.paused.longest >= (nstime)least_ms * NS_PER_MS)
+        if (slow.paused.count && slow.paused.longest >= (nstime)least_ms * NS_PER_MS)
             tell_paused(detection, server, &slow.paused);
     }
 }
