@@ -32,6 +32,12 @@ void losses_add(struct losses *losses, uint64_t number) {
     losses->bytes += write->bytes;
 }
 
+bool losses_is_elsewhere(const struct model *model, const uint32_t owners[BUS_SLOTS],
+                         struct bytes key, const struct endpoint *server) {
+    uint32_t owner = key.len ? owners[key_slot(key)] : NODE_NONE;
+    return owner != NODE_NONE && !endpoint_equal(&model_node(model, owner)->addr, server);
+}
+
 void losses_free(struct losses *losses) {
     free(losses->numbers);
 }

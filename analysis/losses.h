@@ -16,6 +16,11 @@ struct losses {
     bool failed;              /* out of memory */
 };
 
+/* Has another node than the server the key's slot by now? Then the key is there, and not lost.
+ * `owners`: see model_slot_owners. */
+bool losses_is_elsewhere(const struct model *model, const uint32_t owners[BUS_SLOTS],
+                         struct bytes key, const struct endpoint *server);
+
 void losses_add(struct losses *losses, uint64_t number);
 void losses_free(struct losses *losses);
 

@@ -8,18 +8,10 @@
 
 #include "analysis/losses.h"
 #include "analysis/write_kind.h"
-#include "decode/key_slot.h"
 
 /* Does what was read tell of an end, before which all is there and behind which nothing is? */
 static bool is_proven(const struct write_log *log) {
     return log && !log->stale && log->reread.gone && log->reread.there <= log->reread.lost;
-}
-
-/* Does another node own the key's slot by now? Then the key is there. */
-static bool is_elsewhere(const struct model *model, const uint32_t owners[BUS_SLOTS],
-                         struct bytes key, const struct endpoint *server) {
-    uint32_t owner = key.len ? owners[key_slot(key)] : NODE_NONE;
-    return owner != NODE_NONE && !endpoint_equal(&model_node(model, owner)->addr, server);
 }
 
 static struct losses losses_of(const struct model *model, const struct server *server) {
@@ -30,7 +22,7 @@ static struct losses losses_of(const struct model *model, const struct server *s
     for (uint64_t number = write_oldest(log); number < log->reread.before; number++) {
         const struct write *write = write_at(log, number);
         bool acked = write->state == WRITE_DONE || write->state == WRITE_DOUBTED;
-        if (!acked || is_elsewhere(model, owners, write_key_of(log, number), &server->addr))
+        if (!acked || losses_is_elsewhere(model, owners, write_key_of(log, number), &server->addr))
             continue;
         bool sure = write->state == WRITE_DONE && !(write->kind & WRITE_REWRITTEN);
         if (sure && number >= log->reread.lost)
