@@ -71,9 +71,8 @@ struct write_chain {
     uint32_t count;
 };
 
-/* A connection of a client, or between servers: who answers, who asks, what is replicated. */
-/* Its first byte. The event is told when the last one is there: of a big reply long after it, and
- * after what others were answered meanwhile. */
+/* A reply's first byte. The event is told when the last one is there: of a big reply long after it,
+ * and after what others were answered meanwhile. */
 static inline nstime reply_began(const struct event *event) {
     return event->time - (nstime)event->reply.lasted;
 }
@@ -87,6 +86,7 @@ struct erred {
     } list[ERRED];
 };
 
+/* A connection of a client, or between servers: who answers, who asks, what is replicated. */
 struct client_conn {
     enum note_kind kind;
     bool no_replication;   /* there was no room for it */
@@ -360,8 +360,17 @@ static inline struct client_conn *model_bound_conn(const struct event *event) {
 
 /* The flow's note, made when it is first asked for. NULL: out of memory, or it is of the bus. */
 struct client_conn *model_client_note(struct flow *flow);
+void model_client_flow_end(struct flow *flow);
 
+/* The server at this address; NULL: there is none. And at that end of the event's connection, which
+ * makes it one. */
+struct server *model_find_server(const struct model *model, const struct endpoint *addr);
+struct server *model_server_of(struct model *model, const struct event *event, unsigned end);
+
+/* model_replies.c: a reply to a request that is known. */
 void model_reply(struct model *model, const struct event *event);
+
+/* model_client_events.c, and model_client_errors.c for an error within the reply of EXEC. */
 void model_silent(struct model *model, const struct event *event);
 void model_executed(struct model *model, const struct event *event);
 void model_inner_error(struct model *model, const struct event *event);
@@ -369,9 +378,9 @@ void model_unanswered(struct model *model, const struct event *event);
 void model_unmatched(struct model *model, const struct event *event);
 void model_push(struct model *model, const struct event *event);
 void model_redirect(struct model *model, const struct event *event);
-void model_client_flow_end(struct flow *flow);
-
 void model_introduced(struct model *model, const struct event *event);
+/* Bytes of a client's connection were given up. */
+void model_client_gap(struct model *model, const struct event *event);
 
 /* model_cuts.c: somebody wants clients cut off; was that link meant, which its primary has
  * ended? */
@@ -383,11 +392,6 @@ void model_redirect_step(struct model *model, struct client_conn *conn, const st
 void model_redirect_reply(struct model *model, struct client_conn *conn, const struct event *event);
 void model_redirect_slots(struct model *model, uint32_t owner, const uint8_t *gained);
 void model_redirects_free(struct model *model);
-
-/* The server at this address; NULL: there is none. And at that end of the event's connection, which
- * makes it one. */
-struct server *model_find_server(const struct model *model, const struct endpoint *addr);
-struct server *model_server_of(struct model *model, const struct event *event, unsigned end);
 
 /* model_numbers.c: a request is looked at, and answered; one of a client beyond CAP_CLIENTS; a
  * reply bigger than the least of the biggest. */
@@ -404,9 +408,6 @@ void model_silence(struct server *server, const struct event *event);
 void model_late_reply(struct model *model, struct server *server, const struct event *event);
 void model_big_key_seen(struct model *model, struct client_conn *conn, const struct event *event);
 void model_big_key_moved(struct model *model, struct server *server, const struct event *event);
-
-/* Bytes of a client's connection were given up. */
-void model_client_gap(struct model *model, const struct event *event);
 
 /* model_writes.c: a client asks for a write; it has a good answer, or waits for EXEC. */
 bool model_writes_init(struct model_writes *writes);
