@@ -105,8 +105,10 @@ static int print_list(const struct list *list) {
 }
 
 static int list(const struct config *config) {
-    const char *what = config->files.count == 1 ? config->files.list[0] : "";
+    const char *what = config->files.count ? config->files.list[0] : "";
     struct buf buf = {.max = 1024};
+    if (config->files.count > 1)
+        return usage_error(&cmd_list, "one list at a time");
     for (size_t i = 0; i < countof(lists); i++)
         if (strcmp(lists[i].what, what) == 0)
             return print_list(&lists[i]);

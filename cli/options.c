@@ -4,10 +4,13 @@
  * breaks when an option is added), and messages that say what would have been right. */
 #include "cli/options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "analysis/detector.h"
+
+enum { SNAPLEN_WHOLE = 262144 /* no packet is longer, to libpcap */ };
 
 enum takes { TAKES_NOTHING, TAKES_VALUE, MAY_TAKE_VALUE };
 
@@ -57,11 +60,22 @@ static bool read_COUNT(void *member, const char *text, struct err *err) {
     return true;
 }
 
-static bool read_NUMBER(void *member, const char *text, struct err *err) {
+/* Of libpcap's number of bytes, which is an int. */
+static bool read_MIB(void *member, const char *text, struct err *err) {
     uint64_t value;
-    if (!read_number(&value, text) || value == 0 || value > INT32_MAX)
-        return err_set(err, "'%.100s' is not a number: write 1 or more", text);
+    if (!read_number(&value, text) || value == 0 || value > INT_MAX >> 20)
+        return err_set(err, "'%.100s' is no size: write 1 to %d (MiB)", text, INT_MAX >> 20);
     *(uint64_t *)member = value;
+    return true;
+}
+
+/* 0 is all of it, as tcpdump has it. */
+static bool read_SNAPLEN(void *member, const char *text, struct err *err) {
+    uint64_t value;
+    if (!read_number(&value, text) || value > SNAPLEN_WHOLE)
+        return err_set(err, "'%.100s' is no length of packets: write 1 to %d, or 0 for all of them",
+                       text, SNAPLEN_WHOLE);
+    *(uint64_t *)member = value ? value : SNAPLEN_WHOLE;
     return true;
 }
 
@@ -77,18 +91,24 @@ static bool read_INTERFACES(void *member, const char *text, struct err *err) {
     return read_FILE(member, text, err);
 }
 
+/* *text is moved behind it. 0: there is none. */
+static uint32_t read_port(const char **text) {
+    uint32_t port = 0;
+    for (; **text >= '0' && **text <= '9' && port <= UINT16_MAX; ++*text)
+        port = port * 10 + (uint32_t)(**text - '0');
+    return port <= UINT16_MAX ? port : 0;
+}
+
 /* "7000" or "7000-7005"; *text is moved behind it. */
 static bool read_port_range(struct port_set *ports, const char **text) {
-    char *end;
-    unsigned long first = strtoul(*text, &end, 10), last = first;
-    if (*end == '-')
-        last = strtoul(end + 1, &end, 10);
-    *text = end;
-    if (first == 0 || last < first || last > UINT16_MAX)
-        return false;
-    for (; first <= last; first++)
-        port_set_add(ports, (uint16_t)first);
-    return true;
+    uint32_t first = read_port(text), last = first;
+    if (**text == '-') {
+        ++*text;
+        last = read_port(text);
+    }
+    for (uint32_t port = first; first && port <= last; port++)
+        port_set_add(ports, (uint16_t)port);
+    return first && first <= last;
 }
 
 static bool read_PORTS(void *member, const char *text, struct err *err) {
@@ -96,7 +116,7 @@ static bool read_PORTS(void *member, const char *text, struct err *err) {
     bool sound;
     do {
         at += at > text;
-        sound = *at >= '0' && *at <= '9' && read_port_range(member, &at);
+        sound = read_port_range(member, &at);
     } while (sound && *at == ',');
     return (sound && *at == '\0') ||
            err_set(err, "'%.100s' is no list of ports: write 6379,7000-7005", text);
@@ -198,7 +218,8 @@ static bool read_BACKEND(void *member, const char *text, struct err *err) {
     KIND(INTERFACES, TAKES_VALUE, "IF")        \
     KIND(PORTS, TAKES_VALUE, "PORTS")          \
     KIND(FILTER, TAKES_VALUE, "FILTER")        \
-    KIND(NUMBER, TAKES_VALUE, "N")             \
+    KIND(SNAPLEN, TAKES_VALUE, "BYTES")        \
+    KIND(MIB, TAKES_VALUE, "MIB")              \
     KIND(TIME, TAKES_VALUE, "TIME")            \
     KIND(COUNT, TAKES_VALUE, "COUNT")          \
     KIND(TARGET, MAY_TAKE_VALUE, "FILE")       \
@@ -318,17 +339,25 @@ static bool parse_all(struct parser *p) {
     return true;
 }
 
+/* Where both are said in the same way; else the capture's day decides. */
+static bool is_window(const struct config *config, struct err *err) {
+    const struct when *from = &config->from, *to = &config->to;
+    if (from->set && to->set && from->of_day == to->of_day && from->time > to->time)
+        return err_set(err, "--from is later than --to: no packet is between them");
+    return true;
+}
+
 bool config_parse(struct config *config, unsigned command, int argc, char *const *argv,
                   struct err *err) {
     *config = (struct config){
-        .fail_on = SEVERITY_NEVER, .thresholds = thresholds_preset(), .snaplen = 262144};
+        .fail_on = SEVERITY_NEVER, .thresholds = thresholds_preset(), .snaplen = SNAPLEN_WHOLE};
     config->files.list = calloc((size_t)argc + 1, sizeof *config->files.list);
     config->interfaces.list = calloc((size_t)argc + 1, sizeof *config->interfaces.list);
     if (!config->files.list || !config->interfaces.list)
         return err_no_memory(err);
     struct parser parser = {
         .config = config, .command = command, .argc = argc, .argv = argv, .err = err};
-    return parse_all(&parser);
+    return parse_all(&parser) && is_window(config, err);
 }
 
 void config_free(struct config *config) {
@@ -338,7 +367,22 @@ void config_free(struct config *config) {
 
 /* ---- help ---- */
 
-enum { HELP_COLUMN = 28 };
+enum { HELP_COLUMN = 28, HELP_WIDTH = 80 };
+
+/* Broken between words; the first line has begun, up to HELP_COLUMN. */
+static void help_text(struct buf *buf, const char *text) {
+    size_t used = HELP_COLUMN;
+    for (size_t len; *text; text += len + (text[len] == ' ')) {
+        len = strcspn(text, " ");
+        if (used + 1 + len > HELP_WIDTH) {
+            buf_printf(buf, "\n%*s", HELP_COLUMN, "");
+            used = HELP_COLUMN;
+        }
+        buf_printf(buf, " %.*s", (int)len, text);
+        used += 1 + len;
+    }
+    buf_text(buf, "\n");
+}
 
 static void help_line(struct buf *buf, const struct option_row *option) {
     const struct kind *kind = &kinds[option->kind];
@@ -350,7 +394,7 @@ static void help_line(struct buf *buf, const struct option_row *option) {
     if (kind->takes != TAKES_NOTHING)
         buf_printf(buf, kind->takes == TAKES_VALUE ? " %s" : "[=%s]", kind->value);
     buf_pad_right(buf, from, HELP_COLUMN);
-    buf_printf(buf, " %s\n", option->help);
+    help_text(buf, option->help);
 }
 
 void config_help(struct buf *buf, unsigned command) {
