@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "capture/source.h"
 
 enum {
     TEXT_MAX = 8192,
@@ -50,16 +51,15 @@ static bool takes(const struct port_set *ports, struct err *err) {
                    ranges, RANGES_MAX);
 }
 
-/* Takes the text away. */
-static bool compile(pcap_t *pcap, struct buf *text, struct bpf_program *ret_program,
-                    struct err *err) {
+/* Takes the text away; `shown` is what of it the user wrote. */
+static bool compile(pcap_t *pcap, struct buf *text, const char *shown,
+                    struct bpf_program *ret_program, struct err *err) {
     bool sound = !text->failed;
     *ret_program = (struct bpf_program){0};
     if (!sound)
         err_no_memory(err);
     else if (pcap_compile(pcap, ret_program, buf_str(text), 1, PCAP_NETMASK_UNKNOWN) != 0)
-        sound =
-            err_set(err, "the filter '%.200s' is wrong: %.100s", buf_str(text), pcap_geterr(pcap));
+        sound = err_set(err, FILTER_IS_WRONG, shown, pcap_geterr(pcap));
     buf_free(text);
     return sound;
 }
@@ -70,7 +70,7 @@ bool port_filter_open(struct port_filter *filter, pcap_t *pcap, const char *own,
     buf_text(&text, own ? "tcp and (" : "tcp");
     buf_text(&text, own ? own : "");
     buf_text(&text, own ? ")" : "");
-    if (!compile(pcap, &text, &filter->widest, err))
+    if (!compile(pcap, &text, own ? own : "tcp", &filter->widest, err))
         return false;
     return pcap_setfilter(pcap, &filter->widest) == 0 ||
            err_set(err, "the filter cannot be set: %.200s", pcap_geterr(pcap));
@@ -160,7 +160,7 @@ bool port_filter_set(const struct port_filter *filter, pcap_t *pcap, const struc
     if (!takes(ports, err))
         return false;
     put_ports(&text, ports);
-    if (!compile(pcap, &text, &program, err))
+    if (!compile(pcap, &text, buf_str(&text), &program, err))
         return false;
     bool sound = put(filter, pcap, &program, err);
     pcap_freecode(&program);

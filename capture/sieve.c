@@ -4,6 +4,8 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 
+#include "capture/source.h"
+
 enum { LINKTYPE_RAW = 101, LINKTYPE_LOOP = 108, SNAPLEN = 262144, MESHES = 8 };
 
 struct sieve {
@@ -26,7 +28,7 @@ static bool compile(const char *filter, struct mesh *mesh, struct err *err) {
         return err_no_memory(err);
     bool sound = pcap_compile(form, &mesh->program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0;
     if (!sound)
-        err_set(err, "the filter '%.200s' is wrong: %.100s", filter, pcap_geterr(form));
+        err_set(err, FILTER_IS_WRONG, filter, pcap_geterr(form));
     pcap_close(form);
     return sound;
 }

@@ -1,5 +1,6 @@
-/* sieve.h - a filter as tcpdump's for packets that are there already: those of files. Of interfaces
- * the kernel looks. A filter is compiled for a link type, and a file may hold several. */
+/* sieve.h - a filter as tcpdump's for packets that are there already: those of files. What is
+ * live is looked at where it is captured. A filter is compiled for a link type, and a file may hold
+ * several. */
 #ifndef BUSTAP_CAPTURE_SIEVE_H
 #define BUSTAP_CAPTURE_SIEVE_H
 

@@ -36,6 +36,9 @@ struct source_options {
     int ring_mib; /* the kernel's buffer: of libpcap for each interface, of eBPF for all CPUs */
 };
 
+/* What to say of a filter that libpcap does not take: the user's text, and libpcap's. */
+#define FILTER_IS_WRONG "the filter '%.200s' is wrong: %.100s; `man pcap-filter` shows how (-f)"
+
 enum { SOURCE_LINK_TYPES = 8 };
 #define COUNT_UNKNOWN UINT64_MAX
 

@@ -363,7 +363,7 @@ static bool set_filter(struct ebpf *ebpf, const struct source_options *options, 
     ebpf->filtered =
         form && pcap_compile(form, &ebpf->filter, options->filter, 1, PCAP_NETMASK_UNKNOWN) == 0;
     if (!ebpf->filtered)
-        (void)err_set(err, "the filter '%.200s' is wrong: %.100s", options->filter,
+        (void)err_set(err, FILTER_IS_WRONG, options->filter,
                       form ? pcap_geterr(form) : strerror(ENOMEM));
     if (form)
         pcap_close(form);
