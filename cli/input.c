@@ -77,7 +77,11 @@ bool input_open(struct input *input, const struct config *config, bool sha256, s
                                      .stopped_at = interrupted_at,
                                      .now = clock_wall,
                                      .steady = clock_steady};
-    *input = (struct input){.config = config, .tally = {.first = INT64_MAX, .last = TIME_NONE}};
+    *input = (struct input){.config = config,
+                            .tally = {.first = INT64_MAX,
+                                      .last = TIME_NONE,
+                                      .outside_first = INT64_MAX,
+                                      .outside_last = TIME_NONE}};
     input->from = INT64_MAX; /* until the window is known every packet is doubtful */
     if (config->files.count)
         return open_files(input, &options, err);
@@ -103,11 +107,19 @@ static void set_window(struct input *input, nstime first) {
 
 /* Packets without a time, before all that have one, are of no day. */
 static bool is_outside(struct input *input, nstime time) {
+    struct tally *tally = &input->tally;
     if (time == TIME_NONE)
         return input->config->from.set;
     if (!input->window_known)
         set_window(input, time);
-    return time < input->from || time > input->until;
+    if (time >= input->from && time <= input->until)
+        return false;
+    tally->outside++;
+    if (time < tally->outside_first)
+        tally->outside_first = time;
+    if (time > tally->outside_last)
+        tally->outside_last = time;
+    return true;
 }
 
 static inline void count(struct tally *tally, const struct packet *packet) {
@@ -138,8 +150,10 @@ static enum source_got run_some(struct input *input, struct engine *engine, uint
         enum source_got got = next(input, &packet, &passes, err);
         if (UNLIKELY(got != SOURCE_PACKET))
             return got;
-        if (UNLIKELY(!passes))
+        if (UNLIKELY(!passes)) {
+            input->tally.filtered += !packet.more;
             continue;
+        }
         *left -= !packet.more;
         bool doubtful = packet.time < input->from || packet.time > input->until;
         if (UNLIKELY(doubtful) && is_outside(input, packet.time))

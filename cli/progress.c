@@ -40,7 +40,7 @@ static void draw(const struct progress *progress, const struct sums *sums) {
     buf_text(&line, "\r\x1b[K");
     buf_count(&line, sums->packets, "packet");
     buf_printf(&line, ", %.0f MB/s", (double)sums->bytes / 1e6 / seconds);
-    if (sums->sized && sums->offset > 0) {
+    if (sums->sized && sums->offset > 0 && sums->offset <= sums->size) { /* it may have grown */
         double share = (double)sums->offset / (double)sums->size;
         buf_printf(&line, ", %.0f%%, ", share * 100);
         buf_duration(&line, (nstime)((double)spent * (1 - share) / share));

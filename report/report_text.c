@@ -135,10 +135,32 @@ static bool ends_badly(struct page *page, struct buf *text) {
     return text->len > 0;
 }
 
+/* Nothing was looked at. Who named a time or a filter may have named the wrong one. */
+static void put_emptiness(struct buf *text, const struct tally *tally) {
+    if (tally->outside > 0) {
+        buf_text(text, "No packet is between --from and --to (UTC): the capture's are from ");
+        buf_rfc3339(text, tally->outside_first);
+        buf_text(text, " to ");
+        buf_rfc3339(text, tally->outside_last);
+    } else if (tally->filtered > 0) {
+        buf_text(text, "No packet passes the filter (-f).");
+    } else {
+        buf_text(text, "No packets to look at.");
+    }
+}
+
+static void verdict_empty(struct page *page) {
+    struct buf text = {.max = VERDICT_MAX};
+    put_emptiness(&text, &page->report->tally);
+    page_toned(page, TONE_WARNING, buf_str(&text));
+    page->buf->failed |= text.failed;
+    buf_free(&text);
+}
+
 static void verdict_peace(struct page *page, size_t remarks) {
     struct buf end = {.max = VERDICT_MAX};
     if (page->report->tally.packets == 0)
-        page_toned(page, TONE_WARNING, "No packets to look at.");
+        verdict_empty(page);
     else if (!view_messages(page->books->messages))
         page_toned(page, TONE_WARNING, "No message of a cluster bus is in this capture.");
     else if (ends_badly(page, &end))

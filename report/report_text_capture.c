@@ -197,8 +197,8 @@ static void packets_line(struct page *page, const struct tally *tally) {
         buf_text(buf, " of clients and replicas");
     }
     buf_text(buf, "; ");
-    buf_u64(buf, stats.other_packets);
-    buf_text(buf, " packets not TCP\n");
+    buf_count(buf, stats.other_packets, "packet");
+    buf_text(buf, " not TCP\n");
 }
 
 void page_numbers(struct page *page) {

@@ -12,7 +12,10 @@
 /* What was read: packets within --from, --to and -c. */
 struct tally {
     uint64_t packets, bytes;
-    nstime first, last; /* TIME_NONE: no packets */
+    nstime first, last;                 /* TIME_NONE: no packets */
+    uint64_t filtered;                  /* packets that -f left out */
+    uint64_t outside;                   /* packets that --from and --to left out, */
+    nstime outside_first, outside_last; /* from then to then; without a time they do not count */
 };
 
 /* Everything that is known at the end. */

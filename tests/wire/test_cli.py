@@ -181,6 +181,19 @@ def test_empty_window(store, window):
     assert report["capture"]["packets"] == 0 and report["bus"]["messages"] == {}
 
 
+@pytest.mark.parametrize("options,said", [
+    (("--to", "2001-01-01T00:00:00Z"), "--from and --to"),
+    (("--from", "23:59:59"), "--from and --to"),
+    (("-f", "udp"), "(-f)"),
+])
+def test_why_nothing_is_left(store, options, said):
+    """Who asks for the wrong moment is told which ones there are, who filters too much, of that."""
+    first, last = (bustap.when(t) for t in (TALK.packets[0][0], TALK.packets[-1][0]))
+    line = bustap.run("analyze", "-q", *options, store(PLAIN)).text
+    assert said in line
+    assert ("-f" in options) or f"from {first} to {last}" in line
+
+
 def without_time(data):
     """A pcapng Simple Packet Block, which has none."""
     return wire.block("<", 3, struct.pack("<I", len(data)) + data)
@@ -495,7 +508,15 @@ USAGE = {                                              # arguments: what the err
     ("analyze", "--from", "yesterday-ish", "x.pcap"): "yesterday-ish",
     ("analyze", "--to"): "--to",
     ("analyze", "--color", "mauve", "x.pcap"): "mauve",
+    ("analyze", "--from", "12:00:00", "--to", "11:00:00", "x.pcap"): "--from is later than --to",
+    ("watch", "-i", "lo", "-B", "2048"): "1 to 2047",           # libpcap's int of bytes
+    ("watch", "-i", "lo", "-B", "0"): "1 to 2047",
+    ("watch", "-i", "lo", "-s", "262145"): "262144",
+    ("watch", "-i", "lo", "-p", "7000-6999"): "7000-6999",
+    ("watch", "-i", "lo", "-p", "7000- 7005"): "7000- 7005",
+    ("watch", "-i", "lo", "-p", "4294974295"): "4294974295",    # 6999, were it cut to 32 bits
     ("list", "frobs"): "frobs",
+    ("list", "events", "limits"): "one list at a time",
 }
 
 
@@ -522,8 +543,10 @@ def test_version_and_help():
     text = bustap.run("--help").text
     for command in ("analyze", "dump", "list"):
         assert command in text
-    for command in ("analyze", "dump"):
-        assert "--json" in bustap.run(command, "--help").text
+    for command in ("analyze", "dump", "watch"):
+        text = bustap.run(command, "--help").text
+        assert "--json" in text
+        assert max(map(len, text.partition("options:")[2].splitlines())) <= 80
 
 
 def test_list_messages():
