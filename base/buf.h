@@ -2,8 +2,8 @@
  *
  * Zero-initialised with a `max` it is empty and owns nothing. Once an allocation fails or the
  * maximum is hit, `failed` is set, nothing more is added, and the writer looks once, at the end. */
-#ifndef BUSTAP_BUF_H
-#define BUSTAP_BUF_H
+#ifndef BUSTAP_BASE_BUF_H
+#define BUSTAP_BASE_BUF_H
 
 #include "base/base.h"
 
@@ -15,7 +15,7 @@ struct buf {
     bool failed;
 };
 
-void buf_free(struct buf *buf);
+void buf_free(struct buf *buf); /* then it is empty, with the same `max` */
 void buf_add(struct buf *buf, const void *data, size_t len);
 void buf_text(struct buf *buf, const char *text);
 
@@ -24,6 +24,7 @@ static inline const char *buf_str(const struct buf *buf) {
     return buf->data ? buf->data : "";
 }
 
+/* For short things: what is longer than 511 bytes sets `failed`. */
 void buf_printf(struct buf *buf, const char *format, ...) ATTR_PRINTF(2, 3);
 
 /* Wire bytes as text that no terminal obeys: printable ASCII stands as it is, a backslash is

@@ -1,13 +1,13 @@
 /* err.h - failures of the environment (files, memory, usage), as opposed to our own bugs (assert)
  * and to malformed input (anomaly events). A function that can fail so takes a `struct err *`,
  * returns false or NULL, and has then written one line that names the input and the remedy. */
-#ifndef BUSTAP_ERR_H
-#define BUSTAP_ERR_H
+#ifndef BUSTAP_BASE_ERR_H
+#define BUSTAP_BASE_ERR_H
 
 #include "base/base.h"
 
 struct err {
-    char text[512]; /* empty: no error yet */
+    char text[512]; /* not set before something has failed; longer messages are cut */
 };
 
 /* Writes the message and returns false, so that callers can `return err_set(...)`. */

@@ -1,8 +1,8 @@
 /* limits.h - every cap of the program, one row each: its name, its value, and what happens when
  * it is hit. The rows make the constants below and the table that `bustap list limits` prints.
  * Each cap is counted where it is hit, and tests/ has a case that makes it count. */
-#ifndef BUSTAP_LIMITS_H
-#define BUSTAP_LIMITS_H
+#ifndef BUSTAP_BASE_LIMITS_H
+#define BUSTAP_BASE_LIMITS_H
 
 /* CAP(name, value, what is counted when it is hit) */
 #define LIMITS(CAP)                                                                               \

@@ -1,6 +1,6 @@
 /* port_set.h - a set of TCP ports, a bit for each. */
-#ifndef BUSTAP_PORT_SET_H
-#define BUSTAP_PORT_SET_H
+#ifndef BUSTAP_BASE_PORT_SET_H
+#define BUSTAP_BASE_PORT_SET_H
 
 #include "base/base.h"
 

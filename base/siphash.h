@@ -3,8 +3,8 @@
  * Our own, because it sits on a packet's way and wants to be inlined with a constant length; the
  * construction is that of Aumasson and Bernstein (2012), the round counts those that Rust's and
  * CPython's tables use. tests/unit/test_base.c holds CPython's values as vectors. */
-#ifndef BUSTAP_SIPHASH_H
-#define BUSTAP_SIPHASH_H
+#ifndef BUSTAP_BASE_SIPHASH_H
+#define BUSTAP_BASE_SIPHASH_H
 
 #include "base/base.h"
 

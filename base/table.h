@@ -4,8 +4,8 @@
  * hashes. The caller hashes the key (keyed: see siphash.h) and says which record equals it.
  * Open addressing, linear probing, at most three quarters full, deletion without tombstones, so
  * that a table under churn never degrades. */
-#ifndef BUSTAP_TABLE_H
-#define BUSTAP_TABLE_H
+#ifndef BUSTAP_BASE_TABLE_H
+#define BUSTAP_BASE_TABLE_H
 
 #include "base/base.h"
 
