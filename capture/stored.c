@@ -54,19 +54,21 @@ void stored_clear(struct stored *stored) {
     free(stored->block);
 }
 
+/* After a read that gave nothing: waits, unless it was a signal that ended it. Was there one? */
+static bool is_signalled(int fd, int why) {
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
+    return why == EINTR || (poll(&polled, 1, -1) < 0 && errno == EINTR);
+}
+
 /* read() until it says something final. Standard input may have been made non-blocking by
  * whoever is at the other end of it. */
 static ssize_t read_patiently(int fd, uint8_t *dst, size_t room, bool (*stop)(void)) {
     for (;;) {
         ssize_t got = read(fd, dst, room);
-        if (got >= 0)
+        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
             return got;
-        if (errno == EINTR && stop && stop())
+        if (is_signalled(fd, errno) && stop && stop())
             return 0;
-        if (errno == EAGAIN)
-            (void)poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, -1);
-        else if (errno != EINTR)
-            return -1;
     }
 }
 

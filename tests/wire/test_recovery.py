@@ -7,6 +7,7 @@ Every message carries its number as replication offset, so that `numbers` tells 
 import fcntl
 import json
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -342,18 +343,21 @@ def unread(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
 
 
-def test_interrupted_while_waiting_for_input(link):
+@pytest.mark.parametrize("blocks", [True, False])           # ssh may leave it so that it does not
+def test_interrupted_while_waiting_for_input(link, blocks):
     """SIGINT while the pipe that is read stays open: a report of what came so far, a word that it
     is not all, exit code 0."""
     capture, connection = link()
     talk(connection, [1, 2, 3])
     with subprocess.Popen([bustap.PROGRAM, "analyze", "--json", "-"], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          preexec_fn=lambda: os.set_blocking(0, blocks)) as program:
         try:
             program.stdin.write(capture.pcap())
             program.stdin.flush()
             wait_until(lambda: not unread(program.stdin) and sleeps(program.pid))
             program.send_signal(signal.SIGINT)
+            assert select.select([program.stdout], [], [], 10)[0], "it goes on waiting"
             report = json.loads(program.stdout.read() or b"null")
             assert b"was not read" in program.stderr.read()
             assert program.wait(10) == 0
