@@ -3,7 +3,7 @@
 
 #include "capture/source_kind.h"
 
-#define SOURCE(name, prefix) {prefix, source_##name##_open},
+#define SOURCE(name, prefix, help) {prefix, source_##name##_open},
 const struct source_kind source_kinds[] = {
 #include "capture/sources.def"
 };
@@ -11,12 +11,20 @@ const struct source_kind source_kinds[] = {
 
 const size_t source_kind_count = countof(source_kinds);
 
-struct source *source_open(const char *path, const struct source_options *options,
-                           struct err *err) {
+static const struct source_kind *kind_of(const char *path) {
     const struct source_kind *kind = source_kinds;
     while (strncmp(path, kind->prefix, strlen(kind->prefix)) != 0)
         kind++; /* ends: the last row claims every path */
-    return kind->open(path, options, err);
+    return kind;
+}
+
+struct source *source_open(const char *path, const struct source_options *options,
+                           struct err *err) {
+    return kind_of(path)->open(path, options, err);
+}
+
+bool source_is_file(const char *path) {
+    return !*kind_of(path)->prefix;
 }
 
 enum source_got source_next(struct source *source, struct packet *ret_packet, struct err *err) {

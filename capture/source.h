@@ -89,6 +89,9 @@ struct source;
  * process 1234 is in. NULL and a message on failure. */
 struct source *source_open(const char *path, const struct source_options *options, struct err *err);
 
+/* Would it open a file, or standard input? */
+bool source_is_file(const char *path);
+
 /* The next packet in the order of the file. */
 enum source_got source_next(struct source *source, struct packet *ret_packet, struct err *err);
 

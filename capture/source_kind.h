@@ -25,7 +25,7 @@ struct source_kind {
     struct source *(*open)(const char *path, const struct source_options *options, struct err *err);
 };
 
-#define SOURCE(name, prefix)                                                                    \
+#define SOURCE(name, prefix, help)                                                              \
     struct source *source_##name##_open(const char *path, const struct source_options *options, \
                                         struct err *err);
 #include "capture/sources.def"

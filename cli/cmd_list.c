@@ -32,7 +32,7 @@ static void list_messages(struct columns *columns) {
 }
 
 static void list_sources(struct columns *columns) {
-#define SOURCE(name, prefix) row(columns, #name, prefix[0] ? prefix : "any path; - is stdin");
+#define SOURCE(name, prefix, help) row(columns, #name, help);
 #include "capture/sources.def"
 #undef SOURCE
 }

@@ -1,8 +1,6 @@
 /* input.c - the loop that everything hangs on: merge, window, engine. */
 #include "cli/input.h"
 
-#include <unistd.h>
-
 #include "cli/clock.h"
 #include "cli/interrupt.h"
 #include "cli/live.h"
@@ -22,8 +20,9 @@ enum {
 static bool open_files(struct input *input, const struct source_options *options, struct err *err) {
     const struct words *files = &input->config->files;
     for (size_t i = 0; i < files->count; i++)
-        if (strcmp(files->list[i], "-") == 0 && isatty(STDIN_FILENO))
-            return err_set(err, "-: standard input is a terminal: pipe a capture into it");
+        if (!source_is_file(files->list[i])) /* for files no privilege is given up */
+            return err_set(err, "%.200s: interfaces are named with -i; a file of that name is ./%s",
+                           files->list[i], files->list[i]);
     if (input->config->filter && !(input->sieve = sieve_new(input->config->filter, err)))
         return false;
     input->merge = merge_open(files->list, files->count, options, err);

@@ -493,6 +493,16 @@ def test_missing_file(tmp_path):
     assert "no such file" in done.err.decode().lower()
 
 
+@pytest.mark.parametrize("path", ["live:lo", "ebpf:lo"])
+def test_an_interface_is_no_file(tmp_path, path):
+    """It would be opened with the privileges of the caller, which files do not make us give up."""
+    done = bustap.run("analyze", path, code=2)
+    assert "-i" in done.err.decode() and "./" + path in done.err.decode()
+    named = tmp_path / path
+    named.write_bytes(PLAIN)
+    assert len(bustap.messages(bustap.dump(named))) == 21
+
+
 def test_directory(tmp_path):
     done = bustap.run("analyze", tmp_path, code=2)
     assert str(tmp_path) in done.err.decode()
