@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -24,12 +25,19 @@ bool output_open(struct output *output, const char *path, struct err *err) {
     return err_set(err, "%.400s: cannot be written: %s", path, strerror(errno));
 }
 
+/* May be written to again; or it is known by then that it may not. */
+static void await(int fd) {
+    (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+}
+
 static void put(struct output *output, const char *data, size_t len) {
     while (len > 0 && output->error == 0) {
         ssize_t put = write(output->fd, data, len);
         if (put >= 0) {
             data += put;
             len -= (size_t)put;
+        } else if (errno == EAGAIN) {
+            await(output->fd); /* others who have the terminal may have made it non-blocking */
         } else if (errno != EINTR) {
             output->error = errno;
         }

@@ -334,6 +334,22 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
+def test_output_that_does_not_block(link, store):
+    """Whoever shares the terminal or the pipe may have made it so. Who reads slowly gets all."""
+    capture, connection = link()
+    talk(connection, range(1, 400))
+    path = store(capture.pcap())
+    whole = bustap.run("dump", path).out
+    assert len(whole) > 1 << 17, "it fits into a pipe"
+    with subprocess.Popen([bustap.PROGRAM, "dump", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE,
+                          preexec_fn=lambda: os.set_blocking(1, False)) as program:
+        wait_until(lambda: unread(program.stdout) > 1 << 15)
+        time.sleep(0.1)
+        out, err = program.communicate(timeout=10)
+    assert (program.returncode, err) == (0, b"") and out == whole
+
+
 def sleeps(pid):
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[0] == "S"
