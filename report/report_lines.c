@@ -6,8 +6,8 @@
  * The words before the first key=value are always the same number, so that awk finds its columns;
  * what is not known is "-". Clients and replicas are no nodes to each other but the ends of a
  * connection, so their lines do without the two columns of nodes. With several captures the frame
- * is preceded by the capture's number
- * ("0:17"). A line is put together in one buffer without printf: there may be millions. */
+ * is preceded by the capture's number ("0:17"). A line is put together in one buffer without
+ * printf: there may be millions. */
 #include "decode/flow.h"
 #include "report/format.h"
 #include "report/render.h"

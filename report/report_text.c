@@ -189,12 +189,16 @@ static void verdict_finding(struct page *page, const struct finding *worst) {
     buf_text(page->buf, ": ");
     page_toned(page, page_severity_tone(worst->severity), told->title);
     /* The silence between two nodes is how it was felt, not why. */
-    if (told != root && strcmp(root->type, "gossip-loss") != 0)
-        buf_printf(page->buf, ". Cause: %s", root->title);
+    if (told != root && strcmp(root->type, "gossip-loss") != 0) {
+        buf_text(page->buf, ". Cause: ");
+        buf_text(page->buf, root->title);
+    }
     if (worst->incident)
         page_cost(&cost, page->report->engine, worst->incident);
-    if (cost.len > 0)
-        buf_printf(page->buf, ". Cost: %s", buf_str(&cost));
+    if (cost.len > 0) {
+        buf_text(page->buf, ". Cost: ");
+        buf_text(page->buf, buf_str(&cost));
+    }
     page->buf->failed |= cost.failed;
     buf_free(&cost);
 }

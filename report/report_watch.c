@@ -19,9 +19,15 @@ static void conclusion_line(struct sink *sink, const struct event *event) {
     sink_flush(sink);
 }
 
+static void put_sentence(struct buf *buf, const char *label, const char *text) {
+    buf_printf(buf, "%*s%s: ", INDENT, "", label);
+    buf_text(buf, text);
+    buf_text(buf, "\n");
+}
+
 static void put_sentences(struct buf *buf, const char *label, const struct sentence *sentence) {
     for (; sentence; sentence = sentence->next)
-        buf_printf(buf, "%*s%s: %s\n", INDENT, "", label, sentence->text);
+        put_sentence(buf, label, sentence->text);
 }
 
 static void finding_lines(struct sink *sink, const struct finding *finding) {
@@ -29,7 +35,9 @@ static void finding_lines(struct sink *sink, const struct finding *finding) {
     buf_clock(&sink->buf, finding->end == TIME_NONE ? finding->start : finding->end);
     buf_text(&sink->buf, " ");
     page_toned(&page, page_severity_tone(finding->severity), severity_name(finding->severity));
-    buf_printf(&sink->buf, ": %s [%s]\n", finding->title, finding->type);
+    buf_text(&sink->buf, ": ");
+    buf_text(&sink->buf, finding->title);
+    buf_printf(&sink->buf, " [%s]\n", finding->type);
     put_sentences(&sink->buf, "but", finding->caveats);
     put_sentences(&sink->buf, "do", finding->advice);
     sink_flush(sink);
