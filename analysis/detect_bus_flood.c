@@ -27,13 +27,6 @@ struct flood {
     size_t count;
 };
 
-static uint64_t total(const message_counts counts) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < BUS_COUNTERS; i++)
-        sum += counts[i];
-    return sum;
-}
-
 static void keep_peak(struct pace *pace, const struct node *node, size_t oldest, size_t newest,
                       uint64_t rate) {
     nstime span = pace->times[newest] - pace->times[oldest];
@@ -60,7 +53,7 @@ static void look(struct pace *pace, const struct node *node, nstime now, uint64_
         return;
     size_t oldest = pace->ticks % (WINDOW + 1);
     nstime span = now - pace->times[oldest];
-    uint64_t sent = total(pace->counts[newest]) - total(pace->counts[oldest]);
+    uint64_t sent = messages_sum(pace->counts[newest]) - messages_sum(pace->counts[oldest]);
     uint64_t rate = span > 0 ? sent * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
     if (rate >= least)
         keep_peak(pace, node, oldest, newest, rate);
@@ -145,9 +138,10 @@ static const struct flood_kind {
 /* A node gets about as many PINGs as it sends, and answers each with a PONG. */
 static const struct flood_kind *kind_of(const message_counts counts) {
     uint64_t published = counts[BUS_PUBLISH] + counts[BUS_PUBLISHSHARD];
-    if (published > total(counts) / 2)
+    if (published > messages_sum(counts) / 2)
         return &publish;
-    return counts[BUS_PONG] > total(counts) / 2 + counts[BUS_PING] ? &announcements : &heartbeats;
+    return counts[BUS_PONG] > messages_sum(counts) / 2 + counts[BUS_PING] ? &announcements
+                                                                          : &heartbeats;
 }
 
 static void tell(const struct detection *detection, size_t index, const struct pace *pace) {
@@ -160,7 +154,7 @@ static void tell(const struct detection *detection, size_t index, const struct p
     finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
     if (published)
         finding_explain(finding, "Over ten seconds, %" PRIu64 " %% of them PUBLISH.",
-                        published * 100 / total(pace->peak_counts));
+                        published * 100 / messages_sum(pace->peak_counts));
     finding_explain(finding, "%s; the longest wait for a PONG of this node was %.1f ms.",
                     kind->means, (double)worst_pong(model, index) / (double)NS_PER_MS);
     finding_advise(finding, "%s", kind->advice);

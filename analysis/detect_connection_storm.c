@@ -103,12 +103,6 @@ static void explain(struct finding *finding, const struct attempts *now) {
     }
 }
 
-/* TIME_NONE: it still goes on. */
-static nstime end_of(const struct attempts *now, nstime last) {
-    nstime end = pace_to(&now->pace, now->last);
-    return last - end < NS_PER_SEC ? TIME_NONE : end;
-}
-
 static void tell(const struct detection *detection, const struct attempts *now, nstime last) {
     struct place from = pace_from(&now->pace, now->place);
     char server[ENDPOINT_TEXT];
@@ -142,7 +136,8 @@ static void tell(const struct detection *detection, const struct attempts *now, 
     crowd_tell(&now->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end_of(now, last), mostly_refused(now) ? "refused" : "short-lived");
+    finding_ends(finding, pace_end(&now->pace, now->last, last, NS_PER_SEC),
+                 mostly_refused(now) ? "refused" : "short-lived");
     detection_report(detection, finding);
 }
 

@@ -173,12 +173,6 @@ static void explain_scripts(const struct detection *detection, struct finding *f
     }
 }
 
-/* TIME_NONE: it still goes on. */
-static nstime end_of(const struct burst *burst, nstime last) {
-    nstime end = pace_to(&burst->pace, burst->last);
-    return last - end < NS_PER_SEC ? TIME_NONE : end;
-}
-
 static void tell(const struct detection *detection, const struct bursts *bursts,
                  struct burst *burst, nstime last) {
     struct place from = pace_from(&burst->pace, burst->place);
@@ -215,7 +209,7 @@ static void tell(const struct detection *detection, const struct bursts *bursts,
     crowd_tell(&burst->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end_of(burst, last), meaning->code);
+    finding_ends(finding, pace_end(&burst->pace, burst->last, last, NS_PER_SEC), meaning->code);
     detection_report(detection, finding);
 }
 

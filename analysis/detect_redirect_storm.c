@@ -392,12 +392,6 @@ static void explain(const struct detection *detection, struct finding *finding,
                         now->refreshes);
 }
 
-/* Redirects that were news to others may go on. TIME_NONE: it still goes on. */
-static nstime end_of(const struct episode *now, nstime last) {
-    nstime end = pace_to(&now->pace, now->last_place.time);
-    return last - end < REDIRECT_GRACE ? TIME_NONE : end;
-}
-
 /* What leads nowhere did from the first time on. */
 static nstime start_of(const struct model *model, const struct episode *now,
                        enum redirect_cause cause) {
@@ -465,7 +459,9 @@ static void tell(const struct detection *detection, struct episode *now, nstime 
     }
     if (cause == REDIRECT_STALE) /* on there being no ASK, no change, no new map */
         finding_rests_on_unseen(finding);
-    finding_ends(finding, end_of(now, last), words->name);
+    /* Redirects that were news to others may go on. */
+    nstime end = pace_end(&now->pace, now->last_place.time, last, REDIRECT_GRACE);
+    finding_ends(finding, end, words->name);
     detection_report(detection, finding);
 }
 

@@ -118,12 +118,6 @@ static bool is_storm(const struct detection *detection, const struct refreshes *
            (now->count >= OFTEN * now->crowd.connections || now->last - now->first >= LONG);
 }
 
-/* TIME_NONE: it still goes on. */
-static nstime end_of(const struct refreshes *now, nstime last) {
-    nstime end = pace_to(&now->pace, now->last);
-    return last - end < NS_PER_SEC ? TIME_NONE : end;
-}
-
 static void tell(const struct detection *detection, const struct watch *watch,
                  struct refreshes *now, nstime last) {
     struct place from = pace_from(&now->pace, now->place);
@@ -150,7 +144,8 @@ static void tell(const struct detection *detection, const struct watch *watch,
     crowd_tell(&now->crowd, finding);
     if (finding)
         finding->quiet_if_caused = true;
-    finding_ends(finding, end_of(now, last), reasons[reason].verdict);
+    finding_ends(finding, pace_end(&now->pace, now->last, last, NS_PER_SEC),
+                 reasons[reason].verdict);
     detection_report(detection, finding);
 }
 

@@ -17,6 +17,14 @@ enum { NODE_NONE = UINT32_MAX, NODE_NAME_MAX = 256 };
 /* Messages by type; the last counter is for unknown types. */
 typedef uint64_t message_counts[BUS_COUNTERS];
 
+/* Of all types. */
+static inline uint64_t messages_sum(const message_counts counts) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < BUS_COUNTERS; i++)
+        sum += counts[i];
+    return sum;
+}
+
 /* Attempts to open a connection since one was last accepted. */
 struct knocks {
     struct stamp first; /* of them; TIME_NONE: none, or the last one was accepted */

@@ -34,11 +34,6 @@ void model_elections_free(struct model *model) {
 
 /* ---- who could vote ---- */
 
-static bool has_slots(const uint8_t *slots) {
-    static const uint8_t none[BUS_SLOT_BYTES];
-    return slots && memcmp(slots, none, sizeof none) != 0;
-}
-
 /* A vote comes on the voter's own link, or on the candidate's. */
 static bool in_reach(const struct model *model, uint32_t candidate, uint32_t voter) {
     return model_link_between(model, voter, candidate) ||
@@ -197,7 +192,7 @@ void model_election_reached(struct model *model, uint32_t candidate, uint32_t re
             election = model->elections[i];
     const struct node *node = &model->nodes[receiver]->node;
     if (election)
-        election->reached += node->heard && !node->replica && has_slots(node->slots);
+        election->reached += node->heard && !node->replica && slots_any(node->slots);
 }
 
 /* The election that a vote is for: the receiver's, or the only one of its epoch. */
@@ -312,7 +307,7 @@ static void keep_served(const struct model *model, struct election *election) {
 void model_election_won(struct model *model, uint32_t winner, struct replica_was was,
                         const struct ev_bus_message *message) {
     struct election *election = find(model, winner, message->config_epoch);
-    if (!election && (!has_slots(message->slots) /* CLUSTER RESET */ ||
+    if (!election && (!slots_any(message->slots) /* CLUSTER RESET */ ||
                       is_old_news(model, was.primary, message->config_epoch)))
         return;
     if (!election)

@@ -72,9 +72,12 @@ static inline struct place pace_from(const struct pace *pace, struct place first
     return long_before ? place_of_stamp(pace->since) : first;
 }
 
-/* When it ended, of an episode that ended then. */
-static inline nstime pace_to(const struct pace *pace, nstime last) {
-    return pace->stormed && last - pace->until >= PACE_BLUR ? pace->until : last;
+/* When it ended, of an episode whose last one was then; TIME_NONE: less than `grace` ago, so it may
+ * go on. */
+static inline nstime pace_end(const struct pace *pace, nstime last, nstime now, nstime grace) {
+    bool long_after = pace->stormed && last - pace->until >= PACE_BLUR;
+    nstime end = long_after ? pace->until : last;
+    return now - end < grace ? TIME_NONE : end;
 }
 
 #endif

@@ -146,7 +146,7 @@ static void by_node(struct writer *w) {
     json_open(json, "by_node", '[');
     for (size_t i = 0; i < model_node_count(w->model); i++) {
         const struct node *node = model_node(w->model, i);
-        if (!node->heard && !view_messages(node->sent) && !view_messages(node->received))
+        if (!node->heard && !messages_sum(node->sent) && !messages_sum(node->received))
             continue;
         json_open(json, NULL, '{');
         writer_node(w, "node", (uint32_t)i);

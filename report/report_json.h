@@ -14,6 +14,9 @@ struct writer {
     const struct view *view;
 };
 
+/* An event as an object on a line of its own. */
+void ndjson_event(struct sink *sink, const struct event *event);
+
 /* Called wherever much has been added. */
 void writer_piece(struct writer *w);
 

@@ -161,7 +161,7 @@ static void verdict_peace(struct page *page, size_t remarks) {
     struct buf end = {.max = VERDICT_MAX};
     if (page->report->tally.packets == 0)
         verdict_empty(page);
-    else if (!view_messages(page->books->messages))
+    else if (!messages_sum(page->books->messages))
         page_toned(page, TONE_WARNING, "No message of a cluster bus is in this capture.");
     else if (ends_badly(page, &end))
         page_toned(page, TONE_WARNING, buf_str(&end));

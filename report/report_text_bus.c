@@ -147,7 +147,7 @@ static size_t message_heads(const uint64_t *seen, struct column *ret_heads) {
 
 static void unclaimed_row(struct page *page, struct columns *columns) {
     const struct model_books *books = page->books;
-    if (!view_messages(books->unclaimed_sent) && !view_messages(books->unclaimed_received))
+    if (!messages_sum(books->unclaimed_sent) && !messages_sum(books->unclaimed_received))
         return;
     columns_text(columns, "(not known)");
     counts_cells(columns, books->messages, books->unclaimed_sent, books->unclaimed_received);
@@ -157,7 +157,7 @@ static void unclaimed_row(struct page *page, struct columns *columns) {
 void page_messages(struct page *page) {
     struct column heads[BUS_COUNTERS + 2];
     size_t count = model_node_count(page->model);
-    if (!view_messages(page->books->messages))
+    if (!messages_sum(page->books->messages))
         return;
     struct columns columns = columns_of(heads, message_heads(page->books->messages, heads));
     page_section(page, "Bus messages: sent / received and acknowledged");

@@ -78,7 +78,7 @@ static void unseen_links(struct page *page, bool *any) {
 
 static void unseen_bus(struct page *page, bool *any) {
     const struct model_books *books = page->books;
-    uint64_t unclaimed = view_messages(books->unclaimed_sent);
+    uint64_t unclaimed = messages_sum(books->unclaimed_sent);
     unseen_count(page, any, books->undecoded_bytes, "byte",
                  " on bus connections belong to no complete message");
     unseen_count(page, any, unclaimed, "bus message", " whose sender could not be told");

@@ -1,14 +1,6 @@
 /* report_watch_json.c - `watch --json`: each conclusion and each finding as a JSON object on a line
  * of its own; a finding is {"finding": {...}} with the fields of the report's. */
-#include "report/render.h"
 #include "report/report_json.h"
-
-static void conclusion_object(struct sink *sink, const struct event *event) {
-    struct json json = {.buf = &sink->buf};
-    render_json(&json, event, &sink->options.style);
-    buf_add(&sink->buf, "\n", 1);
-    sink_flush(sink);
-}
 
 static void finding_object(struct sink *sink, const struct finding *finding) {
     struct writer w = {.json = {.buf = &sink->buf}, .sink = sink, .model = sink->options.model};
@@ -22,6 +14,6 @@ static void finding_object(struct sink *sink, const struct finding *finding) {
 const struct sink_ops sink_watch_json = {
     .name = "watch-json",
     .help = "watch --json: one JSON object per conclusion or finding, and line",
-    .event = conclusion_object,
+    .event = ndjson_event,
     .finding = finding_object,
 };

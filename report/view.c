@@ -101,13 +101,6 @@ void view_filter(struct buf *buf, const struct place *place) {
     }
 }
 
-uint64_t view_messages(const message_counts counts) {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < BUS_COUNTERS; i++)
-        sum += counts[i];
-    return sum;
-}
-
 uint32_t view_node_at(const struct model *model, const struct endpoint *addr) {
     for (size_t i = model_node_count(model); i-- > 0;) { /* the younger one has it now */
         const struct node *node = model_node(model, i);

@@ -41,8 +41,6 @@ bool view_alike(const struct finding *a, const struct finding *b);
 /* A display filter of Wireshark for the connection; for the packet, where there is none. */
 void view_filter(struct buf *buf, const struct place *place);
 
-uint64_t view_messages(const message_counts counts); /* of all types */
-
 /* The node that has this address; NODE_NONE: none that is known. */
 uint32_t view_node_at(const struct model *model, const struct endpoint *addr);
 
