@@ -6,6 +6,7 @@
 #include "analysis/incident.h"
 #include "analysis/model_load.h"
 #include "base/limits.h"
+#include "base/list.h"
 
 #define DETECTOR(symbol) extern const struct detector detect_##symbol;
 #include "analysis/detectors.def"
@@ -28,7 +29,7 @@ struct engine {
     uint64_t wanted[EV_COUNT];        /* bit i: detectors[i] wants the event */
     uint64_t heard;                   /* events that others want than the model */
     struct finding **findings;
-    size_t finding_count, finding_room;
+    uint32_t finding_count, finding_room;
     uint64_t findings_left_out;
     nstime now;       /* the newest packet's time */
     nstime next_tick; /* of the detectors; from this time on */
@@ -109,18 +110,12 @@ static void lessen(const struct engine *engine, struct finding *finding) {
 /* ---- findings ---- */
 
 static bool room_for_finding(struct engine *engine) {
-    if (engine->finding_count < engine->finding_room)
-        return true;
     if (engine->finding_count == CAP_FINDINGS)
         return false;
-    size_t room = engine->finding_room ? engine->finding_room * 2 : 16;
-    room = min_size(room, CAP_FINDINGS);
-    struct finding **findings = realloc(engine->findings, room * sizeof(struct finding *));
-    if (!findings)
-        return false;
-    engine->findings = findings;
-    engine->finding_room = room;
-    return true;
+    struct finding **findings = list_with_room(engine->findings, engine->finding_count,
+                                               &engine->finding_room, sizeof(struct finding *));
+    engine->findings = findings ? findings : engine->findings;
+    return findings;
 }
 
 static void on_finding(void *context, struct finding *finding) {

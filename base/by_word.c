@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "base/list.h"
 
 static bool is_word_char(uint8_t c) {
     uint8_t letter = c | 0x20;
@@ -28,17 +29,12 @@ void by_word_free(struct by_word *counts) {
 }
 
 static bool has_room(struct by_word *counts) {
-    if (counts->count < counts->room)
-        return true;
     if (counts->count == CAP_WORDS)
         return false;
-    uint32_t room = counts->room ? counts->room * 2 : 4;
-    struct word_count *list = realloc(counts->list, room * sizeof *list);
-    if (!list)
-        return false;
-    counts->list = list;
-    counts->room = room;
-    return true;
+    struct word_count *list =
+        list_with_room(counts->list, counts->count, &counts->room, sizeof *list);
+    counts->list = list ? list : counts->list;
+    return list;
 }
 
 static struct word_count *find(const struct by_word *counts, struct bytes word) {
