@@ -28,9 +28,12 @@ struct engine_options {
 
 struct engine;
 
+/* NULL and a message: out of memory. */
 struct engine *engine_new(const struct engine_options *options, struct err *err);
 void engine_free(struct engine *engine); /* NULL is fine */
 
+/* In the order of the capture; nothing of the packet is kept. One without a sensible time counts as
+ * of the time of the packet before it. */
 void engine_packet(struct engine *engine, const struct packet *packet);
 
 /* What is known of losses by now, in a live run. */
@@ -42,7 +45,8 @@ void engine_finish(struct engine *engine, const struct run_facts *facts);
 const struct model *engine_model(const struct engine *engine);
 struct decoder_stats engine_decoder_stats(const struct engine *engine);
 
-/* In order of severity, then of start. Complete after engine_finish. */
+/* In order of severity, then of start. Complete after engine_finish; they live as long as the
+ * engine. */
 size_t engine_finding_count(const struct engine *engine);
 const struct finding *engine_finding(const struct engine *engine, size_t index);
 uint64_t engine_findings_left_out(const struct engine *engine); /* for a cap or want of memory */

@@ -21,6 +21,7 @@ struct losses {
 bool losses_is_elsewhere(const struct model *model, const uint32_t owners[BUS_SLOTS],
                          struct bytes key, const struct endpoint *server);
 
+/* The write of that number in the log is lost. Without memory it is left out, and `failed` set. */
 void losses_add(struct losses *losses, uint64_t number);
 void losses_free(struct losses *losses);
 

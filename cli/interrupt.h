@@ -8,13 +8,15 @@
 
 void interrupt_install(void);
 bool interrupted(void);
-void interrupt_ask(void); /* the same from within */
-
-/* Whatever signal ends the program from now on, this is done before, within the handler. */
-void interrupt_before_death(void act(void));
 
 /* By the wall clock, when that was first noticed; TIME_NONE: it was not. */
 nstime interrupted_at(void);
+
+/* The program itself wants the end, as if it had been a signal. */
+void interrupt_ask(void);
+
+/* Whatever signal ends the program from now on, this is done before, within the handler. */
+void interrupt_before_death(void act(void));
 
 /* Once for each time that somebody asked. */
 bool counters_wanted(void);

@@ -13,6 +13,7 @@ struct run_kind {
     bool files, live; /* what it reads: FILEs, or without any, interfaces */
 };
 
+/* Gives the exit status (EXIT_...), having said on standard error whatever went wrong. */
 int run(const struct config *config, const struct run_kind *kind);
 
 #endif

@@ -18,6 +18,7 @@ struct json {
     unsigned pretty; /* down to this depth each member stands on a line of its own; 0: nowhere */
 };
 
+/* `bracket` is '{' or '[', and the same one's other half to close it. */
 void json_open(struct json *json, const char *key, char bracket);
 void json_close(struct json *json, char bracket);
 
