@@ -12,6 +12,9 @@ enum threshold {
 };
 #undef THRESHOLD
 
+/* The greatest: of seconds, in nanoseconds, it can still be added to a packet's time. */
+#define THRESHOLD_MAX UINT32_MAX
+
 struct thresholds {
     uint64_t of[THRESHOLD_COUNT];
 };

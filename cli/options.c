@@ -159,9 +159,10 @@ static bool read_THRESHOLD(void *member, const char *text, struct err *err) {
         const char *name = threshold_rows[i].name;
         if (strlen(name) != len || memcmp(name, text, len) != 0)
             continue;
-        if (!text[len] || !read_number(&thresholds->of[i], text + len + 1))
-            return err_set(err, "write %s=NUMBER, in %s", name, threshold_rows[i].unit);
-        return true;
+        uint64_t *value = &thresholds->of[i];
+        return (text[len] && read_number(value, text + len + 1) && *value <= THRESHOLD_MAX) ||
+               err_set(err, "write %s=NUMBER, in %s, up to %u", name, threshold_rows[i].unit,
+                       THRESHOLD_MAX);
     }
     return err_set(err, "there is no threshold '%.*s': bustap list thresholds names them",
                    (int)min_size(len, 100), text);

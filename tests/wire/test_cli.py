@@ -519,6 +519,8 @@ USAGE = {                                              # arguments: what the err
     ("analyze", "--to"): "--to",
     ("analyze", "--color", "mauve", "x.pcap"): "mauve",
     ("analyze", "--from", "12:00:00", "--to", "11:00:00", "x.pcap"): "--from is later than --to",
+    ("analyze", "--set", "clock-skew-seconds=4294967296", "x.pcap"): "up to 4294967295",
+    ("analyze", "--set", "clock-skew-seconds", "x.pcap"): "clock-skew-seconds=NUMBER",
     ("watch", "-i", "lo", "-B", "2048"): "1 to 2047",           # libpcap's int of bytes
     ("watch", "-i", "lo", "-B", "0"): "1 to 2047",
     ("watch", "-i", "lo", "-s", "262145"): "262144",
