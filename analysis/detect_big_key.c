@@ -1,10 +1,10 @@
 /* detect_big_key.c - one key of which so much was moved or served at once that its server stood
  * still for all others meanwhile. How long, and of which key, is the model's to tell
- * (model_slow.h): of a key that is moved by MIGRATE the size is seen where it arrives. */
+ * (model_big_keys.h): of a key that is moved by MIGRATE the size is seen where it arrives. */
 #include <inttypes.h>
 
 #include "analysis/detector.h"
-#include "analysis/model_slow.h"
+#include "analysis/model_big_keys.h"
 
 enum { WARNING_MS = 1000 /* others may take the server for dead */ };
 

@@ -5,6 +5,7 @@
 #include "analysis/model.h"
 #include "analysis/model_addresses.h"
 #include "analysis/model_alarms.h"
+#include "analysis/model_big_keys.h"
 #include "analysis/model_claims.h"
 #include "analysis/model_clients.h"
 #include "analysis/model_elections.h"
@@ -12,7 +13,6 @@
 #include "analysis/model_migrations.h"
 #include "analysis/model_numbers.h"
 #include "analysis/model_redirects.h"
-#include "analysis/model_slow.h"
 #include "base/list.h"
 #include "base/table.h"
 #include "decode/slot_set.h"
@@ -402,10 +402,16 @@ void model_slot_answered(struct model *model, const struct event *event);
 void model_stranger(struct model *model, const struct endpoint *addr);
 void model_big_reply(struct model *model, const struct event *event);
 
-/* model_slow.c: the server says something again; a reply comes late; one of a big key, or that may
- * have moved one. */
+/* model_slow.c: the server says something again; a reply comes late. */
 void model_silence(struct server *server, const struct event *event);
 void model_late_reply(struct model *model, struct server *server, const struct event *event);
+
+/* Which of the last silences a reply that began then has ended; NULL: none. The call that a reply
+ * answers. */
+struct silence *model_silence_ended(struct slow *slow, nstime began);
+struct slow_call model_slow_call(const struct event *event, nstime busy, uint64_t bytes);
+
+/* model_big_keys.c: a reply of a big key; one that may have moved one. */
 void model_big_key_seen(struct model *model, struct client_conn *conn, const struct event *event);
 void model_big_key_moved(struct model *model, struct server *server, const struct event *event);
 

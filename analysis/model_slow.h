@@ -1,4 +1,4 @@
-/* model_slow.h - which commands held a server up, and which big keys did.
+/* model_slow.h - which commands held a server up.
  *
  * A server carries out one command at a time. One that takes long shows as a silence of all its
  * connections which begins when it is asked and ends with its reply; what others ask meanwhile is
@@ -84,26 +84,5 @@ const struct slow_call *model_slow_culprit(const struct server *server, nstime f
 /* How much of a command's calls it is, if one more silence began with it: those of a command that
  * is slow by itself are all or many, of another one some by chance. */
 double model_slow_share(const struct server *server, const struct command *command);
-
-/* ---- big keys ---- */
-
-enum { BIG_KEY = 1000000 /* bytes of a request or a reply */, BIG_KEY_TEXT = 64 };
-
-struct key_name {
-    bool known;
-    uint32_t slot, len;
-    uint8_t text[BIG_KEY_TEXT]; /* its beginning */
-};
-
-/* The worst of a command's calls that moved or served so much, by how long it blocked. */
-struct big_key {
-    const struct server *server;
-    struct slow_call call; /* bytes: of the key, so of the greater of request and reply */
-    uint64_t count;
-    struct key_name key;
-};
-
-size_t model_big_key_count(const struct model *model);
-const struct big_key *model_big_key(const struct model *model, size_t index);
 
 #endif

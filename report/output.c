@@ -61,7 +61,7 @@ void output_take(struct output *output, struct buf *buf) {
     buf->len = 0;
 }
 
-bool output_unwanted(const struct output *output) {
+static bool is_unwanted(const struct output *output) {
     return output->error == EPIPE;
 }
 
@@ -73,7 +73,7 @@ bool output_close(struct output *output, struct err *err) {
     output->block = NULL;
     if (close(output->fd) != 0 && output->error == 0)
         output->error = errno;
-    if (output->error == 0 || output_unwanted(output))
+    if (output->error == 0 || is_unwanted(output))
         return true;
     return err_set(err, "%.400s: cannot be written: %s", output->name, strerror(output->error));
 }

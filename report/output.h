@@ -23,10 +23,8 @@ void output_take(struct output *output, struct buf *buf);
 /* Hands what was written so far to whoever reads it. */
 void output_flush(struct output *output);
 
-/* Nobody reads the other end any more, as behind `| head`: a reason to stop, but no failure. */
-bool output_unwanted(const struct output *output);
-
-/* Flushes and closes. False and a message if anything is missing from what was to be written. */
+/* Flushes and closes. False and a message if anything is missing from what was to be written; that
+ * nobody reads the other end any more, as behind `| head`, is none. */
 bool output_close(struct output *output, struct err *err);
 
 #endif

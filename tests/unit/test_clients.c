@@ -7,10 +7,10 @@
 
 #include <cmocka.h>
 
+#include "analysis/model_big_keys.h"
 #include "analysis/model_clients.h"
 #include "analysis/model_followers.h"
 #include "analysis/model_numbers.h"
-#include "analysis/model_slow.h"
 #include "base/limits.h"
 #include "decode/proto.h"
 #include "tests/lib/group.h"
