@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -15,7 +16,8 @@
 #include "report/sink.h"
 #include "report/timeline.h"
 
-#include "cli/options.c" /* cli/ is not part of what tests are linked with */
+#include "cli/option_kinds.c" /* cli/ is not part of what tests are linked with */
+#include "cli/options.c"
 
 #define ID_A "aaaaaaaa11111111111111111111111111111111"
 #define ID_B "bbbbbbbb22222222222222222222222222222222"
