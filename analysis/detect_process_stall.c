@@ -123,10 +123,6 @@ static void conclude(const struct model *model, struct stall *stall) {
 
 /* ---- by clients alone ---- */
 
-static nstime later(nstime a, nstime b) {
-    return a > b ? a : b;
-}
-
 /* Which of the two silences lasted for all that time? NULL: neither. A shorter one may have come
  * since the long one. */
 static const struct pause *covering(const struct pause *pause, const struct pause *lull,

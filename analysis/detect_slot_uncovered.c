@@ -63,10 +63,6 @@ static void title(const struct detection *detection, struct finding *finding,
         finding_title(finding, "%zu slots of %s had no live owner for %s", slots, owner, duration);
 }
 
-static nstime earlier(nstime a, nstime b) {
-    return a < b ? a : b;
-}
-
 /* Up to when they are known to have had no owner. Who took them was heard as a replica before that;
  * in a capture with holes it may have been promoted long before it was heard as a primary. */
 static nstime known_until(const struct model *model, const struct period *period, nstime end) {
@@ -81,7 +77,7 @@ static nstime known_until(const struct model *model, const struct period *period
         if (node->replica && node->primary == period->owner && node->last_heard > heard)
             heard = node->last_heard;
     }
-    return heard == TIME_NONE ? end : earlier(heard, end);
+    return earlier(heard, end);
 }
 
 /* The order by which some node gave them up, a little before it was heard; NULL: none was seen. */

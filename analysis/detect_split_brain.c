@@ -10,14 +10,6 @@
 #include "analysis/detector.h"
 #include "analysis/model_claims.h"
 
-static nstime earlier(nstime a, nstime b) {
-    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
-}
-
-static nstime later(nstime a, nstime b) {
-    return a > b ? a : b; /* TIME_NONE is less than any */
-}
-
 static nstime first_of(const struct contest_acts *acts) {
     return acts->count ? acts->first.time : TIME_NONE;
 }

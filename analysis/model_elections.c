@@ -81,7 +81,7 @@ static void count_voters(const struct model *model, struct election *election) {
 
 /* ---- what led to it ---- */
 
-static struct stamp later(struct stamp a, struct stamp b) {
+static struct stamp later_stamp(struct stamp a, struct stamp b) {
     return b.time != TIME_NONE && (a.time == TIME_NONE || b.time > a.time) ? b : a;
 }
 
@@ -91,7 +91,7 @@ static struct stamp last_between(const struct model *model, uint32_t node, uint3
     struct stamp last = {.time = TIME_NONE};
     if (out)
         last = out->delivered[0];
-    return in ? later(last, in->delivered[1]) : last;
+    return in ? later_stamp(last, in->delivered[1]) : last;
 }
 
 struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t other) {
@@ -101,7 +101,7 @@ struct stamp model_last_sign(const struct model *model, uint32_t node, uint32_t 
     for (uint32_t i = 0; i < model->link_count; i++) {
         const struct link *link = &model->links[i];
         if (link->from == node || link->to == node)
-            last = later(last, link->delivered[link->to == node]);
+            last = later_stamp(last, link->delivered[link->to == node]);
     }
     return last;
 }

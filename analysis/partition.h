@@ -33,14 +33,6 @@ struct view {
     bool deaf;        /* nobody was heard on that host for a while */
 };
 
-static inline nstime earlier(nstime a, nstime b) {
-    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
-}
-
-static inline nstime later(nstime a, nstime b) {
-    return a > b ? a : b;
-}
-
 /* ---- partition_pairs.c: which pairs of nodes are apart ---- */
 
 enum { QUIET_MS = 3000 /* nothing of a pair for so long, beside what is not acknowledged */ };

@@ -5,6 +5,15 @@
 #include "decode/event.h"
 #include "decode/flow.h"
 
+/* Of two moments, of which any may be TIME_NONE: which that there is. */
+static inline nstime earlier(nstime a, nstime b) {
+    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
+}
+
+static inline nstime later(nstime a, nstime b) {
+    return a > b ? a : b; /* TIME_NONE is less than any */
+}
+
 struct place {
     nstime time; /* TIME_NONE: nowhere */
     uint64_t frame;

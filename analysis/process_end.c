@@ -58,10 +58,6 @@ static void look_at(const struct detection *detection, struct process_ends *ends
 
 /* ---- its end ---- */
 
-static nstime earlier(nstime a, nstime b) {
-    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
-}
-
 /* Or another node is there now, as whom it was started again. */
 static void look_for_return(const struct model *model, struct process_end *end, nstime now) {
     const struct node *node = model_node(model, end->node);

@@ -168,10 +168,6 @@ static nstime silent_since(const struct link *link, nstime now) {
     return just_now ? link->silent.time : TIME_NONE;
 }
 
-static nstime earlier(nstime a, nstime b) {
-    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
-}
-
 /* Its last message that arrived at the first one who misses it, or at any if that is not known. If
  * that one could not be heard before either, and they hear each other by now, what was before the
  * silence between them. */

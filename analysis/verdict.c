@@ -137,10 +137,6 @@ static void count_pair(struct verdict *verdict, const struct pair *pair) {
     verdict->behind |= pair->behind;
 }
 
-static nstime earlier(nstime a, nstime b) {
-    return a == TIME_NONE || (b != TIME_NONE && b < a) ? b : a;
-}
-
 /* Since when somebody waits for it; TIME_NONE: nobody does. */
 static nstime first_missed(const struct model *model, uint32_t subject, uint32_t witness) {
     nstime since = witness == NODE_NONE ? model_node(model, subject)->knocks.first.time : TIME_NONE;
