@@ -263,8 +263,6 @@ static __always_inline void put_flow(struct skim_bundle *bundle, struct skim_rin
 /* ---- following a stream ---- */
 
 enum {
-    BULK_SHOWN = 1024, /* shorter strings are handed up whole: names, keys, most values */
-    BULK_HEAD = 64,    /* of others, so much */
     BULK_MAX = 1 << 30,
     DIGITS = 6,         /* of a length that is read in one step, and the '\r' */
     FRAME_MASK = 0xfff, /* what an index is held to, so that the verifier sees it */
@@ -334,8 +332,8 @@ static __always_inline bool take_bulk(const struct hands *hands, __u8 byte) {
     bool begins = walk->at == AT_BULK;
     if (begins)
         walk->at = byte == '#' ? IN_SHOWN : IN_BULK;
-    if (walk->at == IN_BULK && left > BULK_SHOWN) {
-        __u32 shown = begins ? BULK_HEAD : 0, rest = walk->len - walk->pos - walk->index;
+    if (walk->at == IN_BULK && left > SKIM_SHOWN) {
+        __u32 shown = begins ? SKIM_HEAD : 0, rest = walk->len - walk->pos - walk->index;
         shown = shown < room ? shown : room;
         walk->index += shown;
         walk->leap = (left < rest ? left : rest) - shown;
@@ -363,7 +361,7 @@ static __always_inline bool take_whole(struct walk *walk, const struct skim_reco
     for (int i = 1; i <= DIGITS; i++, end++) {
         __u8 byte = byte_at(record, at + i);
         if (byte == '\r' && i > 1) {
-            bool is_large = first == '$' && number > BULK_SHOWN;
+            bool is_large = first == '$' && number > SKIM_SHOWN;
             if (first == '$' && !is_large)
                 end += number + 2;
             if (end > walk->chunk)
@@ -484,7 +482,7 @@ static __always_inline void choose_chunk(struct walk *walk) {
     walk->leap = walk->index = 0;
     walk->chunk = walk->at != AT_ODD && walk->pos == 0 ? CHUNK_FIRST : SKIM_CHUNK;
     walk->chunk = rest < walk->chunk ? rest : walk->chunk;
-    if (walk->at == IN_BULK && walk->left > BULK_SHOWN)
+    if (walk->at == IN_BULK && walk->left > SKIM_SHOWN)
         walk->chunk = 0;
     __u32 start = walk->headers + walk->pos, end = start + walk->chunk;
     if (end > snaplen || (walk->is_fragment && walk->chunk < rest)) {

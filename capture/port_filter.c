@@ -6,9 +6,9 @@
  * looks at itself, it lets pass. The filter of the ports is then put in the place of the one before
  * by the bare system call, which the kernel does in one step.
  *
- * That filter is two, one behind the other: the ports', where whatever accepts a packet becomes a
- * jump behind its end, and there the widest one. So the user's is compiled once, while names of
- * ports and hosts may still be looked up. */
+ * That filter is three, one behind the other: the ports', where whatever accepts a packet becomes a
+ * jump behind its end; there the widest one, likewise; and what cuts large values off. So the
+ * user's is compiled once, while names of ports and hosts may still be looked up. */
 #include "capture/port_filter.h"
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "capture/cut_values.h"
 #include "capture/source.h"
 
 enum {
@@ -80,25 +81,6 @@ void port_filter_free(struct port_filter *filter) {
     pcap_freecode(&filter->widest);
 }
 
-/* ---- one behind the other ---- */
-
-static bool accepts(const struct bpf_insn *insn) {
-    return BPF_CLASS(insn->code) == BPF_RET && (BPF_RVAL(insn->code) != BPF_K || insn->k != 0);
-}
-
-/* NULL: out of memory. */
-static struct bpf_insn *join(const struct bpf_program *first, const struct bpf_program *then) {
-    struct bpf_insn *joined = malloc((first->bf_len + then->bf_len) * sizeof *joined);
-    if (!joined)
-        return NULL;
-    memcpy(joined, first->bf_insns, first->bf_len * sizeof *joined);
-    memcpy(joined + first->bf_len, then->bf_insns, then->bf_len * sizeof *joined);
-    for (unsigned i = 0; i < first->bf_len; i++)
-        if (accepts(&joined[i]))
-            joined[i] = (struct bpf_insn)BPF_STMT(BPF_JMP | BPF_JA, first->bf_len - i - 1);
-    return joined;
-}
-
 /* ---- as the kernel sees packets ---- */
 
 static bool loads_packet(const struct bpf_insn *insn) {
@@ -130,10 +112,51 @@ static bool for_kernel(pcap_t *pcap, struct bpf_insn *program, unsigned len) {
     return sound;
 }
 
-static bool attach(pcap_t *pcap, struct bpf_insn *program, unsigned len, struct err *err) {
-    _Static_assert(sizeof(struct sock_filter) == sizeof *program, "libpcap has the kernel's form");
-    const struct sock_fprog kernels = {.len = (unsigned short)len,
-                                       .filter = (struct sock_filter *)(void *)program};
+/* Where the kernel sees IP's header. False: not known. */
+static bool ip_at(pcap_t *pcap, uint32_t *ret_ip) {
+    static const struct {
+        int link;
+        uint32_t ip;
+    } places[] = {{DLT_EN10MB, 14}, {DLT_LINUX_SLL, 0}, {DLT_RAW, 0}};
+    for (size_t i = 0; i < countof(places); i++)
+        if (places[i].link == pcap_datalink(pcap)) {
+            *ret_ip = places[i].ip;
+            return true;
+        }
+    return false;
+}
+
+/* ---- one behind the other ---- */
+
+struct chain {
+    struct bpf_insn *insns;
+    unsigned len;
+};
+
+static bool accepts(const struct bpf_insn *insn) {
+    return BPF_CLASS(insn->code) == BPF_RET && (BPF_RVAL(insn->code) != BPF_K || insn->k != 0);
+}
+
+/* What the chain accepts so far goes through these, too. */
+static void append(struct chain *chain, const struct bpf_insn *insns, unsigned len) {
+    for (unsigned i = 0; i < chain->len; i++)
+        if (accepts(&chain->insns[i]))
+            chain->insns[i] = (struct bpf_insn)BPF_STMT(BPF_JMP | BPF_JA, chain->len - i - 1);
+    for (unsigned i = 0; i < len; i++)
+        chain->insns[chain->len++] = insns[i];
+}
+
+static void append_cut(struct chain *chain, pcap_t *pcap) {
+    struct bpf_insn cut[CUT_VALUES_MAX];
+    uint32_t ip;
+    if (ip_at(pcap, &ip))
+        append(chain, cut, cut_values(cut, ip, (uint32_t)pcap_snapshot(pcap)));
+}
+
+static bool attach(pcap_t *pcap, const struct chain *chain, struct err *err) {
+    _Static_assert(sizeof(struct sock_filter) == sizeof *chain->insns, "libpcap has its form");
+    const struct sock_fprog kernels = {.len = (unsigned short)chain->len,
+                                       .filter = (struct sock_filter *)(void *)chain->insns};
     return setsockopt(pcap_fileno(pcap), SOL_SOCKET, SO_ATTACH_FILTER, &kernels, sizeof kernels) ==
                0 ||
            err_set(err, "the filter cannot be set: %s", strerror(errno));
@@ -142,25 +165,38 @@ static bool attach(pcap_t *pcap, struct bpf_insn *program, unsigned len, struct 
 /* What the kernel cannot look at, libpcap does in its place, for all ports. */
 static bool put(const struct port_filter *filter, pcap_t *pcap, const struct bpf_program *ports,
                 struct err *err) {
-    unsigned len = ports->bf_len + filter->widest.bf_len;
-    struct bpf_insn *program = join(ports, &filter->widest);
-    if (!program)
+    size_t most = ports->bf_len + filter->widest.bf_len + CUT_VALUES_MAX;
+    struct chain chain = {.insns = calloc(most, sizeof *chain.insns)};
+    if (!chain.insns)
         return err_no_memory(err);
-    bool sound = !for_kernel(pcap, program, len) || attach(pcap, program, len, err);
-    free(program);
+    append(&chain, ports->bf_insns, ports->bf_len);
+    append(&chain, filter->widest.bf_insns, filter->widest.bf_len);
+    bool sound = true;
+    if (for_kernel(pcap, chain.insns, chain.len)) {
+        append_cut(&chain, pcap);
+        sound = attach(pcap, &chain, err);
+    }
+    free(chain.insns);
     return sound;
 }
 
-bool port_filter_set(const struct port_filter *filter, pcap_t *pcap, const struct port_set *ports,
-                     struct err *err) {
+/* Of all ports: an empty program. */
+static bool compile_ports(pcap_t *pcap, const struct port_set *ports,
+                          struct bpf_program *ret_program, struct err *err) {
     struct buf text = {.max = TEXT_MAX};
-    struct bpf_program program;
+    *ret_program = (struct bpf_program){0};
     if (port_set_is_empty(ports))
         return true;
     if (!takes(ports, err))
         return false;
     put_ports(&text, ports);
-    if (!compile(pcap, &text, buf_str(&text), &program, err))
+    return compile(pcap, &text, buf_str(&text), ret_program, err);
+}
+
+bool port_filter_set(const struct port_filter *filter, pcap_t *pcap, const struct port_set *ports,
+                     struct err *err) {
+    struct bpf_program program;
+    if (!compile_ports(pcap, ports, &program, err))
         return false;
     bool sound = put(filter, pcap, &program, err);
     pcap_freecode(&program);

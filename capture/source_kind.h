@@ -41,7 +41,7 @@ static inline void source_count(struct source *source, struct packet *packet) {
     struct source_info *info = &source->info;
     packet->frame = ++info->packets;
     info->bytes += packet->data.len;
-    info->truncated_packets += packet->data.len < packet->wire_len;
+    info->truncated_packets += packet->data.len < packet->wire_len && !packet->skimmed;
     if (UNLIKELY(packet->link_type != source->last_link_type))
         source_note_link_type(source, packet->link_type);
 }

@@ -271,6 +271,11 @@ static void hold_back(const struct live *live, int ms) {
     (void)poll(polled, count, ms);
 }
 
+/* By the filter, not by the user's snaplen. */
+static bool is_skimmed(const struct tap *tap) {
+    return tap->head->caplen < tap->head->len && (int)tap->head->caplen < pcap_snapshot(tap->pcap);
+}
+
 static enum source_got hand_out(struct live *live, struct tap *tap, struct packet *packet) {
     *packet = (struct packet){
         .data = bytes_of(tap->bytes, tap->head->caplen),
@@ -278,6 +283,7 @@ static enum source_got hand_out(struct live *live, struct tap *tap, struct packe
         .wire_len = tap->head->len,
         .interface = (uint32_t)(tap - live->taps),
         .link_type = tap->link_type,
+        .skimmed = is_skimmed(tap),
     };
     tap->waits = false;
     live->interfaces[packet->interface].packets++;

@@ -85,8 +85,8 @@ def same_as_from_a_file(cable, folder, frames, *args):
 
 
 @pytest.mark.parametrize("mss", MSS)
-def test_packets_of_any_size(cable, tmp_path, mss):
-    events = same_as_from_a_file(cable, tmp_path, frames_of(a_talk(mss)))
+def test_packets_of_any_size(either, tmp_path, mss):
+    events = same_as_from_a_file(either, tmp_path, frames_of(a_talk(mss)))
     assert len(bustap.named(events, "redirect")) == 2 * len(LENGTHS[:-1] if mss < 500 else LENGTHS)
 
 
@@ -104,33 +104,33 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_packets_as_networks_bring_them(cable, tmp_path, way):
+def test_packets_as_networks_bring_them(either, tmp_path, way):
     """Where the stream was lost track of, what looks like a request is taken for one; so here no value
     does."""
-    same_as_from_a_file(cable, tmp_path, WAYS[way](frames_of(a_talk(filler=b"value"))))
+    same_as_from_a_file(either, tmp_path, WAYS[way](frames_of(a_talk(filler=b"value"))))
 
 
 @pytest.mark.parametrize("mss", (1448, 64_000))
-def test_joined_at_a_large_value(cable, tmp_path, mss):
+def test_joined_at_a_large_value(either, tmp_path, mss):
     """The first exchange is on trial until it is certain whose the reply is; its end is not handed up."""
     talk = resp.Dialogue(mss=mss).trade("PING", simple("PONG"))
     before = len(frames_of(talk))
     talk.trade("GET k", bulk("W" * 50_000)).trade(["SET", "k", "V" * 50_000], OK).trade("GET a", bulk("1"))
-    events = same_as_from_a_file(cable, tmp_path, frames_of(talk)[before:])
+    events = same_as_from_a_file(either, tmp_path, frames_of(talk)[before:])
     assert [e["command"] for e in events if e["event"] == "reply"] == ["get", "set", "get"]
 
 
-def test_over_ipv6(cable, tmp_path):
+def test_over_ipv6(either, tmp_path):
     talk = a_talk(client=("fd00::1", 50001), server=("fd00::2", 6379))
-    same_as_from_a_file(cable, tmp_path, frames_of(talk))
+    same_as_from_a_file(either, tmp_path, frames_of(talk))
 
 
-def test_the_end_of_a_connection_in_a_packet_that_is_cut(cable, tmp_path):
+def test_the_end_of_a_connection_in_a_packet_that_is_cut(either, tmp_path):
     """It is that of the last record, not of those before."""
     talk = resp.Dialogue(mss=16_000).ask("GET k", "GET a")
     talk.link.segment("server", bulk("v" * 5000) + error("ERR no"), flags=wire.FIN | wire.PSH | wire.ACK)
     talk.link.segment("client", flags=wire.ACK, ack=talk.link.next["server"] + 5021)
-    events = same_as_from_a_file(cable, tmp_path, frames_of(talk))
+    events = same_as_from_a_file(either, tmp_path, frames_of(talk))
     assert [e["error"] for e in events if e["event"] == "reply"] == [None, "ERR"]
 
 
