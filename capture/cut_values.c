@@ -152,8 +152,12 @@ static void put_number(struct draft *draft) {
     unsigned found[DIGITS];
     put(draft, BPF_LD | BPF_IMM, 0);
     put(draft, BPF_ST, NUMBER);
-    for (unsigned i = 0; i < DIGITS; i++) {
+    for (unsigned i = 0; i <= DIGITS; i++) {
+        put(draft, BPF_LD | BPF_IMM, 1 + i + CRLF);
+        put(draft, BPF_ST, HEAD);
         put(draft, BPF_LD | BPF_B | BPF_IND, 1 + i);
+        if (i > 0)
+            found[i - 1] = leave_if(draft, BPF_JEQ, '\r');
         put(draft, BPF_ALU | BPF_SUB | BPF_K, '0');
         refuse(draft, BPF_JGT, 9);
         put(draft, BPF_ST, DIGIT);
@@ -161,11 +165,7 @@ static void put_number(struct draft *draft) {
         put(draft, BPF_ALU | BPF_MUL | BPF_K, 10);
         add(draft, DIGIT);
         put(draft, BPF_ST, NUMBER);
-        put(draft, BPF_LD | BPF_IMM, 2 + i + CRLF);
-        put(draft, BPF_ST, HEAD);
         put(draft, BPF_LDX | BPF_MEM, LINE);
-        put(draft, BPF_LD | BPF_B | BPF_IND, 2 + i);
-        found[i] = leave_if(draft, BPF_JEQ, '\r');
     }
     keep_whole(draft);
     for (unsigned i = 0; i < DIGITS; i++)

@@ -6,13 +6,14 @@
  * looks at itself, it lets pass. The filter of the ports is then put in the place of the one before
  * by the bare system call, which the kernel does in one step.
  *
- * That filter is three, one behind the other: the ports', where whatever accepts a packet becomes a
- * jump behind its end; there the widest one, likewise; and what cuts large values off. So the
- * user's is compiled once, while names of ports and hosts may still be looked up. */
+ * That filter is several, one behind the other, where whatever accepts a packet becomes a jump to
+ * the next: what passes twice over loopback; the ports; the widest one; and what cuts large values
+ * off. So the user's is compiled once, while names of ports and hosts may still be looked up. */
 #include "capture/port_filter.h"
 
 #include <errno.h>
 #include <linux/filter.h>
+#include <linux/if_packet.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -128,6 +129,19 @@ static bool ip_at(pcap_t *pcap, uint32_t *ret_ip) {
 
 /* ---- one behind the other ---- */
 
+enum { LOOPBACK = 1, ONCE = 6 };
+
+/* What leaves by the loopback device, which is the first of every network namespace, comes in by
+ * it. libpcap shows it once in any case; so it is not even copied twice. */
+static const struct bpf_insn once[ONCE] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 0, 3),
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_IFINDEX)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, LOOPBACK, 0, 1),
+    BPF_STMT(BPF_RET | BPF_K, 0),
+    BPF_STMT(BPF_RET | BPF_K, 1),
+};
+
 struct chain {
     struct bpf_insn *insns;
     unsigned len;
@@ -165,10 +179,11 @@ static bool attach(pcap_t *pcap, const struct chain *chain, struct err *err) {
 /* What the kernel cannot look at, libpcap does in its place, for all ports. */
 static bool put(const struct port_filter *filter, pcap_t *pcap, const struct bpf_program *ports,
                 struct err *err) {
-    size_t most = ports->bf_len + filter->widest.bf_len + CUT_VALUES_MAX;
+    size_t most = ONCE + ports->bf_len + filter->widest.bf_len + CUT_VALUES_MAX;
     struct chain chain = {.insns = calloc(most, sizeof *chain.insns)};
     if (!chain.insns)
         return err_no_memory(err);
+    append(&chain, once, ONCE);
     append(&chain, ports->bf_insns, ports->bf_len);
     append(&chain, filter->widest.bf_insns, filter->widest.bf_len);
     bool sound = true;
