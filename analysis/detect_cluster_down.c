@@ -4,66 +4,19 @@
  * says so when it starts, until it knows better: so only a node counts that was well before, in
  * this capture and in this life; or that ran before the capture, if it goes on for longer than a
  * cluster is without all of its slots while it is made. */
-#include "analysis/detector.h"
+#include "analysis/cluster_down.h"
 #include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
 #include "base/list.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { NODES_SHOWN = 8, CLIENTS_TOLD = 16 };
-
 /* Without a word for this long a node is no witness any more; answers this far apart are of two
- * outages; nodes that are well again within this time of each other were so together. */
-static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, LAG = 1 * NS_PER_SEC,
-                    BLIP = 20 * NS_PER_MS, MAKING = 5 * NS_PER_SEC;
+ * outages; what is taken back so soon was never meant. */
+static const nstime SILENT = 10 * NS_PER_SEC, APART = 2 * NS_PER_SEC, BLIP = 20 * NS_PER_MS;
 
 /* Whoever has heard from another node within this time is not cut off from it. */
 static const nstime IN_TOUCH = 2 * NS_PER_SEC;
-
-struct witness {
-    bool well;         /* it has said that the cluster is ok, in this life */
-    bool joined;       /* it never has, and ran before the capture */
-    nstime changed;    /* when it last changed its mind; what is told later of before is no news */
-    bool starting;     /* its port refused connections: a new life has begun, or will */
-    bool down;         /* it says that the cluster is down, and was well before */
-    bool told;         /* it is one of those who said or answered so in this outage */
-    bool answered;     /* its first sign in this outage was an answer */
-    bool cut_off;      /* it missed most of the primaries then */
-    bool in_touch;     /* it had just heard from most of them when it began, */
-    bool reached;      /* and did again after that */
-    struct place said; /* that sign */
-    nstime until;      /* when it took it back, or answered so last */
-    bool on;           /* it has not taken it back, */
-    nstime since;      /* since this first sign; */
-    nstime until_then; /* when it had, before */
-    nstime longest;    /* of those before, in this outage */
-    bool vague;        /* it was silent for long before it took it back: it may have sooner */
-};
-
-struct outage {
-    bool on;
-    bool joined;          /* it was so when the capture began */
-    nstime start, last;   /* last: of a sign of it */
-    nstime taken_back;    /* by the last of those who said so; TIME_NONE: not so, or not by all */
-    nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
-    nstime most_for;      /* before that */
-    uint32_t peak, heard; /* the most who said so at once; nodes that could be heard then */
-    uint64_t replies, replies_of_starting;
-    struct place first_reply;
-    struct endpoint clients[CLIENTS_TOLD];
-    size_t client_count;
-    uint32_t failed; /* a primary that was held for failed then; NODE_NONE: none */
-    bool bereft;     /* a node said so that was not held for failed itself, after that */
-};
-
-struct downs {
-    struct witness *witnesses; /* by node */
-    size_t room;
-    struct outage outage;
-};
 
 static struct witness *witness_at(struct downs *downs, uint32_t index) {
     size_t wanted = index < downs->room ? downs->room : index + 64;
@@ -76,27 +29,20 @@ static struct witness *witness_at(struct downs *downs, uint32_t index) {
 
 /* ---- an outage begins and goes on ---- */
 
-static bool is_held_for_failed(const struct model *model, uint32_t index) {
-    const struct alarm *alarm = model_alarm(model, index);
-    return alarm && alarm->failed.node != NODE_NONE;
-}
-
 static uint32_t failed_primary(const struct model *model) {
     for (uint32_t i = 0; i < model_node_count(model); i++)
-        if (is_held_for_failed(model, i) && !model_node(model, i)->replica)
+        if (model_was_failed(model, i) && !model_node(model, i)->replica)
             return i;
     return NODE_NONE;
 }
-
-static void tell(const struct detection *detection, struct downs *downs, nstime end);
 
 /* A node says or answers so now; NODE_NONE: some server. Once all have taken it back for a while,
  * that is another outage. */
 static struct outage *outage_at(const struct detection *detection, struct downs *downs,
                                 uint32_t index, nstime now) {
     struct outage *outage = &downs->outage;
-    if (outage->on && outage->taken_back != TIME_NONE && now - outage->taken_back > LAG)
-        tell(detection, downs, outage->last);
+    if (outage->on && outage->taken_back != TIME_NONE && now - outage->taken_back > OUTAGE_LAG)
+        cluster_down_tell(detection, downs, outage->last);
     if (!outage->on) {
         *outage = (struct outage){.on = true,
                                   .joined = index != NODE_NONE && downs->witnesses[index].joined,
@@ -111,7 +57,7 @@ static struct outage *outage_at(const struct detection *detection, struct downs 
     if (outage->failed == NODE_NONE)
         outage->failed = failed_primary(detection->model);
     if (outage->failed != NODE_NONE && index != NODE_NONE)
-        outage->bereft |= !is_held_for_failed(detection->model, index);
+        outage->bereft |= !model_was_failed(detection->model, index);
     outage->last = now;
     outage->taken_back = TIME_NONE;
     return outage;
@@ -233,7 +179,7 @@ static bool was_blip(struct downs *downs, struct witness *witness, nstime now) {
 }
 
 static bool ends_long_silence(const struct node *node, nstime now) {
-    return node->pause.to == now && now - node->pause.from >= LAG;
+    return node->pause.to == now && now - node->pause.from >= OUTAGE_LAG;
 }
 
 static void on_state(const struct detection *detection, struct downs *downs, const char *id,
@@ -313,7 +259,7 @@ static void keep_client(struct outage *outage, const struct endpoint *client) {
     for (size_t i = 0; i < outage->client_count; i++)
         if (endpoint_equal(&outage->clients[i], client))
             return;
-    if (outage->client_count < CLIENTS_TOLD)
+    if (outage->client_count < OUTAGE_CLIENTS)
         outage->clients[outage->client_count++] = *client;
 }
 
@@ -341,243 +287,6 @@ static void on_error(const struct detection *detection, struct downs *downs,
     note_told(detection->model, downs, index, place, true);
 }
 
-/* ---- the finding ---- */
-
-static enum severity severity_of(const struct detection *detection, const struct outage *outage,
-                                 nstime most_for) {
-    nstime critical = (nstime)threshold(detection, THRESHOLD_cluster_down) * NS_PER_SEC;
-    if (most_for >= critical)
-        return SEVERITY_CRITICAL;
-    return outage->replies > outage->replies_of_starting ? SEVERITY_WARNING : SEVERITY_NOTICE;
-}
-
-/* How long more than half of the nodes said so, by `now`. */
-static nstime most_for(const struct outage *outage, nstime now) {
-    return outage->most_for + (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
-}
-
-/* How long it said or answered so, at a stretch. */
-static nstime length_of(const struct witness *witness, nstime over) {
-    nstime last = witness->on ? (witness->down ? over : witness->until) - witness->since : 0;
-    return last > witness->longest ? last : witness->longest;
-}
-
-/* For whom it lasted longest; NODE_NONE: for no node of the bus. */
-static uint32_t longest_down(const struct downs *downs, nstime over) {
-    uint32_t longest = NODE_NONE;
-    for (uint32_t i = 0; i < downs->room; i++)
-        if (downs->witnesses[i].told &&
-            (longest == NODE_NONE ||
-             length_of(&downs->witnesses[i], over) > length_of(&downs->witnesses[longest], over)))
-            longest = i;
-    return longest;
-}
-
-static void title(const struct detection *detection, struct finding *finding,
-                  const struct downs *downs, uint32_t told, nstime over) {
-    const struct outage *outage = &downs->outage;
-    char longest[DURATION_TEXT], most[DURATION_TEXT], name[ENDPOINT_TEXT], requests[64] = "";
-    uint32_t node = longest_down(downs, over);
-    const char *up_to = node != NODE_NONE && downs->witnesses[node].vague ? "up to " : "";
-    nstime length =
-        node == NODE_NONE ? over - outage->start : length_of(&downs->witnesses[node], over);
-    nstime by_most = most_for(outage, over);
-    finding_duration(length, longest);
-    finding_duration(by_most, most);
-    if (outage->replies)
-        (void)snprintf(requests, sizeof requests, "; %" PRIu64 " request%s answered CLUSTERDOWN",
-                       outage->replies, outage->replies == 1 ? " was" : "s were");
-    if (node == NODE_NONE)
-        endpoint_text(&outage->first_reply.ends[0], name);
-    else
-        model_node_text(detection->model, node, name);
-    if (told <= 1)
-        finding_title(finding, "%s held the cluster for down for %s%s%s", name, up_to, longest,
-                      requests);
-    else if (by_most == 0)
-        finding_title(finding, "%" PRIu32 " nodes held the cluster for down, %s for %s%s%s", told,
-                      name, up_to, longest, requests);
-    else if (length - by_most < LAG)
-        finding_title(finding, "The cluster was down for %s%s", most, requests);
-    else
-        finding_title(finding, "The cluster was down for %s, to %s for %s%s%s", most, name, up_to,
-                      longest, requests);
-}
-
-/* ---- why ---- */
-
-enum cause {
-    CAUSE_STARTED,
-    CAUSE_MINORITY,
-    CAUSE_OWN_VIEW,
-    CAUSE_UNCOVERED,
-    CAUSE_NO_MAJORITY,
-    CAUSE_UNKNOWN
-};
-
-static const struct {
-    const char *verdict, *what, *advice; /* advice: NULL, or what helps */
-    bool while_it_lasts;                 /* it is of no use later */
-} causes[] = {
-    [CAUSE_STARTED] = {"restarted",
-                       "Its process had just been started: a primary refuses requests until it has "
-                       "heard most of the others for some two seconds.",
-                       "nothing for this; find out why the process was started anew", false},
-    [CAUSE_MINORITY] = {"minority",
-                        "The others went on: so speaks a node that cannot reach most of the "
-                        "primaries. It refuses requests until it can again.",
-                        "look at its network, not at its data: it serves again some seconds after "
-                        "it reaches the others",
-                        false},
-    [CAUSE_OWN_VIEW] = {"slots-uncovered",
-                        "The others went on, and it heard from most of the primaries all the time: "
-                        "so speaks a node in whose own view a slot has no owner. That is so, for "
-                        "one, where it imports a slot whose old owner was replaced meanwhile.",
-                        "compare its CLUSTER NODES with that of the others; end or give up what it "
-                        "imports (CLUSTER SETSLOT slot NODE id, or STABLE)",
-                        true},
-    [CAUSE_UNCOVERED] = {"slots-uncovered", NULL,
-                         "bring the failed primary back, or a replica of it to power (CLUSTER "
-                         "FAILOVER TAKEOVER if no majority is left); do not reset or forget it "
-                         "while it has the only copy",
-                         true},
-    [CAUSE_NO_MAJORITY] = {"no-majority",
-                           "Most of those who said so could not reach most of the primaries: no "
-                           "node is marked failed or replaced then, and all refuse requests.",
-                           "bring back the primaries that are missed, or the network between them: "
-                           "the cluster serves again some seconds after most of the primaries hear "
-                           "each other",
-                           true},
-    [CAUSE_UNKNOWN] = {"unknown", NULL, NULL, false},
-};
-
-/* The others, so far as they were heard, did not say so, and whoever did missed no owner of slots
- * that most had given up. */
-static bool is_minority(const struct outage *outage) {
-    return outage->peak * 2 <= outage->heard && !outage->bereft;
-}
-
-/* All who said so went on to hear most of the primaries. */
-static bool is_view_of_their_own(const struct downs *downs) {
-    bool all = true, any = false;
-    for (size_t i = 0; i < downs->room; i++) {
-        const struct witness *witness = &downs->witnesses[i];
-        any |= witness->told;
-        all &= !witness->told || (witness->reached && !witness->cut_off);
-    }
-    return any && all;
-}
-
-static enum cause cause_of(const struct downs *downs, uint32_t told) {
-    const struct outage *outage = &downs->outage;
-    uint32_t cut_off = 0;
-    for (size_t i = 0; i < downs->room; i++)
-        cut_off += downs->witnesses[i].told && downs->witnesses[i].cut_off;
-    if (outage->peak == 0 && outage->replies == outage->replies_of_starting)
-        return CAUSE_STARTED;
-    if (is_minority(outage))
-        return is_view_of_their_own(downs) ? CAUSE_OWN_VIEW : CAUSE_MINORITY;
-    if (outage->failed != NODE_NONE)
-        return CAUSE_UNCOVERED;
-    return cut_off * 2 > told ? CAUSE_NO_MAJORITY : CAUSE_UNKNOWN;
-}
-
-static void explain(const struct detection *detection, struct finding *finding,
-                    const struct outage *outage, enum cause cause) {
-    char name[ENDPOINT_TEXT];
-    model_node_text(detection->model, outage->failed, name);
-    if (outage->peak && outage->heard == 1)
-        finding_explain(finding, "The only node that could be heard said that the cluster state is "
-                                 "fail.");
-    else if (outage->peak)
-        finding_explain(finding,
-                        "When it was worst, %" PRIu32 " of the %" PRIu32 " nodes that could be "
-                        "heard said that the cluster state is fail.",
-                        outage->peak, outage->heard);
-    if (cause == CAUSE_UNCOVERED)
-        finding_explain(finding,
-                        "%s was held for failed, so its slots had no owner; while "
-                        "cluster-require-full-coverage is yes, which is the default, that stops "
-                        "requests for all slots.",
-                        name);
-    else if (causes[cause].what)
-        finding_explain(finding, "%s", causes[cause].what);
-}
-
-static void advise(struct finding *finding, enum cause cause, bool over) {
-    if (causes[cause].advice && !(over && causes[cause].while_it_lasts))
-        finding_advise(finding, "%s", causes[cause].advice);
-}
-
-static uint32_t count_told(const struct downs *downs) {
-    uint32_t told = 0;
-    for (size_t i = 0; i < downs->room; i++)
-        told += downs->witnesses[i].told;
-    return told;
-}
-
-/* The node that said so first of those that said so at this time or later, but were not told. */
-static uint32_t next_to_tell(const struct downs *downs, nstime after, uint32_t last) {
-    uint32_t next = NODE_NONE;
-    for (uint32_t i = 0; i < downs->room; i++) {
-        const struct witness *w = &downs->witnesses[i];
-        bool later = w->told && (w->said.time > after || (w->said.time == after && i > last));
-        if (later && (next == NODE_NONE || w->said.time < downs->witnesses[next].said.time))
-            next = i;
-    }
-    return next;
-}
-
-/* Names all of them, in order of time. */
-static void tell_nodes(const struct detection *detection, struct finding *finding,
-                       const struct downs *downs) {
-    struct value *nodes = value_list(finding_metrics(finding), "nodes");
-    uint32_t told = 0, last = NODE_NONE;
-    nstime at = INT64_MIN;
-    for (uint32_t i; (i = next_to_tell(downs, at, last)) != NODE_NONE; told++) {
-        const struct witness *witness = &downs->witnesses[i];
-        const char *id = model_node(detection->model, i)->id;
-        char name[ENDPOINT_TEXT];
-        model_node_text(detection->model, i, name);
-        value_node(nodes, NULL, id);
-        finding_node(finding, id);
-        if (told < NODES_SHOWN)
-            finding_evidence(finding, &witness->said, "%s %s", name,
-                             witness->answered ? "answers CLUSTERDOWN"
-                                               : "says that the state is fail");
-        at = witness->said.time;
-        last = i;
-    }
-}
-
-static void tell(const struct detection *detection, struct downs *downs, nstime end) {
-    struct outage *outage = &downs->outage;
-    nstime over = end == TIME_NONE ? model_books(detection->model)->last : end;
-    outage->on = false;
-    if (outage->joined && over - outage->start < MAKING)
-        return;
-    struct finding *finding = finding_new(
-        "cluster-down", severity_of(detection, outage, most_for(outage, over)), outage->start);
-    uint32_t told = count_told(downs);
-    enum cause cause = cause_of(downs, told);
-    tell_nodes(detection, finding, downs);
-    if (told == 0) /* of a server that is no node of the bus, as far as is known */
-        finding_evidence(finding, &outage->first_reply, "the first answer CLUSTERDOWN");
-    for (size_t i = 0; i < outage->client_count; i++)
-        finding_client(finding, &outage->clients[i]);
-    title(detection, finding, downs, told, over);
-    explain(detection, finding, outage, cause);
-    advise(finding, cause, end != TIME_NONE);
-    value_number(finding_metrics(finding), "replies", outage->replies);
-    value_ms(finding_metrics(finding), "duration_ms", over - outage->start);
-    finding_ends(finding, end, causes[cause].verdict);
-    if (outage->joined)
-        finding_caveat(finding, "it was down already when the capture began: since when, and why, "
-                                "is not known");
-    finding_rests_on_unseen(finding);
-    detection_report(detection, finding);
-}
-
 /* ---- the way of it ---- */
 
 static void on_event(const struct detection *detection, void *state, const struct event *event) {
@@ -596,7 +305,7 @@ static void on_event(const struct detection *detection, void *state, const struc
 static void note_reached(const struct model *model, struct downs *downs, uint32_t index,
                          nstime now) {
     struct witness *witness = &downs->witnesses[index];
-    bool still = witness->told && witness->until - witness->said.time >= LAG;
+    bool still = witness->told && witness->until - witness->said.time >= OUTAGE_LAG;
     if (still && witness->in_touch && now - witness->said.time <= 2 * IN_TOUCH)
         witness->reached |= has_heard_most(model, index, witness->said.time);
 }
@@ -645,14 +354,15 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     struct downs *downs = state;
     end_with_words(detection, downs, now);
     if (downs->outage.on && !anyone_down(detection, downs, now) && now - downs->outage.last > APART)
-        tell(detection, downs, downs->outage.last);
+        cluster_down_tell(detection, downs, downs->outage.last);
 }
 
 static void finish(const struct detection *detection, void *state) {
     struct downs *downs = state;
     nstime now = model_books(detection->model)->last;
     if (downs->outage.on)
-        tell(detection, downs, anyone_down(detection, downs, now) ? TIME_NONE : downs->outage.last);
+        cluster_down_tell(detection, downs,
+                          anyone_down(detection, downs, now) ? TIME_NONE : downs->outage.last);
 }
 
 static void dispose(void *state) {

@@ -299,11 +299,6 @@ static bool is_over(const struct model *model, const struct failure *failure) {
     return somebody_asked(model, failure) || !model_alarm(model, failure->primary);
 }
 
-static bool is_held_failed(const struct model *model, uint32_t index) {
-    const struct alarm *alarm = model_alarm(model, index);
-    return alarm && alarm->failed.node != NODE_NONE;
-}
-
 static void find_replica(const struct model *model, struct failure *failure) {
     const struct node *primary = model_node(model, failure->primary), *best = NULL;
     failure->best = NODE_NONE;
@@ -314,7 +309,7 @@ static void find_replica(const struct model *model, struct failure *failure) {
         failure->replicas++;
         if (node->last_heard <= failure->place.time)
             continue;
-        if (is_held_failed(model, i)) {
+        if (model_was_failed(model, i)) {
             failure->lost++;
             continue;
         }

@@ -27,6 +27,12 @@ const struct alarm *model_alarm(const struct model *model, size_t index);
 /* Is it held for failed? Not if most have taken it back: the others may not mention it. */
 bool model_is_failed(const struct model *model, size_t index);
 
+/* Has somebody held it for failed, since anything is held against it? */
+static inline bool model_was_failed(const struct model *model, size_t index) {
+    const struct alarm *alarm = model_alarm(model, index);
+    return alarm && alarm->failed.node != NODE_NONE;
+}
+
 /* Is this event the first word that the node has failed, since anything is held against it? */
 bool model_is_first_failure(const struct model *model, size_t index, const struct event *event);
 
