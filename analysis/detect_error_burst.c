@@ -42,9 +42,7 @@ static const struct meaning {
     {"CLUSTERDOWN", SEVERITY_NOTICE, "The node holds the cluster for down, or a slot has no owner.",
      "see cluster-down and slot-uncovered"},
     {"TRYAGAIN", SEVERITY_NOTICE,
-     "Commands with several keys of a slot that is being migrated: some of these have moved, "
-     "others "
-     "not.",
+     "Commands with several keys of a slot that is being migrated: some have moved, others not.",
      "let the migration of the slot end; clients have to try again"},
     {"LOADING", SEVERITY_NOTICE, "The server was started and still loads its data.",
      "wait until it has loaded; clients should ask elsewhere meanwhile"},

@@ -169,8 +169,7 @@ static void advise(struct finding *finding, const struct migration *m) {
                             "they are not dead");
 }
 
-/* The same pace before and after a pause is one story: so does who moves slots one after the other.
- */
+/* The same pace before and after a pause is one story: so does who moves one slot after another. */
 static bool has_pauses(const struct plateau *plateau) {
     return plateau->to - plateau->from > 2 * plateau->lasted;
 }

@@ -157,9 +157,10 @@ bool model_lived(const struct model *model, uint32_t node, const struct pause *t
  * connections, of three nodes or more. NODE_NONE: the traffic of others is there, too. */
 uint32_t model_vantage(const struct model *model);
 
-/* Of the nodes whose client port this is, the one that was heard last; NODE_NONE: none. */
 /* The node that announces this host name; NODE_NONE: none, or its address is not known. */
 uint32_t model_node_named(const struct model *model, struct bytes hostname);
+
+/* Of the nodes whose client port this is, the one that was heard last; NODE_NONE: none. */
 uint32_t model_node_at_address(const struct model *model, const struct endpoint *addr);
 
 /* How people know it: its address, else the beginning of its id. */

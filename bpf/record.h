@@ -19,10 +19,11 @@
 
 #include <linux/types.h>
 
+/* Of strings, bytes: names, keys and most values are shorter, and handed up whole; of others, their
+ * head. */
+enum { SKIM_SHOWN = 1024, SKIM_HEAD = 64 };
+
 enum {
-    SKIM_SHOWN =
-        1024, /* bytes of a string; shorter ones are handed up whole: names, keys, most values */
-    SKIM_HEAD = 64,     /* of others, so much */
     SKIM_CHUNK = 2048,  /* payload bytes in a record at most */
     SKIM_HEADERS = 192, /* more than Ethernet, IP and TCP ever have */
     SKIM_LINE = 64,     /* the bytes of a cache line */

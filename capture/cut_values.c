@@ -5,15 +5,14 @@
  *   "*3\r\n$3\r\nSET\r\n$1\r\nk..."  a request: strings of which the first few are short
  *
  * If a string is large and the packet ends exactly with its "\r\n", the packet is cut behind the
- * string's first bytes. All else is kept whole. A load behind the end of a packet would
- * make the kernel drop it; so only such are looked at as are longer than what is read.
+ * string's first bytes. All else is kept whole. A load behind the end of a packet would make the
+ * kernel drop it; so only packets are looked at that are longer than what is read of them.
  *
  * Conditional jumps lead no further than 255 instructions on: so the program ends on the spot where
  * a packet is to be kept whole, and what leads further is a jump of its own behind the condition.
  */
 #include "capture/cut_values.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include "bpf/record.h"
@@ -91,19 +90,20 @@ static void add(struct draft *draft, uint32_t word) {
 /* ---- the headers ---- */
 
 enum {
-    VERSION = 0xf0,
+    HIGH = 0xf0, /* half of a byte: the version of IP, or the length of TCP's header in words */
+    IP6 = 0x60,
     IP4_FRAGMENT = 6,  /* where it says whether it is one */
     IP4_PART = 0x3fff, /* more of them follow, or came before */
     IP6_NEXT = 6,      /* which header is behind this one */
     IP6_HEADER = 40,
-    TCP_OFFSET = 12,
+    TCP_LENGTH = 12,
 };
 
 /* X becomes the length of IP's header. */
 static void put_ip(struct draft *draft, uint32_t ip) {
     put(draft, BPF_LD | BPF_B | BPF_ABS, ip);
-    put(draft, BPF_ALU | BPF_AND | BPF_K, VERSION);
-    unsigned is_ip6 = leave_if(draft, BPF_JEQ, 0x60);
+    put(draft, BPF_ALU | BPF_AND | BPF_K, HIGH);
+    unsigned is_ip6 = leave_if(draft, BPF_JEQ, IP6);
     put(draft, BPF_LD | BPF_H | BPF_ABS, ip + IP4_FRAGMENT);
     refuse(draft, BPF_JSET, IP4_PART);
     put(draft, BPF_LDX | BPF_B | BPF_MSH, ip);
@@ -120,8 +120,8 @@ static void put_headers(struct draft *draft, uint32_t ip) {
     put(draft, BPF_LD | BPF_LEN, 0);
     require(draft, BPF_JGE, WORTHWHILE);
     put_ip(draft, ip);
-    put(draft, BPF_LD | BPF_B | BPF_IND, ip + TCP_OFFSET);
-    put(draft, BPF_ALU | BPF_AND | BPF_K, 0xf0);
+    put(draft, BPF_LD | BPF_B | BPF_IND, ip + TCP_LENGTH);
+    put(draft, BPF_ALU | BPF_AND | BPF_K, HIGH);
     put(draft, BPF_ALU | BPF_RSH | BPF_K, 2);
     put(draft, BPF_ALU | BPF_ADD | BPF_X, 0);
     put(draft, BPF_ALU | BPF_ADD | BPF_K, ip);
@@ -147,25 +147,30 @@ static void put_array(struct draft *draft) {
     go_on_from_here(draft);
 }
 
+/* NUMBER becomes ten times itself and the digit in A; with any other byte the packet is kept. */
+static void put_digit(struct draft *draft) {
+    put(draft, BPF_ALU | BPF_SUB | BPF_K, '0');
+    refuse(draft, BPF_JGT, 9);
+    put(draft, BPF_ST, DIGIT);
+    put(draft, BPF_LD | BPF_MEM, NUMBER);
+    put(draft, BPF_ALU | BPF_MUL | BPF_K, 10);
+    add(draft, DIGIT);
+    put(draft, BPF_ST, NUMBER);
+    put(draft, BPF_LDX | BPF_MEM, LINE);
+}
+
 /* NUMBER becomes that of the digits behind the line's first byte, HEAD the length of the line. */
 static void put_number(struct draft *draft) {
     unsigned found[DIGITS];
     put(draft, BPF_LD | BPF_IMM, 0);
     put(draft, BPF_ST, NUMBER);
-    for (unsigned i = 0; i <= DIGITS; i++) {
+    put(draft, BPF_LD | BPF_B | BPF_IND, 1);
+    for (unsigned i = 1; i <= DIGITS; i++) {
+        put_digit(draft);
         put(draft, BPF_LD | BPF_IMM, 1 + i + CRLF);
         put(draft, BPF_ST, HEAD);
         put(draft, BPF_LD | BPF_B | BPF_IND, 1 + i);
-        if (i > 0)
-            found[i - 1] = leave_if(draft, BPF_JEQ, '\r');
-        put(draft, BPF_ALU | BPF_SUB | BPF_K, '0');
-        refuse(draft, BPF_JGT, 9);
-        put(draft, BPF_ST, DIGIT);
-        put(draft, BPF_LD | BPF_MEM, NUMBER);
-        put(draft, BPF_ALU | BPF_MUL | BPF_K, 10);
-        add(draft, DIGIT);
-        put(draft, BPF_ST, NUMBER);
-        put(draft, BPF_LDX | BPF_MEM, LINE);
+        found[i - 1] = leave_if(draft, BPF_JEQ, '\r');
     }
     keep_whole(draft);
     for (unsigned i = 0; i < DIGITS; i++)

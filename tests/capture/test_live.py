@@ -105,6 +105,19 @@ def test_every_packet_is_captured_or_dropped(cable, round):
     assert captured + dropped == len(frames)
 
 
+def test_over_loopback_what_is_dropped_is_counted_once(cable):
+    """Each packet passes twice there, out and in."""
+    frames = [frame_of(number) for number in range(60_000)]
+    cable.ip("link", "set", "lo", "up")
+    run = start(cable, "watch", "-i", "lo", "-B", "1")
+    run.send_signal(signal.SIGSTOP)
+    cable.send(frames, "lo")
+    run.send_signal(signal.SIGCONT)
+    captured, dropped = counted(end(run)[1])
+    assert dropped > 0, "the ring held everything: this tested nothing"
+    assert captured + dropped == len(frames)
+
+
 def test_a_burst_fits_the_rings_of_two_interfaces(cable):
     """As it fits one: 60000 packets are far less than a ring of 32 MiB."""
     run = start(cable, "watch", "-i", cable.far, "-i", cable.near)

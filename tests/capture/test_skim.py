@@ -168,6 +168,20 @@ def test_a_large_value_is_one_record(cable):
     assert len(records) == len(frames)
 
 
+def test_a_large_value_takes_little_room_in_libpcaps_ring(cable):
+    """A packet that is one, while nobody reads: fifty times as much as the ring holds."""
+    cable.backend = "pcap"
+    talk = resp.Dialogue(mss=64_000)
+    for _ in range(1000):
+        talk.trade("GET k", bulk("W" * 50_000))
+    frames = frames_of(talk)
+    run = start(cable, "watch", "-i", cable.far, "-B", "1")
+    run.send_signal(signal.SIGSTOP)
+    cable.send(frames)
+    run.send_signal(signal.SIGCONT)
+    assert counted(end(run)[1]) == (len(frames), 0)
+
+
 def test_a_string_that_does_not_end_where_it_should(cable, tmp_path):
     """What stands there instead is handed up."""
     talk = resp.Dialogue(mss=16_000).trade("GET k", bulk("W" * 10_000)).ask("GET k")
