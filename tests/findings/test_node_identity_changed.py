@@ -57,16 +57,21 @@ def test_fires_less_loudly_for_a_replica(store):
     assert found.severity == "warning"
 
 
-def test_fires_less_loudly_where_a_replica_has_taken_over(store):
-    """Then nothing is left to be saved at that address."""
-    play = scene.Scene()
-    play.run(3)
+def replaced_and_reborn(play):
+    """p1 dies, r1 takes over, and p1 comes back under another name."""
     play.kill("p1")
     play.run(6)
     play.elect("r1")
     play.run(2)
     play.reborn("p1", 77)
     play.run(4)
+
+
+def test_fires_less_loudly_where_a_replica_has_taken_over(store):
+    """Then nothing is left to be saved at that address."""
+    play = scene.Scene()
+    play.run(3)
+    replaced_and_reborn(play)
     found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
     assert found.severity == "warning"
     assert "without its slots" not in found.title
@@ -79,12 +84,7 @@ def test_fires_less_loudly_where_one_may_have_taken_over_unseen(store):
     play = scene.Scene()
     play.run(4)
     old = play.nodes["p1"].id
-    play.kill("p1")
-    play.run(6)
-    play.elect("r1")
-    play.run(2)
-    play.reborn("p1", 77)
-    play.run(4)
+    replaced_and_reborn(play)
     found = findings.only(findings.of(store(play.pcap("p1"))), "node-identity-changed")
     assert found.metrics["old_id"] == old
     assert found.severity == "warning" and "without its slots" not in found.title

@@ -51,11 +51,7 @@ def test_a_process_that_was_told_to_end_and_whose_successor_loads(store):
     play, operator = begun("p1")
     operator.asks("SHUTDOWN")
     operator.link.close("server")
-    play.kill("p1")
-    play.back("p1")
-    play.stall("p1")
-    play.run(3)
-    play.wake("p1")
+    play.restart("p1", loading=3)
     play.run(3)
     found = of_type(store, play, "process-stall")
     assert found.verdict == "administrative" and "told to end" in found.title

@@ -137,8 +137,8 @@ def test_says_what_one_host_cannot_tell(store):
     findings.none(findings.of(store(play.pcap())), "partition")
 
 
-def test_near_miss_two_hosts_that_start_anew_seen_from_one(store):
-    """They were down, and have missed nobody."""
+def two_started_anew():
+    """p3 and r3 were down, and have missed nobody."""
     play = scene.Scene()
     play.run(4)
     play.dead("p3", "r3")
@@ -146,6 +146,11 @@ def test_near_miss_two_hosts_that_start_anew_seen_from_one(store):
     for (a, _), link in play.links.items():
         link.pinged = None if a in ("p3", "r3") else link.pinged
     play.back("p3", "r3")
+    return play
+
+
+def test_near_miss_two_hosts_that_start_anew_seen_from_one(store):
+    play = two_started_anew()
     play.run(4)
     findings.none(findings.of(store(play.pcap("p1"))), "partition")
 
@@ -210,14 +215,8 @@ def test_fires_from_one_host_though_it_did_not_last(store):
 
 
 def test_near_miss_words_of_a_later_silence(store):
-    """p3 and r3 were down, and have missed nobody. Then p2 dies, and they say so."""
-    play = scene.Scene()
-    play.run(4)
-    play.dead("p3", "r3")
-    play.run(8)
-    for (a, _), link in play.links.items():
-        link.pinged = None if a in ("p3", "r3") else link.pinged
-    play.back("p3", "r3")
+    """Then p2 dies, and they say so."""
+    play = two_started_anew()
     play.run(1)
     play.dead("p2")
     play.run(7)

@@ -30,11 +30,7 @@ def test_tells_one_that_was_restarted_from_one_that_stood_still(store):
     """It closes all its connections; its port is open again at once, and nobody is answered for 3 s."""
     play = scene.Scene()
     play.run(4)
-    play.kill("p1")
-    play.back("p1")
-    play.stall("p1")
-    play.run(3)
-    play.wake("p1")
+    play.restart("p1", loading=3)
     play.run(3)
     stall = findings.only(findings.of(store(play.pcap())), "process-stall")
     assert stall.verdict == "process-died" and "ended" in stall.title

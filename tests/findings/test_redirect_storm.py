@@ -111,6 +111,13 @@ def test_near_miss_a_target_that_answers_others(store):
     assert found.verdict == "stale-clients"
 
 
+def test_near_miss_a_target_that_lets_clients_in(store):
+    """What they say to each other then is not seen."""
+    play = again(lambda c: (c.moved("a", 17, "b"), c.another("b").open()))
+    found = findings.only(findings.of(store(play.pcap())), "redirect-storm")
+    assert found.verdict == "stale-clients"
+
+
 def sent_to_a_name(store, follows):
     """p1 is named by the name that it announces; it answers somebody else, and those who go there."""
     play = quiet_scene()

@@ -155,15 +155,17 @@ def test_ends_where_it_was_last_seen_if_it_has_caught_up_since(store):
     assert since - 1 < found.span[1] < since + 7
 
 
-def stops_acknowledging(store, stall, knocks=False):
+def stops_acknowledging(store, stall, knocks=False, knocked=0):
     """Its link is there; the primary goes on for eight seconds."""
     pair = Following(Scene()).connect()
+    nodes = pair.play.nodes
+    again = pair.play.capture.conversation((nodes["r1"].ip, 59000), (nodes["p1"].ip, 6379))
+    for _ in range(knocked):
+        again.tried()
     for _ in range(3):
         pair.write(1000).send().passes(1).ack()
     if stall:
         pair.play.stall("r1")
-    nodes = pair.play.nodes
-    again = pair.play.capture.conversation((nodes["r1"].ip, 59000), (nodes["p1"].ip, 6379))
     for _ in range(8):
         pair.write(MB).passes(1)
         if knocks:
@@ -186,6 +188,11 @@ def test_near_miss_a_replica_that_speaks_on_the_bus(store):
 def test_fires_for_a_replica_that_tries_to_connect_anew(store):
     """The end of its link is not seen, where that waits behind what does not arrive."""
     assert stops_acknowledging(store, stall=False, knocks=True).verdict == "link-down"
+
+
+def test_near_miss_a_replica_that_tried_to_connect_before(store):
+    """It has acknowledged since."""
+    assert stops_acknowledging(store, stall=False, knocked=3).verdict == "link-silent"
 
 
 def test_fires_for_a_link_that_is_gone(store):

@@ -34,17 +34,18 @@ class Client:
     def __init__(self, capture, ip):
         self.capture, self.ip, self.talks = capture, ip, {}
 
+    def another(self, server):
+        Client.port += 1
+        return self.capture.conversation((self.ip, Client.port), (address(server), 6379))
+
     def talk(self, server):
         if server not in self.talks:
-            Client.port += 1
-            self.talks[server] = self.capture.conversation(
-                (self.ip, Client.port), (address(server), 6379)).open()
+            self.talks[server] = self.another(server).open()
         return self.talks[server]
 
     def tries(self, server):
         """Another connection, to which nobody answers; it is given up at once."""
-        Client.port += 1
-        self.capture.conversation((self.ip, Client.port), (address(server), 6379)).tried()
+        self.another(server).tried()
 
     def ask(self, server, reply):
         self.talk(server).send("client", b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").send("server", reply)

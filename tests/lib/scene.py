@@ -196,6 +196,14 @@ class Scene:
         self.refusing -= set(names)
         self.wake(*names)
 
+    def restart(self, name, loading):
+        """At once; for so many seconds its new process answers nobody."""
+        self.kill(name)
+        self.back(name)
+        self.stall(name)
+        self.run(loading)
+        self.wake(name)
+
     def cut(self, a, b):
         """What `a` sends does not reach `b`; a name or several, separated by blanks."""
         self.cuts |= {(x, y) for x in a.split() for y in b.split()}

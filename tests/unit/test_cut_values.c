@@ -81,7 +81,7 @@ static const struct {
     {"two digits of strings", "*12\r\n$4\r\nMSET\r\n$1\r\na\r\n$5000\r\n", 5000, "\r\n", WHOLE},
     {"ten digits", "$0000005000\r\n", 5000, "\r\n", WHOLE},
     {"no digit", "$\r\n$5000\r\n", 5000, "\r\n", WHOLE},
-    {"no number", "$5x00\r\n", 5000, "\r\n", WHOLE},
+    {"no number", "$4:00\r\n", 5000, "\r\n", WHOLE}, /* ':' comes after '9' */
     {"nothing", "$-1\r\n", 5000, "\r\n", WHOLE},
     {"a text", "=5004\r\ntxt:", 5000, "\r\n", WHOLE},
     {"an error", "-ERR ", 5000, "\r\n", WHOLE},
