@@ -248,6 +248,24 @@ static void on_update(struct model *model, struct message_ends ends) {
     }
 }
 
+/* On this connection the winner has spoken as a replica: TCP keeps the order, so a request would
+ * have come before, and it goes to everybody. */
+static bool is_prompt(const struct event *event, const struct ev_bus_message *message,
+                      nstime before) {
+    const struct flow *flow = event->flow;
+    return event->direction == (unsigned)flow->connector && flow->first <= before &&
+           !message->after_gap && flow->sides[event->direction].stats.gaps == 0;
+}
+
+/* It tells all that it has won, which may come after an answer to somebody's PING. */
+static void on_told_to_all(struct model *model, uint32_t winner,
+                           const struct ev_bus_message *message) {
+    struct election *election = find(model, winner, message->config_epoch);
+    if (election && election->promoted.time != TIME_NONE && !election->prompt &&
+        model->cause->time - election->promoted.time <= AFTER_REQUEST)
+        election->prompt = is_prompt(model->cause, message, election->replica_until);
+}
+
 void model_election_message(struct model *model, struct message_ends ends,
                             const struct ev_bus_message *message) {
     switch (message->type) {
@@ -272,21 +290,15 @@ void model_election_message(struct model *model, struct message_ends ends,
     case BUS_UPDATE:
         on_update(model, ends);
         break;
+    case BUS_PONG:
+        on_told_to_all(model, ends.sender, message);
+        break;
     default:
         break;
     }
 }
 
 /* ---- promotions ---- */
-
-/* On this connection the winner has spoken as a replica: TCP keeps the order, so a request would
- * have come before, and it goes to everybody. */
-static bool is_prompt(const struct event *event, const struct ev_bus_message *message,
-                      nstime before) {
-    const struct flow *flow = event->flow;
-    return event->direction == (unsigned)flow->connector && flow->first <= before &&
-           !message->after_gap && flow->sides[event->direction].stats.gaps == 0;
-}
 
 /* A takeover raises the epoch. What does not was said before its sender became a replica, and came
  * later: a process that was stopped has much of that in its buffers. */

@@ -461,6 +461,12 @@ static void learn_message(struct model *model, struct message_ends ends,
         learn_gossip(model, ends, &message->gossip, message->version > 0);
 }
 
+/* A PING, MEET, or the PONG that answers it; one that nobody asked for is on its sender's link. */
+static bool is_heartbeat(const struct event *event, enum bus_type type) {
+    return type <= BUS_MEET &&
+           (type != BUS_PONG || event->direction != (unsigned)event->flow->connector);
+}
+
 void model_message(struct model *model, struct message_ends ends,
                    const struct ev_bus_message *message) {
     struct node *node = &model->nodes[ends.sender]->node;
@@ -474,7 +480,7 @@ void model_message(struct model *model, struct message_ends ends,
         return;
     if (!is_old_news(model, node, message)) /* a vote or a FAIL counts also then */
         learn_message(model, ends, message, before);
-    if (UNLIKELY(message->type > BUS_MEET))
+    if (UNLIKELY(!is_heartbeat(model->cause, message->type)))
         model_election_message(model, ends, message);
     conclude_message(model, node, message);
 }

@@ -298,8 +298,9 @@ struct replica_was {
     uint64_t current_epoch; /* as it said */
 };
 
-/* model_elections.c: a message of an election, or that begins one; a request for a vote reached the
- * other end; a replica speaks as a primary; a server served a client well. */
+/* model_elections.c: a message that is no heartbeat (a PONG that nobody asked for is none); a
+ * request for a vote reached the other end; a replica speaks as a primary; a server served a client
+ * well. */
 void model_election_message(struct model *model, struct message_ends ends,
                             const struct ev_bus_message *message);
 void model_election_reached(struct model *model, uint32_t candidate, uint32_t receiver);

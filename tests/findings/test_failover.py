@@ -220,6 +220,33 @@ def test_fires_on_a_takeover(store):
     assert found.metrics["kind"] == "takeover" and found.severity == "warning"
 
 
+def test_fires_on_a_takeover_whose_first_word_answers_a_ping(store):
+    """Votes are asked for on other connections than that: those say that none were."""
+    play = scene.Scene()
+    play.run(3)
+    play.promote("r1", 4, asker="p2")
+    play.demote("p1", "r1")
+    play.run(3)
+    assert kinds(store, play) == ["takeover"]
+
+
+def test_near_miss_no_connection_on_which_votes_would_have_been_asked_for(store):
+    """All that it speaks on were opened when it was the primary already."""
+    play = scene.Scene()
+    play.run(3)
+    mine = [link for (a, _), link in play.links.items() if a == "r1"]
+    for link in mine:
+        link.close()
+    play.promote("r1", 4, asker="p2")
+    for link in mine:
+        link.open()
+    play.tell("r1", wire.pong(play.nodes["r1"]))
+    play.demote("p1", "r1")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap())), "failover")
+    assert "kind" not in found.metrics
+
+
 def test_near_miss_a_new_primary_without_an_old_one(store):
     """A node that is given slots (ADDSLOTS), and a replica that is reset: nobody took over."""
     play = scene.Scene(replicas=1)

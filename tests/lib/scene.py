@@ -250,12 +250,15 @@ class Scene:
         if win:
             self.promote(candidate, self.epoch)
 
-    def promote(self, candidate, epoch):
-        """It is the primary of its primary's slots from now on, and says so to all."""
+    def promote(self, candidate, epoch, asker=None):
+        """It is the primary of its primary's slots from now on, and says so to all; before that it
+        answers a PING of `asker`."""
         node = self.nodes[candidate]
         old = next(n for n in self.nodes.values() if n.id == node.fields["replica_of"])
         node.fields.update(replica_of=b"", flags=wire.MYSELF | wire.PRIMARY, config_epoch=epoch,
                            current_epoch=epoch, slots=old.fields["slots"])
+        if asker:
+            self.ping(self.links[asker, candidate])
         self.tell(candidate, wire.pong(node))
 
     def demote(self, name, primary):
