@@ -152,14 +152,15 @@ static void add_to_level(struct level *level, const struct sample *sample, int e
     level->ack_sum += sample->ack_sum;
 }
 
-/* The samples near the height. False: they are too few, or the migration is not what fills them. */
+/* The samples near the height: what is far above it crossed while the link carried more. False:
+ * they are too few, or the migration is not what fills them. */
 static bool level_of(const struct stretch *stretch, int end, struct level *ret_level) {
     uint64_t height = height_of(stretch, end);
     uint32_t count = own_count(stretch);
     *ret_level = (struct level){.plateau = {.at_target = end == LOAD_TARGET, .link_per_s = height}};
     for (uint32_t i = 0; i < count; i++) {
         const struct sample *sample = sample_at(stretch, i);
-        if (rate_of(sample, end) * 100 >= height * HEIGHT_PERCENT)
+        if (is_near((double)rate_of(sample, end), (double)height))
             add_to_level(ret_level, sample, end);
     }
     const struct level *level = ret_level;

@@ -15,6 +15,7 @@ class Loaded(Migrating):
     it sends is acknowledged when it has come through, `queue` seconds later."""
 
     segment, key_bytes = 16_000, 200_000
+    closing = False                     # the target's window closes and opens with each segment
 
     def __init__(self, rate, queue, idle=True):
         super().__init__()
@@ -60,6 +61,9 @@ class Loaded(Migrating):
         link = self.keys.link
         while unacked and unacked[0][0] <= until:
             self.capture.now -= self.capture.step
+            if self.closing:
+                self.capture.now -= self.capture.step
+                link.segment("server", ack=unacked[0][1], window=0)
             link.segment("server", ack=unacked.pop(0)[1])
 
     def keys_for(self, seconds, latency=0.0):
@@ -127,6 +131,30 @@ def test_fires_for_the_time_in_which_the_link_was_limited(store, paces, pause):
     assert 0.8 < found.metrics["bytes_per_s"] / found.metrics["link_bytes_per_s"] <= 1.05
     assert 5000 < found.metrics["plateau_ms"] < 7000 and found.metrics["ack_mean_us"] > 30_000
     assert found.metrics["client_p99_before_us"] < 10_000
+
+
+@pytest.mark.parametrize("offset", [0, 40, 80, 120, 160], ids=lambda offset: f"{offset} ms")
+def test_fires_whatever_held_it_back_before(store, offset):
+    """As long as the link was free it was the target that did not keep up. A sample takes 200 ms: one
+    may have something of both."""
+    play = Loaded(10_000_000, 0.0)
+    play.served(3, 0.002)
+    play.closing = True
+    play.keys_for(4 + offset / 1000)
+    play.closing = False
+    play.limit(1_000_000, 0.05)
+    play.keys_for(6)
+    found = filled(store(play.pcap()))
+    assert found.metrics["link_bytes_per_s"] == pytest.approx(1_000_000, rel=0.1)
+    assert found.metrics["zero_windows"] == 0
+
+
+def test_near_miss_a_target_that_does_not_keep_up(store):
+    play = Loaded(1_000_000, 0.05)
+    play.served(3, 0.002)
+    play.closing = True
+    play.keys_for(6)
+    findings.none(findings.of(store(play.pcap())), "migration-saturation")
 
 
 def test_near_miss_another_pace(store):
