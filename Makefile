@@ -92,7 +92,7 @@ keep = @mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(1))' | cmp -s - $@ || \
        printf '%s\n' '$(subst ','\'',$(1))' > $@
 
 # $(call pytest,ARGUMENTS): the python tests; none collected (status 5) is no failure. One worker
-# more than processors: the one that has the live tests mostly waits (see tests/conftest.py).
+# more than processors: two of them mostly wait (see tests/conftest.py).
 WORKERS ?= $(shell expr $$(nproc) + 1)
 pytest = @BUSTAP=$(abspath $(B))/$(NAME) PYTHONDONTWRITEBYTECODE=1 \
          $(PYTHON) -m pytest -q -o cache_dir=$(abspath $(O))/pytest -n $(WORKERS) --dist loadgroup \

@@ -1,8 +1,8 @@
 """Shared by all tests below: `from lib import wire` works wherever pytest is started, and the
 fixtures turn a hand-made capture into a file (`store`) and into events (`see`).
 
-`make pytest` has several workers (pytest-xdist). Tests that need the machine for themselves, or that
-wait for it, are one worker's; so are those that share what is dear to make.
+`make pytest` has several workers (pytest-xdist). Tests that mostly wait, for clusters or for packets,
+are one worker's each, and begin first; so are those that share what is dear to make.
 """
 
 import itertools
@@ -16,7 +16,7 @@ from lib import bustap, clients, wire
 
 
 TESTS = pathlib.Path(__file__).parent
-OF_THE_MACHINE = ("lab", "live", "capture")     # interfaces, namespaces, servers, the clock
+WAITING = {"lab": "lab", "live": "lab", "capture/test_cluster.py": "lab", "capture": "capture"}
 LIVE = {}                                       # by test: outcome, seconds, why
 
 
@@ -25,19 +25,18 @@ def pytest_configure(config):
 
 
 def group_of(item):
-    folder = item.path.relative_to(TESTS).parts[0]
-    if folder in OF_THE_MACHINE:
-        return "machine"
+    place = item.path.relative_to(TESTS)
+    if waits := WAITING.get(str(place)) or WAITING.get(place.parts[0]):
+        return waits
     take = item.callspec.params.get("take") if hasattr(item, "callspec") else None
-    return take.name if folder == "prop" and take else item.path.stem
+    return take.name if place.parts[0] == "prop" and take else item.path.stem
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The group that waits most begins first."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: group_of(item) != "machine")
+    items.sort(key=lambda item: group_of(item) not in WAITING.values())
 
 
 def pytest_runtest_logreport(report):
