@@ -63,9 +63,13 @@ def play(scenario, name):
     try:
         net.need_tools()
         server = servers.find(name)
-        folder = BUILD / "out" / f"{scenario}-{server.name}"
+    except Unavailable as error:
+        pytest.skip(str(error))
+    folder = BUILD / "out" / f"{scenario}-{server.name}"
+    try:
         Run(scenario, server, folder)(scenarios.load_all()[scenario][0])
     except Unavailable as error:
+        shutil.rmtree(folder)
         pytest.skip(str(error))
     return folder
 
