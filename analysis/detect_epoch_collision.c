@@ -2,7 +2,8 @@
  *
  * The greater epoch decides who owns a slot, so between equal ones nobody can decide. Servers
  * resolve it when they hear each other: the one with the smaller id takes a new epoch. What lasts
- * shows that they do not. Epoch 0 is that of a node nobody has given one yet. */
+ * shows that they do not. Epoch 0 is that of a node nobody has given one yet. A node whose address
+ * is another's by now speaks to nobody, and collides with nobody. */
 #include "analysis/detector.h"
 #include "decode/slot_set.h"
 
@@ -25,9 +26,10 @@ static bool claims_slots(const struct node *node) {
     return !node->replica && slots_any(node->slots);
 }
 
-static bool collide(const struct node *a, const struct node *b) {
+static bool collide(const struct model *model, uint32_t one, uint32_t other) {
+    const struct node *a = model_node(model, one), *b = model_node(model, other);
     return a->config_epoch == b->config_epoch && a->config_epoch != 0 && claims_slots(a) &&
-           claims_slots(b);
+           claims_slots(b) && !model_is_replaced(model, one) && !model_is_replaced(model, other);
 }
 
 /* ---- the finding ---- */
@@ -84,13 +86,11 @@ static bool is_known(const struct collisions *collisions, uint32_t a, uint32_t b
     return false;
 }
 
-static void end_those_of(const struct detection *detection, struct collisions *collisions,
-                         uint32_t node, nstime now) {
+static void end_what_is_over(const struct detection *detection, struct collisions *collisions,
+                             nstime now) {
     for (size_t i = collisions->count; i-- > 0;) {
         const uint32_t *nodes = collisions->list[i].nodes;
-        bool its = nodes[0] == node || nodes[1] == node;
-        if (its && !collide(model_node(detection->model, nodes[0]),
-                            model_node(detection->model, nodes[1])))
+        if (!collide(detection->model, nodes[0], nodes[1]))
             end_collision(detection, collisions, i, now);
     }
 }
@@ -109,10 +109,9 @@ static void on_event(const struct detection *detection, void *state, const struc
     uint32_t node = model_index_of(model, node_of(event));
     if (node == NODE_NONE)
         return;
-    end_those_of(detection, collisions, node, event->time);
+    end_what_is_over(detection, collisions, event->time);
     for (uint32_t i = 0; i < model_node_count(model); i++) {
-        bool new = i != node &&collide(model_node(model, i), model_node(model, node)) &&
-                   !is_known(collisions, i, node);
+        bool new = i != node &&collide(model, i, node) && !is_known(collisions, i, node);
         if (new && collisions->count < COLLISIONS_MAX)
             collisions->list[collisions->count++] =
                 (struct collision){.nodes = {node, i},

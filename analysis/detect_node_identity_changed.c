@@ -89,8 +89,10 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
     const struct order *reset = model_order(detection->model, new_index, ORDER_RESET,
                                             place->time - RESET_S * NS_PER_SEC, place->time);
     model_node_text(detection->model, new_index, name);
-    struct finding *finding = finding_new(
-        "node-identity-changed", primary ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
+    bool was_reset = reset || new->was == old_index; /* a primary that has keys refuses that */
+    struct finding *finding =
+        finding_new("node-identity-changed",
+                    primary && !was_reset ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
     finding_title(finding, "%s came back as another node%s", name,
                   primary ? ", without its slots" : "");
     finding_explain(finding,
@@ -98,15 +100,16 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
                     "nodes the old one is gone and the new one is a stranger.",
                     old->id, new->id);
     if (primary)
-        finding_explain(finding,
-                        "The old one was a primary with slots. If a replica follows the address, "
-                        "it may copy the new node's empty data set over what it has.");
+        finding_explain(finding, "The old one was a primary with slots. %s",
+                        was_reset ? "It had no keys, or the reset would have been refused."
+                                  : "If a replica follows the address, it may copy the new node's "
+                                    "empty data set over what it has.");
     if (reset)
         finding_explain(finding, "Somebody told it to forget all that it knew (CLUSTER RESET).");
     else if (new->was == old_index)
         finding_explain(finding, "Its process went on, on connections that were open before: so it "
                                  "was told to become another node (CLUSTER RESET HARD).");
-    advise(detection->model, finding, old_index, primary, reset || new->was == old_index);
+    advise(detection->model, finding, old_index, primary && !was_reset, was_reset);
     finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
     order_tell(reset, finding);
     finding_node(finding, old->id);
@@ -121,13 +124,14 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
 }
 
 /* At the end it is known whether the old node has spoken since, from elsewhere: then it has moved,
- * and the address is another's now. */
+ * and the address is another's now. Where nobody who knew it is left the cluster was made anew. */
 static void finish(const struct detection *detection, void *state) {
     const struct changes *changes = state;
     for (size_t i = 0; i < changes->count; i++) {
         const struct node *old = model_node(detection->model, changes->seen[i].old);
         const struct place *place = &changes->seen[i].place;
         bool owner = changes->seen[i].owner &&
+                     model_is_member(detection->model, changes->seen[i].old) &&
                      !may_be_taken_before(detection->model, changes->seen[i].old, place->time);
         if (old->last_heard < place->time)
             tell(detection, changes->seen[i].old, changes->seen[i].new, owner, place);

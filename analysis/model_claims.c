@@ -101,11 +101,13 @@ static void contest(struct model *model, uint32_t loser, uint32_t claimant, cons
 }
 
 /* Of two that claim the same slots the one with the greater epoch is right. With equal epochs it is
- * not settled yet: the one that claimed them first is contested. */
+ * not settled yet: the one that claimed them first is contested. One whose address is another's by
+ * now has had its say: its claim is no more than what others remember of it. */
 static void compare(struct model *model, uint32_t changed, uint32_t other, bool promoted) {
     uint8_t common[BUS_SLOT_BYTES];
     const struct node *a = &model->nodes[changed]->node, *b = &model->nodes[other]->node;
-    if (!claims_slots(b) || !common_slots(a->slots, b->slots, common))
+    if (!claims_slots(b) || !common_slots(a->slots, b->slots, common) ||
+        model_is_replaced(model, other))
         return;
     if (b->config_epoch > a->config_epoch)
         contest(model, changed, other, common, false);

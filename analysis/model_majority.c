@@ -46,10 +46,22 @@ bool model_is_replaced(const struct model *model, size_t index) {
     return false;
 }
 
+/* Does anybody live on who was there when it was, and so may remember it? Where all are replaced,
+ * as when a cluster is made anew of the same processes, nobody does. */
+static bool is_outlived(const struct model *model, size_t index) {
+    nstime last = model->nodes[index]->node.last_heard;
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        const struct node *other = &model->nodes[i]->node;
+        if (i != index && other->first_seen < last && !model_is_replaced(model, i))
+            return true;
+    }
+    return false;
+}
+
 bool model_is_member(const struct model *model, size_t index) {
     const struct node *node = &model->nodes[index]->node;
     if (model_is_replaced(model, index))
-        return true;
+        return is_outlived(model, index);
     if (most_views_have(model, index, VIEW_FORGOTTEN))
         return false;
     uint64_t unmentioned = node_other_entries(model, node) - node->unmentioned_since;

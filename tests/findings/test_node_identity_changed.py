@@ -1,5 +1,7 @@
 """node-identity-changed: another node answers at an address that was a node's."""
 
+import pytest
+
 from lib import bustap, captures, findings, scene
 
 
@@ -146,3 +148,45 @@ def test_near_miss_two_nodes_that_swap_addresses(store):
     play.back("r1", "r2")
     play.run(5)
     findings.none(findings.of(store(play.pcap())), "node-identity-changed")
+
+
+def made_anew(play):
+    """All are reset, and the same cluster is made of them once more, with the same epochs."""
+    old = dict(play.nodes)
+    for name, link in [(b, link) for (_, b), link in play.links.items()]:
+        link.close()
+    for number, name in enumerate(old, 71):
+        play.reborn(name, number)
+    ids = {node.id: play.nodes[name].id for name, node in old.items()}
+    for name, node in old.items():
+        kept = ("slots", "config_epoch", "current_epoch", "flags")
+        play.set(name, replica_of=ids.get(node.fields["replica_of"], b""),
+                 **{field: node.fields[field] for field in kept})
+    play.run(7)
+
+
+@pytest.mark.parametrize("host", (None, "p1", "r2"))
+def test_fires_less_loudly_where_the_cluster_is_made_anew(store, host):
+    """Nobody is left who knew the old nodes: they own no slots, and collide with nobody."""
+    play = scene.Scene()
+    play.run(3)
+    made_anew(play)
+    path = store(play.pcap(host))
+    found = findings.of(path)
+    assert len([f for f in found if f.type == "node-identity-changed"]) == len(play.nodes)
+    assert {f.severity for f in found} == {"warning"}
+    owners = {row["owner"] for row in bustap.analyze(path)["cluster"]["slots"]}
+    assert owners == {play.nodes[name].id for name in ("p1", "p2", "p3")}
+
+
+def test_fires_less_loudly_on_a_primary_that_is_reset(store):
+    """It is refused to one that has keys."""
+    play = scene.Scene()
+    play.run(3)
+    for (a, _), link in play.links.items():
+        if a == "p1":
+            link.close()
+    play.reborn("p1", 77)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
+    assert found.severity == "warning" and "It had no keys" in found.explanation
