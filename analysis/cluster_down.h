@@ -18,7 +18,8 @@ struct witness {
     bool down;         /* it says that the cluster is down, and was well before */
     bool told;         /* it is one of those who said or answered so in this outage */
     bool answered;     /* its first sign in this outage was an answer */
-    bool cut_off;      /* it missed most of the primaries then */
+    bool cut_off;      /* it missed most of the primaries then, or a moment before */
+    nstime missed;     /* when it did last, while it said so */
     bool in_touch;     /* it had just heard from most of them when it began, */
     bool reached;      /* and did again after that */
     struct place said; /* that sign */
@@ -38,6 +39,8 @@ struct outage {
     nstime most_since;    /* more than half of the nodes say so; TIME_NONE: not now */
     nstime most_for;      /* before that */
     uint32_t peak, heard; /* the most who said so at once; nodes that could be heard then */
+    uint32_t unheard;     /* the others then, of which nothing was heard so far in the capture */
+    bool others_well;     /* one of those is a primary, and its first words were that all is well */
     uint64_t replies, replies_of_starting;
     struct place first_reply;
     struct endpoint clients[OUTAGE_CLIENTS];
@@ -51,6 +54,12 @@ struct downs {
     size_t room;
     struct outage outage;
 };
+
+/* It was so when the capture began, and those of whom nothing was heard are no fewer than those who
+ * said so: it may be that the others went on. */
+static inline bool outage_may_be_of_a_side(const struct outage *outage) {
+    return outage->joined && outage->peak * 2 <= outage->heard + outage->unheard;
+}
 
 /* The outage has ended; `end` TIME_NONE: it goes on. */
 void cluster_down_tell(const struct detection *detection, struct downs *downs, nstime end);

@@ -18,9 +18,12 @@ static enum severity severity_of(const struct detection *detection, const struct
     return outage->replies > outage->replies_of_starting ? SEVERITY_WARNING : SEVERITY_NOTICE;
 }
 
-/* How long more than half of the nodes said so, by `now`. */
+/* How long more than half of the nodes said so, by `now`, as far as is known. */
 static nstime most_for(const struct outage *outage, nstime now) {
-    return outage->most_for + (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
+    return outage_may_be_of_a_side(outage)
+               ? 0
+               : outage->most_for +
+                     (outage->most_since == TIME_NONE ? 0 : now - outage->most_since);
 }
 
 /* How long it said or answered so, at a stretch. */
@@ -79,6 +82,7 @@ enum cause {
     CAUSE_OWN_VIEW,
     CAUSE_UNCOVERED,
     CAUSE_NO_MAJORITY,
+    CAUSE_OF_A_SIDE,
     CAUSE_UNKNOWN
 };
 
@@ -115,13 +119,19 @@ static const struct {
                            "the cluster serves again some seconds after most of the primaries hear "
                            "each other",
                            true},
+    [CAUSE_OF_A_SIDE] = {"unknown",
+                         "Of most of the others nothing was heard: whether they were down as well, "
+                         "or went on without these, is not known.",
+                         "look from one of the others", true},
     [CAUSE_UNKNOWN] = {"unknown", NULL, NULL, false},
 };
 
 /* The others, so far as they were heard, did not say so, and whoever did missed no owner of slots
- * that most had given up. */
+ * that most had given up. Or they were heard only later, and were well: a primary that was down, or
+ * has just been started, says so for half a second more. */
 static bool is_minority(const struct outage *outage) {
-    return outage->peak * 2 <= outage->heard && !outage->bereft;
+    return (outage->peak * 2 <= outage->heard && !outage->bereft) ||
+           (outage_may_be_of_a_side(outage) && outage->others_well);
 }
 
 /* All who said so went on to hear most of the primaries. */
@@ -144,6 +154,8 @@ static enum cause cause_of(const struct downs *downs, uint32_t told) {
         return CAUSE_STARTED;
     if (is_minority(outage))
         return is_view_of_their_own(downs) ? CAUSE_OWN_VIEW : CAUSE_MINORITY;
+    if (outage_may_be_of_a_side(outage))
+        return CAUSE_OF_A_SIDE;
     if (outage->failed != NODE_NONE)
         return CAUSE_UNCOVERED;
     return cut_off * 2 > told ? CAUSE_NO_MAJORITY : CAUSE_UNKNOWN;

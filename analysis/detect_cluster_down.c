@@ -8,6 +8,7 @@
 #include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
 #include "base/list.h"
+#include "decode/slot_set.h"
 
 #include <stdlib.h>
 
@@ -71,14 +72,16 @@ static bool is_heard(const struct model *model, uint32_t index, nstime now) {
 /* Who says so now: after every change of that. */
 static void recount(const struct detection *detection, struct downs *downs, nstime now) {
     struct outage *outage = &downs->outage;
-    uint32_t down = 0, heard = 0;
+    uint32_t down = 0, heard = 0, unheard = 0;
     for (uint32_t i = 0; i < downs->room && i < model_node_count(detection->model); i++) {
         down += downs->witnesses[i].down;
         heard += is_heard(detection->model, i, now);
+        unheard += !model_node(detection->model, i)->heard;
     }
     if (down > outage->peak) {
         outage->peak = down;
         outage->heard = heard;
+        outage->unheard = unheard;
     }
     bool most = down * 2 > heard;
     if (most == (outage->most_since != TIME_NONE))
@@ -96,6 +99,15 @@ static bool misses_most(const struct model *model, uint32_t index) {
         missed += votes && i != index && model_view(model, index, i) != 0;
     }
     return missed * 2 >= voters && missed > 0;
+}
+
+/* It may hear from them again before it says so without them. */
+static void note_missed(const struct model *model, struct witness *witness, uint32_t index,
+                        nstime now) {
+    if (!misses_most(model, index))
+        return;
+    witness->cut_off = true;
+    witness->missed = now;
 }
 
 /* Did messages of another node arrive there since then? */
@@ -130,7 +142,8 @@ static void note_told(const struct model *model, struct downs *downs, uint32_t i
     witness->vague = false;
     witness->longest = 0;
     witness->answered = answered;
-    witness->cut_off = witness->reached = false;
+    witness->cut_off = place.time - witness->missed <= IN_TOUCH;
+    witness->reached = false;
     witness->in_touch = has_heard_most(model, index, place.time - IN_TOUCH);
     witness->said = place;
 }
@@ -141,7 +154,7 @@ static void says_down(const struct detection *detection, struct downs *downs, ui
     (void)outage_at(detection, downs, index, event->time);
     witness->down = true;
     note_told(detection->model, downs, index, place_of(event), false);
-    witness->cut_off |= misses_most(detection->model, index);
+    note_missed(detection->model, witness, index, event->time);
     recount(detection, downs, event->time);
 }
 
@@ -208,6 +221,15 @@ static void on_state(const struct detection *detection, struct downs *downs, con
     recount(detection, downs, event->time);
 }
 
+/* Whom it misses stands behind its state in the same message. */
+static void on_suspected(const struct detection *detection, struct downs *downs,
+                         const struct event *event) {
+    uint32_t index = model_index_of(detection->model, event->node_suspected.node);
+    struct witness *witness = index < downs->room ? &downs->witnesses[index] : NULL;
+    if (witness && witness->down && !witness->cut_off)
+        note_missed(detection->model, witness, index, event->time);
+}
+
 /* The first words of a node. */
 static void on_heard(const struct detection *detection, struct downs *downs,
                      const struct event *event) {
@@ -216,6 +238,8 @@ static void on_heard(const struct detection *detection, struct downs *downs,
     struct witness *witness = index == NODE_NONE ? NULL : witness_at(downs, index);
     if (witness)
         witness->joined = model_node(detection->model, index)->ran_before;
+    const struct ev_node_heard *heard = &event->node_heard;
+    downs->outage.others_well |= heard->state == 0 && heard->slots && slots_any(heard->slots);
     on_state(detection, downs, id, event->node_heard.state == 0, event);
 }
 
@@ -295,6 +319,8 @@ static void on_event(const struct detection *detection, void *state, const struc
         on_error(detection, downs, event);
     else if (event->type == EV_node_state)
         on_state(detection, downs, event->node_state.node, event->node_state.state == 0, event);
+    else if (event->type == EV_node_suspected)
+        on_suspected(detection, downs, event);
     else if (event->type == EV_node_heard)
         on_heard(detection, downs, event);
     else if (event->flow && event->flow->connector != FLOW_CONNECTOR_UNKNOWN)
@@ -343,7 +369,8 @@ static bool anyone_down(const struct detection *detection, struct downs *downs, 
         struct witness *witness = &downs->witnesses[i];
         witness->until = witness->down ? now : witness->until;
         witness->down = witness->down && is_heard(detection->model, i, now);
-        witness->cut_off |= witness->down && misses_most(detection->model, i);
+        if (witness->down)
+            note_missed(detection->model, witness, i, now);
         note_reached(detection->model, downs, i, now);
         any |= witness->down;
     }
@@ -373,7 +400,7 @@ const struct detector detect_cluster_down = {
     .name = "cluster-down",
     .help = "nodes said that the cluster is down, or answered CLUSTERDOWN",
     .wants = EVENT_BIT(client_error) | EVENT_BIT(node_state) | EVENT_BIT(node_heard) |
-             EVENT_BIT(tcp_refused),
+             EVENT_BIT(node_suspected) | EVENT_BIT(tcp_refused),
     .state = sizeof(struct downs),
     .event = on_event,
     .tick = on_tick,

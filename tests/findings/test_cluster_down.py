@@ -293,3 +293,39 @@ def test_near_miss_a_host_that_hears_nobody_any_more(store):
     play.run(3)
     one = findings.only(findings.of(store(play.pcap("p1"))), "cluster-down")
     assert one.severity == "notice" and one.span[1] - one.span[0] < 3
+
+
+@pytest.mark.parametrize("heals", (True, False))
+def test_near_miss_the_capture_begins_on_one_side_of_a_partition(store, heals):
+    """p1's side alone is heard: it cannot tell whether the others went on, until they are heard."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1 r1", "p2 p3 r2 r3")
+    play.run(5)
+    play.set("p1", state=1)
+    play.set("r1", state=1)
+    play.run(1)
+    begin = bustap.when(play.capture.now)
+    play.run(8)
+    if heals:
+        play.heal()
+        play.run(4)
+    found = findings.only(findings.of(store(play.pcap("p1")), "--from", begin), "cluster-down")
+    assert (found.severity, found.verdict) == ("notice", "minority" if heals else "unknown")
+    assert "2 nodes held the cluster for down" in found.title
+    assert heals == ("The others went on" in found.explanation)
+
+
+def test_says_why_of_one_that_hears_the_others_again_before_it_says_so(store):
+    """Whom it missed stands in the first message that tells of it, and in none after that."""
+    play = scene.Scene()
+    play.run(3)
+    play.set("p1", state=1)
+    play.views["p1"].update(p2=scene.wire.PFAIL, p3=scene.wire.PFAIL)
+    play.tell("p1", play.heartbeat(scene.wire.ping, "p1", "r2"), to="r2")
+    play.views["p1"].clear()
+    play.run(2)
+    play.set("p1", state=0)
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap())), "cluster-down")
+    assert found.verdict == "minority"
