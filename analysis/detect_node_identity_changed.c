@@ -90,9 +90,8 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
                                             place->time - RESET_S * NS_PER_SEC, place->time);
     model_node_text(detection->model, new_index, name);
     bool was_reset = reset || new->was == old_index; /* a primary that has keys refuses that */
-    struct finding *finding =
-        finding_new("node-identity-changed",
-                    primary && !was_reset ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
+    struct finding *finding = finding_new(
+        "node-identity-changed", primary ? SEVERITY_CRITICAL : SEVERITY_WARNING, place->time);
     finding_title(finding, "%s came back as another node%s", name,
                   primary ? ", without its slots" : "");
     finding_explain(finding,
@@ -109,7 +108,7 @@ static void tell(const struct detection *detection, uint32_t old_index, uint32_t
     else if (new->was == old_index)
         finding_explain(finding, "Its process went on, on connections that were open before: so it "
                                  "was told to become another node (CLUSTER RESET HARD).");
-    advise(detection->model, finding, old_index, primary && !was_reset, was_reset);
+    advise(detection->model, finding, old_index, primary, was_reset);
     finding_evidence(finding, place, "the first message of node %.8s from this address", new->id);
     order_tell(reset, finding);
     finding_node(finding, old->id);

@@ -179,8 +179,8 @@ def test_fires_less_loudly_where_the_cluster_is_made_anew(store, host):
     assert owners == {play.nodes[name].id for name in ("p1", "p2", "p3")}
 
 
-def test_fires_less_loudly_on_a_primary_that_is_reset(store):
-    """It is refused to one that has keys."""
+def test_fires_on_a_primary_that_is_reset(store):
+    """It is refused to one that has keys, so there is nothing to save; its slots lack an owner."""
     play = scene.Scene()
     play.run(3)
     for (a, _), link in play.links.items():
@@ -189,4 +189,5 @@ def test_fires_less_loudly_on_a_primary_that_is_reset(store):
     play.reborn("p1", 77)
     play.run(2)
     found = findings.only(findings.of(store(play.pcap())), "node-identity-changed")
-    assert found.severity == "warning" and "It had no keys" in found.explanation
+    assert found.severity == "critical" and "without its slots" in found.title
+    assert "It had no keys" in found.explanation and "empty data set" not in found.explanation
