@@ -92,7 +92,8 @@ static void on_contested(const struct detection *detection, struct takeovers *ta
                                   .offset = contested->repl_offset,
                                   .until = TIME_NONE,
                                   .psync = place_none(),
-                                  .psync_offset = NOT_KNOWN};
+                                  .psync_offset = NOT_KNOWN,
+                                  .copy_offset = NOT_KNOWN};
     takeover->prompt = was_elected(takeovers, takeover->winner, takeover->epoch);
     memcpy(takeover->slots, contested->slots, BUS_SLOT_BYTES);
 }
@@ -103,21 +104,28 @@ static bool is_ip_of(const struct node *node, const struct endpoint *end) {
     return node->addr_known && endpoint_same_ip(&node->addr, end);
 }
 
-/* The takeover whose loser this replica is, as far as addresses tell. */
-static struct takeover *takeover_by_link(const struct detection *detection,
+/* The takeover whose loser this replica is, as far as addresses tell, settled or not. */
+static struct takeover *takeover_between(const struct detection *detection,
                                          struct takeovers *takeovers,
                                          const struct endpoint *replica,
                                          const struct endpoint *primary) {
     for (size_t i = 0; i < takeovers->count; i++) {
         struct takeover *takeover = &takeovers->list[i];
-        if (takeover->settled)
-            continue;
         const struct node *winner = model_node(detection->model, takeover->winner);
         if (winner->addr_known && endpoint_equal(&winner->addr, primary) &&
             is_ip_of(model_node(detection->model, takeover->loser), replica))
             return takeover;
     }
     return NULL;
+}
+
+/* Likewise, if it is not known yet what became of the loser's writes. */
+static struct takeover *takeover_by_link(const struct detection *detection,
+                                         struct takeovers *takeovers,
+                                         const struct endpoint *replica,
+                                         const struct endpoint *primary) {
+    struct takeover *takeover = takeover_between(detection, takeovers, replica, primary);
+    return takeover && !takeover->settled ? takeover : NULL;
 }
 
 /* Is the id that of the data set which the loser's own replicas had? Not after a restart; nor if
@@ -156,9 +164,20 @@ static void on_answer(const struct detection *detection, struct takeovers *takeo
     takeover->settled = true;
 }
 
+/* Where the stream began of which the primary gives a copy. */
+static void on_copy(const struct event *event, struct takeover *takeover) {
+    if (takeover && event->replication.offset != NOT_KNOWN)
+        takeover->copy_offset = event->replication.offset;
+}
+
 static void on_step(const struct detection *detection, struct takeovers *takeovers,
                     const struct event *event) {
     const char *what = event->replication.what;
+    struct takeover *followed =
+        takeover_between(detection, takeovers, &event->flow->ends[!event->direction],
+                         &event->flow->ends[event->direction]);
+    if (strcmp(what, "fullresync") == 0)
+        on_copy(event, followed);
     if (strcmp(what, "psync") == 0)
         on_psync(detection, takeovers, event);
     else if (strcmp(what, "fullresync") == 0 || strcmp(what, "rdb-channel") == 0)
@@ -166,7 +185,7 @@ static void on_step(const struct detection *detection, struct takeovers *takeove
     else if (strcmp(what, "continue") == 0)
         on_answer(detection, takeovers, event, false);
     else if (strcmp(what, "rdb") == 0)
-        losses_emptied_tell(detection, event);
+        losses_emptied_tell(detection, event, followed);
 }
 
 /* It is a replica now, and its data will be the winner's: what it wrote so far is known. A primary

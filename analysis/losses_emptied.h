@@ -3,9 +3,12 @@
 #ifndef BUSTAP_ANALYSIS_LOSSES_EMPTIED_H
 #define BUSTAP_ANALYSIS_LOSSES_EMPTIED_H
 
-#include "analysis/detector.h"
+#include "analysis/losses_takeover.h"
 
-/* A replica has got a copy (EV_replication, "rdb"): a finding if it tells of a lost data set. */
-void losses_emptied_tell(const struct detection *detection, const struct event *event);
+/* A replica has got a copy (EV_replication, "rdb"): findings if it tells of a lost data set. Of the
+ * server's own writes, and of those that the replica had acknowledged while the slots were its:
+ * `takeover`, by which the server has them; NULL: it has them from somebody else. */
+void losses_emptied_tell(const struct detection *detection, const struct event *event,
+                         struct takeover *takeover);
 
 #endif

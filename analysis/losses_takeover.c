@@ -13,7 +13,7 @@
 
 /* ---- counting ---- */
 
-static struct winner winner_of(const struct takeover *takeover, const struct write_log *log) {
+struct winner losses_takeover_winner(const struct takeover *takeover, const struct write_log *log) {
     struct winner winner = {
         .offset = takeover->offset,
         .claimed = takeover->claim.time,
@@ -202,7 +202,7 @@ void losses_takeover_tell(const struct detection *detection, const struct takeov
         node->addr_known ? model_write_log(detection->model, &node->addr) : NULL;
     if (!log)
         return;
-    struct winner winner = winner_of(takeover, log);
+    struct winner winner = losses_takeover_winner(takeover, log);
     struct losses losses = losses_of(log, &winner);
     if (suffix_of(takeover) != NOT_KNOWN && losses.bytes > suffix_of(takeover)) {
         losses_free(&losses); /* more than there was room for: some were taken for another's */

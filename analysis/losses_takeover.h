@@ -4,6 +4,7 @@
 #define BUSTAP_ANALYSIS_LOSSES_TAKEOVER_H
 
 #include "analysis/detector.h"
+#include "analysis/model_writes.h"
 
 /* A takeover of slots, until it is known what becomes of the node that had them. */
 struct takeover {
@@ -18,7 +19,12 @@ struct takeover {
     bool asked;   /* the loser wants to follow the winner */
     struct place psync;
     uint64_t psync_offset; /* the next byte that it wants; NOT_KNOWN: none of its own stream */
+    uint64_t copy_offset;  /* where the stream began of which the winner last gave it a copy */
+    bool emptied;          /* that was empty, and has been told */
 };
+
+/* What is known of its winner, for write_fate of the loser's writes. */
+struct winner losses_takeover_winner(const struct takeover *takeover, const struct write_log *log);
 
 /* What is lost for certain, so far as is known by now; nothing is told if that is nothing. */
 void losses_takeover_tell(const struct detection *detection, const struct takeover *takeover);

@@ -189,6 +189,50 @@ def test_near_miss_a_primary_that_comes_back_with_its_data(store):
     findings.none(story.findings(store), "lost-writes")
 
 
+def heir_is_lost(story, offset, copy, gives_in=True):
+    """r1 takes over and writes; it is started again, and p1, its replica by now, gets this copy of a
+    stream that begins at this offset."""
+    story.fail_over()
+    later = writes.Client(story.play, "r1", port=50002)
+    later.set("{b}later", "v")
+    if gives_in:
+        story.give_in()
+    story.play.kill("r1")
+    story.play.run(1)
+    story.play.back("r1")
+    if not gives_in:
+        story.play.wake("p1")
+        story.play.demote("p1", "r1")
+    talk = resp.Dialogue(story.play.capture, (story.play.nodes["p1"].ip, 56002),
+                         writes.address(story.play, "r1"))
+    talk.trade(resp.command("PSYNC", writes.OWN_ID, str(story.link.sent + 1)),
+               resp.simple("FULLRESYNC " + "d" * 40 + f" {offset}"), copy)
+    story.play.run(1)
+
+
+@pytest.mark.parametrize("gives_in", (True, False))
+def test_fires_on_what_an_heir_had_got_and_lost(store, gives_in):
+    """p1 still had it all, but it is the replica now, and copies the emptiness."""
+    story = Story()
+    heir_is_lost(story, 0, b"$172\r\n" + bytes(172), gives_in)
+    found = [f for f in story.findings(store) if f.type == "lost-writes"]
+    old, own = sorted(found, key=lambda f: -f.metrics["count"])
+    assert listed([old]) == ["{b}kept0", "{b}kept1", "{b}kept2"] and listed([own]) == ["{b}later"]
+    p1, r1 = (story.play.nodes[name].id for name in ("p1", "r1"))
+    assert (old.metrics["loser"], old.metrics["winner"]) == (p1, r1)
+    assert own.metrics["loser"] == r1 and "winner" not in own.metrics
+    assert {f.severity for f in found} == {"critical"} and "proof" not in old.metrics
+
+
+@pytest.mark.parametrize("offset, copy", ((0, b"$5000\r\n" + bytes(5000)),
+                                          (900, b"$172\r\n" + bytes(172))))
+def test_near_miss_an_heir_that_has_its_data(store, offset, copy):
+    """They were on its disk; or its stream goes on: it has deleted its keys, as it was told to."""
+    story = Story()
+    heir_is_lost(story, offset, copy)
+    findings.none(story.findings(store), "lost-writes")
+
+
 def test_near_miss_the_client_had_given_up(store):
     """The ghost's answer comes to a client that has closed its connection: it never took it for
     written."""
