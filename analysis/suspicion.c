@@ -79,6 +79,13 @@ static void learn_late(const struct detection *detection, const struct suspicion
         suspicion->verdict = *recent;
 }
 
+/* It has become a replica since: so it has heard of whoever took its slots over, and to them a
+ * replica is well once it answers. */
+static bool has_given_in(const struct node *node, const struct suspicion *suspicion) {
+    return suspicion->verdict.kind == VERDICT_PATH_CUT && suspicion->primary && node->replica &&
+           node->role_since >= suspicion->begin.time;
+}
+
 /* From one host not all are heard to take it back. Its process had ended and was started again: as
  * a replica it is well to each node that it answers, and so it is to this one. */
 static void look_for_return(const struct model *model, struct suspicion *suspicion) {
@@ -90,6 +97,8 @@ static void look_for_return(const struct model *model, struct suspicion *suspici
     if (well && back != TIME_NONE && suspicion->returned == TIME_NONE &&
         suspicion->verdict.kind == VERDICT_PROCESS_DIED)
         suspicion->returned = back;
+    if (well && suspicion->returned == TIME_NONE && has_given_in(node, suspicion))
+        suspicion->returned = node->role_since;
 }
 
 static void follow_all(const struct detection *detection, const struct suspicions *suspicions,
@@ -301,16 +310,45 @@ static void fail(const struct detection *detection, const struct suspicions *sus
         suspicion->verdict = verdict;
 }
 
-/* A node whose host was captured is suspected, in the first words of one that it missed itself
- * until now: what was between the two says why, from this side. */
+static bool is_cut(enum verdict_kind kind) {
+    return kind == VERDICT_HOST_UNREACHABLE || kind == VERDICT_PATH_CUT;
+}
+
+/* The subject was heard here while the one who speaks against it now was not: it stood on the
+ * captured host's side of what was between. It was not silent, so its last message tells nothing.
+ */
+static void stands_on_this_side(const struct model *model, struct suspicion *suspicion,
+                                uint32_t node, const struct verdict *theirs, nstime now) {
+    const struct node *speaker = model_node(model, node);
+    if (!is_cut(theirs->kind) || !is_back(speaker, now) ||
+        !model_lived(model, suspicion->subject, &speaker->pause))
+        return;
+    suspicion->verdict = (struct verdict){.kind = VERDICT_PATH_CUT,
+                                          .since = theirs->since,
+                                          .at = now,
+                                          .missed = true,
+                                          .spoke = true,
+                                          .acked = {.time = TIME_NONE}};
+    suspicion->since = theirs->since;
+    suspicion->last_sign.time = TIME_NONE;
+    suspicion->late = true;
+}
+
+/* The first words of one that the captured host itself missed until now are against a node: what
+ * was between the two says why, from this side. */
 static void hear_of_apart(const struct detection *detection, const struct suspicions *suspicions,
                           struct suspicion *suspicion, uint32_t node, nstime now) {
+    uint32_t vantage = model_vantage(detection->model);
     if (suspicion->verdict.kind != VERDICT_UNKNOWN || node >= suspicions->recent_count ||
-        model_vantage(detection->model) != suspicion->subject)
+        vantage == NODE_NONE)
         return;
     const struct verdict *theirs = &suspicions->recent[node].verdict;
     if (theirs->at == 0 || theirs->peers != 1 || now - theirs->at > ECHO_MS * NS_PER_MS)
         return;
+    if (vantage != suspicion->subject) {
+        stands_on_this_side(detection->model, suspicion, node, theirs, now);
+        return;
+    }
     struct verdict mirrored = verdict_mirrored(theirs);
     if (mirrored.kind != VERDICT_UNKNOWN)
         suspicion->verdict = mirrored;
@@ -455,6 +493,12 @@ static void tell_vantage(const struct detection *detection, const struct suspici
         finding_doubt(finding, CONFIDENCE_LIKELY);
 }
 
+static const char *kind_of_return(const struct suspicion *suspicion) {
+    return suspicion->verdict.kind == VERDICT_PROCESS_DIED
+               ? "its process was started again, is a replica and answers"
+               : "it follows the one that took over";
+}
+
 void suspicion_tell(const struct detection *detection, const struct suspicion *suspicion,
                     struct finding *finding) {
     struct value *reporters = value_list(finding_metrics(finding), "reporters");
@@ -476,9 +520,10 @@ void suspicion_tell(const struct detection *detection, const struct suspicion *s
                        " were not seen to take it back; most were, and that is taken for the end",
                        suspicion->holders);
     else if (suspicion->end.time == TIME_NONE && suspicion->returned != TIME_NONE)
-        finding_caveat(finding, "those who said so were not seen to take it back; its process was "
-                                "started again, is a replica and answers, and that is taken for "
-                                "the end");
+        finding_caveat(finding,
+                       "those who said so were not seen to take it back; %s, and that is taken for "
+                       "the end",
+                       kind_of_return(suspicion));
     if (finding)
         finding->end = suspicion_end(suspicion);
 }

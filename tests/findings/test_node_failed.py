@@ -372,3 +372,37 @@ def test_fires_with_the_cause_that_the_host_finds_out_later(store):
     one = next(f for f in findings.all_of(found, "node-failed")
                if f.metrics["node"] == play.nodes["p2"].id)
     assert one.verdict == "process-died"
+
+
+def on_the_smaller_side(store, what):
+    """p1 and r2 are cut off; the host of r2 is captured. Something is done to p1 meanwhile."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1 r2", "p2 p3 r1 r3")
+    what(play)
+    play.run(7)
+    play.elect("r1", voters=("p2", "p3"))
+    play.run(1)
+    play.wake("p1")
+    play.heal()
+    play.run(1)
+    play.demote("p1", "r1")
+    play.run(4)
+    found = findings.of(store(play.pcap("r2")))
+    return next(f for f in findings.all_of(found, "node-failed")
+                if f.metrics["node"] == play.nodes["p1"].id)
+
+
+def test_fires_on_a_node_that_stood_on_the_captured_side_of_a_cut(store):
+    """It spoke here all the time; those who mark it failed could not be heard here either."""
+    found = on_the_smaller_side(store, lambda play: None)
+    assert found.verdict == "host-unreachable" and found.confidence == "likely"
+    assert "It was alive" in found.explanation
+    cut = scene.wire.START / 1e9 + 3
+    assert cut - 0.1 <= found.span[0] <= cut + 1.6
+    assert "detection_ms" not in found.metrics
+
+
+def test_near_miss_one_of_that_side_that_stood_still(store):
+    found = on_the_smaller_side(store, lambda play: play.stall("p1"))
+    assert "It was alive" not in found.explanation
