@@ -39,6 +39,7 @@ static bool room_for_one(struct suspicions *suspicions) {
 enum {
     RECENT = 30,        /* seconds: words of a silence may come when it is over */
     SILENCE_MS = 1500,  /* that others complain of, at least */
+    CUT_MS = 2000,      /* nothing passes for so long by chance */
     JUST_NOW_MS = 1000, /* it ended so long ago */
     LAST_TICK_MS = 1100,
     ECHO_MS = 5000, /* a word after all have taken it back may still be of it */
@@ -52,13 +53,25 @@ static bool room_for_nodes(struct suspicions *suspicions, size_t nodes) {
     return recent;
 }
 
+static bool is_cut(enum verdict_kind kind) {
+    return kind == VERDICT_HOST_UNREACHABLE || kind == VERDICT_PATH_CUT;
+}
+
+/* Nothing had passed for long, and now something does, and something does not yet: so it is while
+ * connections recover, and no sign of loss. */
+static bool is_end_of_cut(const struct verdict *before, const struct verdict *now) {
+    return now->kind == VERDICT_LOSSY_PATH && is_cut(before->kind) && now->since <= before->at &&
+           before->at - before->since >= CUT_MS * NS_PER_MS &&
+           now->at - before->at < ECHO_MS * NS_PER_MS;
+}
+
 static void look_at(const struct detection *detection, struct suspicions *suspicions, uint32_t node,
                     nstime now) {
     struct verdict *recent = &suspicions->recent[node].verdict;
     if (recent->at == now)
         return;
     struct verdict verdict = verdict_about(detection->model, node, NODE_NONE, now, now);
-    if (verdict.kind != VERDICT_UNKNOWN)
+    if (verdict.kind != VERDICT_UNKNOWN && !is_end_of_cut(recent, &verdict))
         *recent = verdict;
 }
 
@@ -154,8 +167,8 @@ static struct verdict judge(const struct detection *detection, const struct susp
     bool known = recent && recent->at && now - recent->at < RECENT * NS_PER_SEC;
     if (known && now - recent->at <= LAST_TICK_MS * NS_PER_MS)
         return *recent;
-    return known && (verdict.kind == VERDICT_UNKNOWN || over || suspicion->late) ? *recent
-                                                                                 : verdict;
+    bool before = verdict.kind == VERDICT_UNKNOWN || over || suspicion->late;
+    return known && (before || is_end_of_cut(recent, &verdict)) ? *recent : verdict;
 }
 
 /* Words of a silence that has just ended come with the first messages after it: where it is the
@@ -308,10 +321,6 @@ static void fail(const struct detection *detection, const struct suspicions *sus
     struct verdict verdict = judge(detection, suspicions, suspicion, NODE_NONE, event->time);
     if (verdict.kind != VERDICT_UNKNOWN || !suspicion->verdict.unseen)
         suspicion->verdict = verdict;
-}
-
-static bool is_cut(enum verdict_kind kind) {
-    return kind == VERDICT_HOST_UNREACHABLE || kind == VERDICT_PATH_CUT;
 }
 
 /* The subject was heard here while the one who speaks against it now was not: it stood on the

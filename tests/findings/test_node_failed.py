@@ -406,3 +406,20 @@ def test_fires_on_a_node_that_stood_on_the_captured_side_of_a_cut(store):
 def test_near_miss_one_of_that_side_that_stood_still(store):
     found = on_the_smaller_side(store, lambda play: play.stall("p1"))
     assert "It was alive" not in found.explanation
+
+
+def test_near_miss_loss_where_connections_recover_from_a_cut(store):
+    """r2, whose host is captured, was cut off; now p2 gets in there, but r2 not at p2."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("r2", "p1 p2 p3 r1 r3")
+    play.run(5)
+    play.heal()
+    play.block("p2")
+    play.run(1.5)
+    play.fail("p3", "p2")
+    play.run(1)
+    found = findings.of(store(play.pcap("r2")))
+    found = next(f for f in findings.all_of(found, "node-failed")
+                 if f.metrics["node"] == play.nodes["p2"].id)
+    assert (found.verdict, found.confidence) == ("host-unreachable", "likely")
