@@ -93,6 +93,13 @@ static inline uint64_t load_be64(const uint8_t *p) {
     return __builtin_bswap64(v);
 }
 
+/* Eight bytes, likewise, for comparing and summing: the first one is the lowest. */
+static inline uint64_t load_word(const uint8_t *p) {
+    uint64_t word;
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "bustap is built and tested on little-endian machines only"
 #endif

@@ -42,12 +42,6 @@ static inline uint64_t lower_case(uint64_t text) {
     return text | letter >> 2;
 }
 
-static inline uint64_t load_word(const uint8_t *p) {
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
 /* 1 to 7 bytes, the missing ones zero, without a loop and without a read beyond them: two loads
  * that overlap. */
 static inline uint64_t load_part(const uint8_t *p, size_t len) {

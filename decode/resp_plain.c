@@ -24,12 +24,6 @@ static inline struct resp_head *place_of(struct resp_tools *tools, uint64_t numb
 
 static_assert(RESP_HEADS == 1 << 6, "the mix has six bits");
 
-static inline uint64_t load_word(const uint8_t *p) {
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
 /* How a view of HEAD_MIN bytes or more begins. NULL: not as any that is known. */
 static inline const struct resp_head *head_of(struct resp_tools *tools, const uint8_t *at) {
     uint64_t numbers = load_word(at);

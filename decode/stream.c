@@ -11,15 +11,6 @@ void stream_start(struct stream *stream, uint32_t seq, bool from_start) {
 
 /* ---- copies that differ ---- */
 
-/* A copy is told from the first one by its first and its last bytes: all of a small segment, and
- * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
- * much as the rest of the packet's way. */
-static inline uint64_t load_word(const uint8_t *p) {
-    uint64_t word;
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
 /* One to seven bytes, in loads that may overlap: each byte in at least one of them. */
 static inline uint64_t load_few(const uint8_t *p, size_t len) {
     uint32_t first, last;
@@ -46,7 +37,9 @@ static inline uint64_t add_ends(uint64_t sum, struct bytes view) {
     return add_word(sum, load_word(view.data + last));
 }
 
-/* Of one byte at least. */
+/* A copy is told from the first one by its first and its last bytes: all of a small segment, and
+ * of a large one the ends, where bus messages carry what changes. Summing everything would cost as
+ * much as the rest of the packet's way. Of one byte at least. */
 static inline uint32_t sum_of(struct bytes view) {
     uint64_t sum = LIKELY(view.len >= 8) ? add_ends(view.len, view)
                                          : add_word(view.len, load_few(view.data, view.len));
