@@ -13,6 +13,7 @@ import collections
 import os
 import pathlib
 import shutil
+import textwrap
 
 import pytest
 
@@ -45,6 +46,15 @@ def wanted():
     return [(s, v) for s, v in everything if scenario in s and server in v]
 
 
+def known_names():
+    if KEPT:
+        return f"no run is kept in {KEPT}: a run's folder has a truth.json"
+    lists = {"scenarios": scenarios.load_all(), "servers": servers.KNOWN}
+    return f"LIVE={os.environ['LIVE']} names none; there are\n" + "\n".join(
+        textwrap.fill(f"{what}: {' '.join(sorted(names))}", 100, break_on_hyphens=False)
+        for what, names in lists.items())
+
+
 @pytest.fixture
 def played(request):
     """The captures of a run as takes. The folder of one that passes goes, unless it was kept before."""
@@ -74,6 +84,8 @@ def play(scenario, name):
     return folder
 
 
+if not wanted():
+    raise pytest.Collector.CollectError(known_names())
 PLAYED = pytest.mark.parametrize("played", wanted(), indirect=True,
                                  ids=lambda pair: "-".join(pair))
 
