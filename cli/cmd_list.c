@@ -87,11 +87,14 @@ static const struct list {
     {"thresholds", list_thresholds, four, countof(four)},
 };
 
+enum { WIDTH = 100 };
+
 static int print_list(const struct list *list) {
     struct columns columns = columns_of(list->heads, list->count);
     struct buf buf = {.max = 1 << 20};
     struct output output;
     struct err err;
+    columns.width = WIDTH;
     list->fill(&columns);
     columns_print(&columns, &buf);
     bool failed = buf.failed;

@@ -65,16 +65,28 @@ static void measure(const struct columns *columns, size_t *widths) {
     }
 }
 
+/* Where the last cell begins. */
+static size_t last_indent(const struct columns *columns, const size_t *widths) {
+    size_t indent = INDENT;
+    for (size_t i = 0; i + 1 < columns->count; i++)
+        indent += widths[i] + SPACING;
+    return indent;
+}
+
 static void print_cell(const struct columns *columns, size_t column, const char *text,
                        const size_t *widths, struct buf *buf) {
-    bool last = column + 1 == columns->count;
-    size_t from = buf->len;
-    buf_pad_right(buf, from, column == 0 ? INDENT : SPACING);
-    from = buf->len;
+    bool last = column + 1 == columns->count, right = columns->heads[column].side == RIGHT;
+    size_t from = buf->len + (column == 0 ? INDENT : SPACING);
+    buf_pad_right(buf, buf->len, from - buf->len);
+    if (last && !right) { /* no blanks at the end of a line */
+        buf_lines(buf, text, last_indent(columns, widths),
+                  columns->width ? columns->width : SIZE_MAX);
+        return;
+    }
     buf_text(buf, text);
-    if (columns->heads[column].side == RIGHT)
+    if (right)
         buf_pad_left(buf, from, widths[column]);
-    else if (!last) /* no blanks at the end of a line */
+    else
         buf_pad_right(buf, from, widths[column]);
     if (last)
         buf_text(buf, "\n");

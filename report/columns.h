@@ -20,7 +20,8 @@ struct column {
 struct columns {
     const struct column *heads;
     size_t count;
-    size_t done; /* cells */
+    size_t done;  /* cells */
+    size_t width; /* of a line: the last cell goes on below itself; 0: as long as need be */
     struct buf cells;
 };
 

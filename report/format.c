@@ -112,6 +112,17 @@ size_t line_break(const char *text, size_t len, size_t room) {
     return room;
 }
 
+void buf_lines(struct buf *buf, const char *text, size_t indent, size_t width) {
+    for (bool first = true; *text || first; first = false) {
+        size_t len = line_break(text, strlen(text), width - indent);
+        if (!first)
+            buf_pad_right(buf, buf->len, indent);
+        buf_add(buf, text, len && text[len - 1] == ' ' ? len - 1 : len);
+        buf_text(buf, "\n");
+        text += len;
+    }
+}
+
 void buf_count(struct buf *buf, uint64_t count, const char *noun) {
     buf_u64(buf, count);
     buf_text(buf, " ");

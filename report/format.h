@@ -39,6 +39,10 @@ void buf_count(struct buf *buf, uint64_t count, const char *noun);
  * longer. A blank at which it ends is not shown, and needs no room. */
 size_t line_break(const char *text, size_t len, size_t room);
 
+/* A text in lines that end within `width` columns (SIZE_MAX: one line). The first has begun, and is
+ * `indent` columns long, less than the width; the others begin with so many blanks. */
+void buf_lines(struct buf *buf, const char *text, size_t indent, size_t width);
+
 enum { SLOTS_TEXT = 6 * 16384 }; /* longer than any text of slots */
 
 /* BUS_SLOT_BYTES of bitmap as "0-5460,5462"; NULL or empty: nothing. */

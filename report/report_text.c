@@ -69,24 +69,10 @@ void page_more(struct page *page, uint64_t more, const char *noun) {
     buf_printf(page->buf, " more %s%s: -v shows all)\n", noun, more == 1 ? "" : "s");
 }
 
-/* The blank at which it is broken belongs to neither line. */
-static size_t put_line(struct page *page, const char *text, size_t len) {
-    buf_add(page->buf, text, len && text[len - 1] == ' ' ? len - 1 : len);
-    buf_text(page->buf, "\n");
-    return len;
-}
-
 void page_paragraph(struct page *page, const char *label, const char *text) {
-    size_t indent = strlen(label) + 4;
     buf_text(page->buf, "    ");
     buf_text(page->buf, label);
-    for (bool first = true; *text || first; first = false) {
-        size_t room = page->endless ? SIZE_MAX : WIDTH - indent;
-        size_t len = line_break(text, strlen(text), room);
-        if (!first)
-            buf_pad_right(page->buf, page->buf->len, indent);
-        text += put_line(page, text, len);
-    }
+    buf_lines(page->buf, text, strlen(label) + 4, page->endless ? SIZE_MAX : WIDTH);
 }
 
 /* ---- the verdict ---- */

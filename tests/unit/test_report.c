@@ -667,6 +667,22 @@ static void test_columns(void **state) {
     assert_text("  name      n  last\n  a       123  x\n  longer    -  \n");
 }
 
+static void test_a_last_column_that_is_too_wide(void **state) {
+    static const struct column heads[] = {{"name", LEFT}, {"last", LEFT}};
+    struct columns columns = columns_of(heads, countof(heads));
+    (void)state;
+    columns.width = 20;
+    columns_text(&columns, "a");
+    columns_text(&columns, "just so wide");
+    columns_text(&columns, "b");
+    columns_text(&columns, "goes on below itself");
+    columns_print(&columns, &text);
+    assert_text("  name  last\n"
+                "  a     just so wide\n"
+                "  b     goes on\n"
+                "        below itself\n");
+}
+
 /* ---- the command line ---- */
 
 static struct config config;
@@ -809,6 +825,7 @@ int main(void) {
         TEST(test_sentences),
         TEST(test_timeline_cap),
         TEST(test_columns),
+        TEST(test_a_last_column_that_is_too_wide),
         CONFIG_TEST(test_options),
         CONFIG_TEST(test_keys_option),
         CONFIG_TEST(test_json_option),

@@ -561,6 +561,15 @@ def test_version_and_help():
         assert max(map(len, text.partition("options:")[2].splitlines())) <= 80
 
 
+LISTS = ("detectors", "events", "messages", "sources", "sinks", "anomalies", "limits", "thresholds")
+
+
+@pytest.mark.parametrize("what", LISTS)
+def test_lists_fit_a_terminal(what):
+    lines = bustap.run("list", what).text.splitlines()
+    assert len(lines) > 3 and max(map(len, lines)) <= 100
+
+
 def test_list_messages():
     """`list messages` names all types."""
     text = bustap.run("list", "messages").text
