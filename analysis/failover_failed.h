@@ -17,7 +17,8 @@ enum failover_reason {
     FAILOVER_VOTES_LATE,
     FAILOVER_NO_ANSWER,
     FAILOVER_REPLICA_BEHIND,
-    FAILOVER_NOT_ASKED
+    FAILOVER_NOT_ASKED,
+    FAILOVER_NOBODY_ASKED
 };
 
 struct failover_outcome {

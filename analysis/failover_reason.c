@@ -59,6 +59,11 @@ static const struct {
          "Its primary paused its writes, and it had all of them as far as its headers "
          "tell; why it asked nobody for votes does not show.",
          "look into the replica's log for 'Manual failover'"},
+    [FAILOVER_NOBODY_ASKED] = {"unknown",
+                               "Why none of its replicas asked for votes does not show: servers "
+                               "say so in their logs alone.",
+                               "look into the logs of its replicas for 'Currently unable to "
+                               "failover'"},
 };
 
 void failover_failed_tell(const struct detection *detection, struct finding *finding,

@@ -7,7 +7,7 @@
 static enum failover_reason reason_of(const struct failure *failure) {
     if (!failure->may)
         return FAILOVER_NO_ELIGIBLE_REPLICA;
-    return failure->behind ? FAILOVER_DATA_TOO_OLD : FAILOVER_UNKNOWN;
+    return failure->behind ? FAILOVER_DATA_TOO_OLD : FAILOVER_NOBODY_ASKED;
 }
 
 /* None could be heard, perhaps because one node's traffic alone was captured. */

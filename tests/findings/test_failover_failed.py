@@ -130,6 +130,16 @@ def test_fires_when_the_data_are_too_old(store):
     assert "899000 bytes" in found.explanation
 
 
+def test_fires_when_nothing_shows_why_nobody_asked(store):
+    """Nobody was asked, so nobody refused anything."""
+    play = failing()
+    play.run(6)
+    found = only(store, play)
+    assert found.metrics["reason"] == "unknown"
+    assert "none of its replicas asked" in found.explanation and "vote for it" not in found.explanation
+    assert "unable to failover" in found.advice[0]
+
+
 def test_fires_when_the_replica_was_cut_off_with_its_primary(store):
     """Both go on talking, to each other: nobody else hears them."""
     play = scene.Scene(primaries=5)
