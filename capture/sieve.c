@@ -62,6 +62,10 @@ struct sieve *sieve_new(const char *filter, struct err *err) {
     return NULL;
 }
 
+bool sieve_expect(struct sieve *sieve, uint16_t link_type, struct err *err) {
+    return mesh_for(sieve, link_type, err);
+}
+
 bool sieve_look(struct sieve *sieve, const struct packet *packet, bool *ret_passes,
                 struct err *err) {
     const struct mesh *mesh = mesh_for(sieve, packet->link_type, err);

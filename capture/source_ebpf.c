@@ -10,14 +10,13 @@
  *
  * The kernel stamps packets by the monotonic clock, which never jumps. What that is by the wall
  * clock is looked up every second, in pairs of readings of which the tightest counts. */
-#include <errno.h>
-#include <pcap/pcap.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/limits.h"
 #include "capture/flow_sums.h"
+#include "capture/sieve.h"
 #include "capture/skim.h"
 #include "capture/source_kind.h"
 
@@ -50,10 +49,9 @@ struct ebpf {
     nstime idled;     /* monotonic: when a moment was last said to have passed */
     uint64_t fullest; /* bytes in the fullest ring since the last pause */
     struct source_interface interfaces[CAP_TAPS]; /* of each device */
-    nstime left_at[CAP_TAPS];  /* it was missed then, and the rings are looked at since; 0: never */
-    struct bpf_program filter; /* the user's own */
-    bool filtered;
-    bool inside, passing; /* a packet of which records are to come; it passes the filter */
+    nstime left_at[CAP_TAPS]; /* it was missed then, and the rings are looked at since; 0: never */
+    struct sieve *filter;     /* the user's own; NULL: none */
+    bool inside, passing;     /* a packet of which records are to come; it passes the filter */
     nstime (*stopped_at)(void), (*wall)(void), (*steady)(void);
     nstime ahead; /* of the kernel's monotonic clock is this process's, in a time namespace */
     nstime until; /* monotonic: told to stop then; TIME_NONE: not yet */
@@ -202,10 +200,9 @@ static void count(struct ebpf *ebpf, struct packet *packet) {
 
 /* A packet passes with all its records, by what is in the first. */
 static bool passes(struct ebpf *ebpf, const struct packet *packet) {
-    struct pcap_pkthdr head = {.caplen = (bpf_u_int32)packet->data.len, .len = packet->wire_len};
-    if (!ebpf->inside)
-        ebpf->passing =
-            !ebpf->filtered || pcap_offline_filter(&ebpf->filter, &head, packet->data.data) != 0;
+    struct err never; /* as it is compiled for all devices */
+    if (!ebpf->inside && ebpf->filter)
+        (void)sieve_look(ebpf->filter, packet, &ebpf->passing, &never);
     ebpf->inside = packet->more;
     return ebpf->passing;
 }
@@ -317,8 +314,7 @@ static bool ebpf_widen(struct source *source, const struct port_set *ports, stru
 static void ebpf_close(struct source *source) {
     struct ebpf *ebpf = (struct ebpf *)source;
     skim_close(&ebpf->skim);
-    if (ebpf->filtered)
-        pcap_freecode(&ebpf->filter);
+    sieve_free(ebpf->filter);
     free(ebpf->readers);
     free(ebpf->names);
     free(ebpf);
@@ -353,21 +349,15 @@ static bool attach(struct ebpf *ebpf, struct err *err) {
 }
 
 /* The filter is not for the kernel: it decides here, over the headers and what is there of the
- * rest. */
+ * rest. It is compiled while names may still be looked up. */
 static bool set_filter(struct ebpf *ebpf, const struct source_options *options, struct err *err) {
     if (!options->filter)
         return true;
-    const int whole = 262144;
-    pcap_t *form =
-        pcap_open_dead(ebpf->skim.devices[0].link_type == 1 ? DLT_EN10MB : DLT_RAW, whole);
-    ebpf->filtered =
-        form && pcap_compile(form, &ebpf->filter, options->filter, 1, PCAP_NETMASK_UNKNOWN) == 0;
-    if (!ebpf->filtered)
-        (void)err_set(err, FILTER_IS_WRONG, options->filter,
-                      form ? pcap_geterr(form) : strerror(ENOMEM));
-    if (form)
-        pcap_close(form);
-    return ebpf->filtered;
+    ebpf->filter = sieve_new(options->filter, err);
+    for (size_t i = 0; ebpf->filter && i < ebpf->skim.device_count; i++)
+        if (!sieve_expect(ebpf->filter, ebpf->skim.devices[i].link_type, err))
+            return false;
+    return ebpf->filter;
 }
 
 static bool open_rings(struct ebpf *ebpf, const struct source_options *options, struct err *err) {
@@ -407,6 +397,7 @@ struct source *source_ebpf_open(const char *path, const struct source_options *o
     ebpf->steady = options->steady;
     ebpf->ahead = ahead_of_kernel();
     ebpf->until = TIME_NONE;
+    ebpf->passing = true;
     if (open_rings(ebpf, options, err))
         return &ebpf->source;
     ebpf_close(&ebpf->source);

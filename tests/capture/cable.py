@@ -46,6 +46,12 @@ class Cable:
         self.ip("link", "set", near, "up")
         self.ip("link", "set", far, "up")
 
+    def dig(self, name):
+        """A tunnel, on which packets begin with IP's header. Whatever is put in goes nowhere."""
+        digger = self.popen([sys.executable, __file__, "--dig", name])
+        assert digger.stdout.readline(), digger.communicate()[1]
+        self.ip("link", "set", name, "up")
+
     def __exit__(self, *_):
         for program in self.started:            # a test that failed leaves it running
             if program.poll() is None:
@@ -96,5 +102,18 @@ def _put(interfaces, data):
         at += 4 + size
 
 
+def _dig(name):
+    """It is there as long as this process."""
+    import fcntl
+    set_interface, tunnel, without_head = 0x400454ca, 0x0001, 0x1000         # linux/if_tun.h
+    with open("/dev/net/tun", "r+b", buffering=0) as end:
+        fcntl.ioctl(end, set_interface, struct.pack("16sH", name.encode(), tunnel | without_head))
+        print("dug", flush=True)
+        while True:
+            end.read(MTU)
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "--dig":
+        _dig(sys.argv[2])
     _put(sys.argv[1:], sys.stdin.buffer.read())

@@ -400,6 +400,16 @@ def test_a_filter(either, tmp_path):
     assert captured == len(others)
 
 
+def test_a_filter_for_interfaces_of_two_kinds(either):
+    """Packets of one begin with Ethernet's header, of the other with IP's."""
+    either.dig("tunnel")
+    run = start(either, "watch", "-i", either.far, "-i", "tunnel", "-f", "host 10.0.0.1")
+    frames = [frame_of(number) for number in range(20)]
+    either.send(frames)
+    either.send([frame[14:] for frame in frames], "tunnel")
+    assert counted(end(run)[1]) == (40, 0)
+
+
 def test_any_interface(either):
     either.lay("near2", "far2")
     run = start(either, "watch", "-i", "any")
