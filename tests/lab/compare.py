@@ -48,6 +48,7 @@ class Rule:
     to_one: bool = False                  # it goes to one node: without a link to it, nowhere
     until: str = ""                       # a later line about the same node: then it is not told
     takes_back: tuple = ()                # conclusions; it is news only after one of them
+    flag: str = ""                        # all gossip tells it so; none in the next header: it is over
 
 
 # What bustap calls null because nobody has said yet at which node a new connection ends.
@@ -63,8 +64,9 @@ RULES = [
          {"node": "$node", "about": "$about"}, HEADER,
          "suspicion is told by the next gossip; by then the node may be agreed to have failed, "
          "which gossip tells by chance. "
-         "(A primary of Valkey that may vote writes no such line: others' reports tell.)",
-         until="fail"),
+         "(A primary of Valkey that may vote writes no such line: others' reports tell.) "
+         "A PONG that comes before that takes it back, and nobody has heard of it.",
+         until="fail", flag="pfail"),
     Rule("report", {}, ("node-suspected", "node-failed", "fail-announced"),
          {"node": "$by", "about": "$about"}, early=SPREAD,
          why="each node notes it when gossip reaches it, the conclusion is from the first gossip"),
@@ -183,6 +185,10 @@ class Comparison:
         self.told = [{**e, "at": seconds(e["time"])} for e in events if e["event"] in names]
         self.lines = [(line, rule, self.members(rule, line)) for line in logged for rule in RULES
                       if rule.logged == line["event"] and has(line, rule.when)]
+        self.headers = collections.defaultdict(list)
+        for event in events:
+            if event["event"] == "bus-message" and event.get("gossip"):
+                self.headers[event["sender"]].append((seconds(event["time"]), event["gossip"]))
 
     def members(self, rule, line):
         """The members of a conclusion that bears out a line."""
@@ -225,6 +231,13 @@ class Comparison:
                 and (e["node"], e["about"]) == (members["node"], line["about"])]
         return said[-1:] == [*rule.events]
 
+    def is_unsaid(self, rule, line, members):
+        """The node was well again to it by the next time that it told anybody of others."""
+        after = line["time"] + 0.01                 # a line is written when the message may be out
+        gossip = next((gossip for at, gossip in self.headers[members.get("node")] if at > after), None)
+        return rule.flag and gossip is not None and not any(
+            entry["node"] == line["about"] and rule.flag in entry["flags"] for entry in gossip)
+
     def stands(self, rule, line, members):
         """A state is told already when it is due, or the node has logged another by then."""
         due = self.deadline(rule, line)
@@ -242,7 +255,7 @@ class Comparison:
             if rule.optional or line["time"] < self.begin or self.deadline(rule, line) > self.end:
                 continue
             if self.unlinked(rule, line) or self.is_overtaken(rule, line) or \
-                    self.is_no_news(rule, line, members):
+                    self.is_no_news(rule, line, members) or self.is_unsaid(rule, line, members):
                 continue
             if rule.state and self.stands(rule, line, members):
                 continue

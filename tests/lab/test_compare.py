@@ -14,6 +14,7 @@ from lib import balance, bustap, captures
 BRIDGES = [t for t in captures.TAKES if not t.vantage]
 TAKES = pytest.mark.parametrize("take", BRIDGES, ids=lambda take: take.name)
 FAILOVER = next(t for t in BRIDGES if t.run.startswith("failover"))
+STALL = next(t for t in BRIDGES if t.run.startswith("long_stall-redis"))
 SENT_AT_ONCE = ["fail-announced", "vote-requested", "vote-granted", "manual-failover", "node-epoch",
                 "replication"]
 
@@ -78,6 +79,24 @@ def test_a_conclusion_that_is_late_is_noticed(name):
 @pytest.mark.parametrize("name", [*SENT_AT_ONCE, "node-cleared", "node-role", "node-state"])
 def test_a_conclusion_that_is_missing_is_noticed(name):
     assert complaints(FAILOVER, events=[e for e in dumped(FAILOVER) if e["event"] != name])
+
+
+SUSPICIONS = ("node-suspected", "node-failed", "fail-announced")
+
+
+def unsuspecting(event):
+    """The message, if all are well to its sender."""
+    return {**event, "gossip": [{**entry, "flags": [f for f in entry["flags"] if f != "pfail"]}
+                                for entry in event["gossip"]]} if event.get("gossip") else event
+
+
+@pytest.mark.parametrize("flagged", [True, False], ids=["told by gossip", "never told"])
+def test_a_suspicion_without_a_conclusion_is_noticed_if_anybody_was_told(flagged):
+    """A PONG may take it back before the next header."""
+    events = [event if flagged else unsuspecting(event) for event in dumped(STALL)
+              if event["event"] not in SUSPICIONS]
+    lines = [line for line in logged(STALL) if line["event"] in ("pfail", "identity")]
+    assert any("possibly failing" in said for said in complaints(STALL, lines, events)) == flagged
 
 
 @pytest.mark.parametrize("kind", ["fail", "vote-granted", "election-started"])

@@ -94,6 +94,11 @@ def dump(take):
     return bustap.dump(take.path, without=bustap.BULK)
 
 
+def dump_with_bus(take):
+    """With each message of the bus: many."""
+    return bustap.dump(take.path, without=set(bustap.BULK) - {"bus-message"})
+
+
 def dead_links(take, node):
     """Connections of the bus, from or to a node, that ended, and times that a peer was out of reach.
 
@@ -125,7 +130,7 @@ def dead_links(take, node):
 def answers_due(take, node):
     """PINGs and MEETs on connections that the node closed, that it had not answered until then."""
     bus, due, dead = f"{bracketed(node['ip'])}:{node['bus']}", collections.Counter(), 0
-    for event in bustap.dump(take.path, without=set(bustap.BULK) - {"bus-message"}):
+    for event in dump_with_bus(take):
         if event.get("dst") == bus and event.get("type") in ("ping", "meet"):
             due[event["src"]] += 1
         elif event.get("src") == bus and event.get("type") == "pong":
