@@ -248,6 +248,14 @@ static bool takes_role_back(const struct model *model, const struct node *node,
            model->cause->time - node->role_since < QUEUED_MS * NS_PER_MS;
 }
 
+/* A connection may be asked for long before its first packet is seen, and what is to be sent waits
+ * for it: such as the request for votes of an election that is won when it comes through. */
+static bool waited_for_connection(const struct model *model, const struct node *node,
+                                  const struct ev_bus_message *message) {
+    return message->current_epoch == node->current_epoch &&
+           model->cause->time - model->cause->flow->first < QUEUED_MS * NS_PER_MS;
+}
+
 /* What waited on a link that was as good as dead, or only in the same moment on another one, and
  * came through when its sender had said newer things elsewhere. A node never lowers its current
  * epoch either, unless it starts from an older nodes.conf: then all connections are new. */
@@ -255,7 +263,8 @@ static bool is_old_news(const struct model *model, const struct node *node,
                         const struct ev_bus_message *message) {
     bool lower = message->current_epoch < node->current_epoch || lowers_config_epoch(node, message);
     if (UNLIKELY(lower))
-        return model->cause->flow->first < node->epoch_since;
+        return model->cause->flow->first < node->epoch_since ||
+               waited_for_connection(model, node, message);
     return UNLIKELY(takes_role_back(model, node, message)) &&
            model->cause->flow->first < node->role_since;
 }

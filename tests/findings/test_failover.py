@@ -1,8 +1,10 @@
 """failover: a replica took over, by itself, by hand, by force, or without asking anybody."""
 
+import copy
+
 import pytest
 
-from lib import captures, findings, scene, wire
+from lib import bustap, captures, findings, scene, wire
 
 CRASH = "failover_crash-valkey-8.1.1"
 PARTITION = "partition_minority-redis-7.0.15"
@@ -304,3 +306,26 @@ def test_near_miss_the_first_that_took_over_unseen(store):
     play = heirs(second=False)
     found = findings.only(findings.of(store(play.pcap("p1"))), "failover")
     assert found.metrics["old_primary"] == play.nodes["p1"].id and "took over from" in found.title
+
+
+def test_near_miss_a_request_for_votes_that_waited_for_a_connection(store):
+    """It comes through when p1 can be reached again: r1 has been elected long since."""
+    play = scene.Scene()
+    play.run(3)
+    play.split("p1", "p2 p3 r1 r2 r3")
+    play.run(6)
+    before = copy.deepcopy(play.nodes["r1"])
+    play.elect("r1")
+    before.fields["current_epoch"] = play.epoch
+    play.run(2)
+    play.heal()
+    link = play.links["r1", "p1"]
+    link.close()
+    link.open()
+    link.send("client", wire.message("auth-req", before))
+    play.run(2)
+    path = store(play.pcap())
+    findings.only(findings.of(path), "failover")
+    roles = [e["role"] for e in bustap.dump(path) if e["event"] == "node-role"
+             and e["node"] == play.nodes["r1"].id]
+    assert roles == ["primary"]
