@@ -61,6 +61,7 @@ struct node {
     nstime first_seen, last_seen; /* heard, or gossiped if it was never heard */
     nstime last_heard;            /* TIME_NONE: never */
     struct stamp spoke;           /* its last message; TIME_NONE: never */
+    nstime tried;                 /* to connect to another one, which refused; TIME_NONE: never */
     struct pause pause;           /* the last long one between two of its messages */
     struct stamp before_pause;    /* its message before that */
     struct pause lull;            /* the last one longer than HUSH_MIN_MS */

@@ -79,9 +79,14 @@ static void note_close(struct link *link, const struct event *event) {
     link->unacked_since[!by_acceptor] = TIME_NONE;
 }
 
-static void note_knock(struct link *link, struct node *target, const struct event *event) {
+/* One that is refused was made by a process that lives; one that is not answered its kernel may
+ * repeat by itself. */
+static void note_knock(struct model *model, struct link *link, struct node *target,
+                       const struct event *event) {
     if (link)
         knock(&link->knocks, event);
+    if (link && event->type == EV_tcp_refused)
+        model->nodes[link->from]->node.tried = event->time;
     if (target)
         knock(&target->knocks, event);
 }
@@ -104,7 +109,7 @@ void model_tcp_event(struct model *model, const struct event *event) {
     if (event->type == EV_tcp_refused)
         model_reread_refused(model, to, event);
     if (event->type == EV_tcp_unanswered || event->type == EV_tcp_refused)
-        note_knock(link, target, event);
+        note_knock(model, link, target, event);
     else if (link && target && event->type == EV_tcp_open)
         let_in(link, target, event->time);
     else if (link && event->type == EV_tcp_close)

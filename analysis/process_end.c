@@ -11,7 +11,8 @@ const struct server *process_server(const struct model *model, uint32_t index) {
 nstime process_last_sign(const struct model *model, uint32_t index) {
     const struct node *node = model_node(model, index);
     const struct server *server = process_server(model, index);
-    return server && server->last_reply > node->spoke.time ? server->last_reply : node->spoke.time;
+    nstime said = later(node->spoke.time, node->tried);
+    return server ? later(server->last_reply, said) : said;
 }
 
 struct stamp process_closes(const struct model *model, uint32_t index, nstime since,

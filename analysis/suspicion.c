@@ -200,7 +200,7 @@ static void find_last_sign(const struct model *model, struct suspicion *suspicio
         earlier(silent_since(model_link_between(model, witness, suspicion->subject), now),
                 silent_since(model_link_between(model, suspicion->subject, witness), now));
     suspicion->last_sign = model_last_sign(model, suspicion->subject, witness);
-    suspicion->since = suspicion->last_sign.time;
+    suspicion->since = later(suspicion->last_sign.time, node->tried);
     bool could_tell = !is_back(model_node(model, witness), now);
     bool again = !could_tell && apart != TIME_NONE && suspicion->since > apart &&
                  now - suspicion->since < JUST_NOW_MS * NS_PER_MS;

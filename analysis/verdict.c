@@ -99,7 +99,7 @@ static struct pair pair_with(const struct model *model, uint32_t subject, uint32
     }
     if (ours) {
         look_at(&pair, ours, 0, verdict);
-        pair.stuck_from |= ours->knocks.first.time != TIME_NONE;
+        pair.stuck_from |= ours->knocks.unanswered > 0; /* what is refused has arrived */
         pair.acked_from |= is_let_in(ours, verdict->since);
         nstime lived = lived_after(model_node(model, subject), verdict->since);
         bool knocked = ours->knocks.first.time != TIME_NONE && ours->knocks.last > lived;

@@ -324,3 +324,24 @@ def test_near_miss_a_process_that_has_not_been_started_yet(store):
     ip = scene.wire.ipaddress.ip_address(play.nodes["p1"].ip).packed
     own = [f for f in frames if ip in (f[1][26:30], f[1][30:34])]
     findings.none(findings.of(store(scene.wire.pcap(own))), "process-stall")
+
+
+def test_begins_after_its_last_attempt_to_connect(store):
+    """p1's process has ended, and its host is captured: all that r2 does there is to be refused.
+    Then r2 stands still until p1 is back and asks it."""
+    play = scene.Scene()
+    play.run(3)
+    play.kill("p1")
+    play.run(4)
+    play.stall("r2")
+    stopped = scene.wire.START / 1e9 + play.now
+    play.run(4)
+    play.back("p1")
+    play.fail("p2", "r2")
+    play.run(4)
+    play.wake("r2")
+    play.run(2)
+    found = [f for f in findings.of(store(play.pcap("p1"))) if play.nodes["r2"].id in f.nodes]
+    one = findings.only(found, "process-stall")
+    assert stopped - 1.6 <= one.span[0] <= stopped + 0.01
+    assert findings.only(found, "node-failed").verdict != "one-way-loss"
