@@ -311,8 +311,10 @@ static __always_inline __u8 length_byte(struct walk *walk, __u8 byte) {
         return IN_LENGTH;
     if (byte == '-') /* there is no string */
         return IN_TEXT;
+    if (byte < '0' || byte > '9' || walk->left >= BULK_MAX / 10)
+        return AT_ODD;
     walk->left = walk->left * 10 + (byte - '0');
-    return byte < '0' || byte > '9' || walk->left > BULK_MAX ? AT_ODD : IN_LENGTH;
+    return IN_LENGTH;
 }
 
 /* Nothing follows the string in this packet but the end of its line, which then goes with it. */

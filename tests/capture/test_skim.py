@@ -211,6 +211,14 @@ def test_what_is_not_followed_is_not_left_out(cable):
     assert sum(record.frame[PAYLOAD:].count(b"V") for record in records) == 10_000
 
 
+def test_a_length_that_nobody_can_have_is_not_followed(cable):
+    """2^32, which is nothing in 32 bits: what comes then would be taken for another string."""
+    talk = resp.Dialogue().trade("PING", simple("PONG")).ask("GET big")
+    talk.link.send("server", b"$4294967296\r\n" + b"$5000\r\n" + b"V" * 5000 + b"\r\n")
+    records, _ = handed_up(cable, frames_of(talk))
+    assert sum(record.frame[PAYLOAD:].count(b"V") for record in records) == 5000
+
+
 def test_a_value_that_looks_like_a_request_joins_nothing(cable):
     """The answers' stream is lost track of inside a value. What the client sends then, inside another
     value, begins as a request does: this says nothing of where the answers stand."""
