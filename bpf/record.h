@@ -50,10 +50,9 @@ enum {
 struct skim_ring {
     /* Written by the kernel. */
     __u64 head __attribute__((aligned(SKIM_LINE)));
-    __u64 packets;    /* that were wanted */
-    __u64 full;       /* of these, not handed up: no room in the ring for all of it */
-    __u64 unreadable; /* of these, not handed up: the headers could not be read */
-    __u64 unplaced;   /* of `packets`: of no flow that has a place; counted with none */
+    __u64 full;       /* packets not handed up: no room in the ring for all of one */
+    __u64 unreadable; /* likewise: the headers could not be read */
+    __u64 unplaced;   /* packets of no flow that has a place, which are counted with none */
     /* Written by the reader. */
     __u64 tail __attribute__((aligned(SKIM_LINE)));
     __u8 data[] __attribute__((aligned(SKIM_LINE)));

@@ -205,7 +205,11 @@ static __always_inline bool read_headers(struct walk *walk, struct __sk_buff *sk
     return true;
 }
 
-/* ---- the flows that are followed ---- */
+/* ---- the flows that are followed ----
+ *
+ * The table is everybody's, and no lock is taken: the packets of a direction nearly always come by
+ * one CPU. Where two write to a bundle at once, a place is lost or a packet not counted, and a flow
+ * of which the next packet does not fit is not followed until it is joined anew. */
 
 /* Where the next byte of a stream stands. */
 enum skim_at {
@@ -478,7 +482,8 @@ static __always_inline void complete(const struct hands *hands, struct skim_reco
 
 enum { CHUNK_FIRST = 256 }; /* of what may prove to be the head of a large value */
 
-/* What follows `snaplen` is cut off, and then nothing can be followed. */
+/* What follows `snaplen` is cut off, and then nothing can be followed; so is what a fragment has
+ * more than fits one record, for it has no sequence number by which to go on in another. */
 static __always_inline void choose_chunk(struct walk *walk) {
     __u32 rest = walk->len - walk->pos;
     walk->leap = walk->index = 0;
@@ -632,7 +637,6 @@ static __always_inline void hand_up(struct hands *hands) {
         find_place(walk);
     walk->head = ring->head;
     bpf_loop(RECORDS_MAX, put_record, hands, 0);
-    ring->packets++;
     if (walk->whole)
         (void)__sync_lock_test_and_set(&ring->head, walk->head);
     else if (walk->unreadable)
