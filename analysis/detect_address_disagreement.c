@@ -62,9 +62,8 @@ static void tell(const struct detection *detection, size_t index, const struct t
     finding_node(finding, node->id);
     finding_advise(finding, "compare cluster-announce-ip and cluster-announce-port of the node "
                             "with how others reach it (NAT, containers, several interfaces)");
-    finding->verdict = other->ways & ADDRESS_ANNOUNCED || told[0].ways & ADDRESS_ANNOUNCED
-                           ? "announced-address"
-                           : "gossip";
+    bool announced = (other->ways | told[0].ways) & ADDRESS_ANNOUNCED;
+    finding_ends(finding, TIME_NONE, announced ? "announced-address" : "gossip");
     detection_report(detection, finding);
 }
 

@@ -56,6 +56,18 @@ static void a_busy_link(unsigned from, unsigned to) {
     say(&talk, CLIENT, said_update(from, to, 9, 0, 99), 700);
 }
 
+/* A node of whom two addresses are told, one and then the other, for longer than a move takes. */
+static void a_link_with_rumours(void) {
+    static const char *const told[] = {"10.0.0.60", "10.0.0.61"};
+    struct talk talk = talk_between(&lan, 5, 40007, 6, 16379);
+    talk_open(&talk);
+    for (unsigned i = 0; i < 6; i++, lan.time += 2 * NS_PER_SEC) {
+        struct said m = said_new(1, SAY_PING, 5);
+        said_gossip(&m, &(struct said_about){.node = 60, .ip = told[i % 2]});
+        say(&talk, CLIENT, m, 1448);
+    }
+}
+
 /* Bytes that come early, a hole, a search, a conversation that is not the bus. */
 static void a_lossy_link(void) {
     struct talk talk = talk_between(&lan, 3, 40001, 4, 16379);
@@ -128,6 +140,7 @@ static void make_capture(void) {
     capture = made_pcap(false, 0xa1b2c3d4, 1);
     a_busy_link(1, 2);
     a_busy_link(2, 1);
+    a_link_with_rumours();
     a_lossy_link();
     a_busy_client();
     links_without_replies();
