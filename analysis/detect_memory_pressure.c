@@ -10,6 +10,7 @@
 #include "analysis/detector.h"
 #include "analysis/model_clients.h"
 #include "base/limits.h"
+#include "base/list.h"
 
 enum { STILL = 2 /* seconds before the end in which an OOM counts as going on */ };
 
@@ -32,20 +33,17 @@ struct pressure {
 
 struct pressures {
     struct pressure *list;
-    size_t count, room;
+    uint32_t count, room;
 };
 
 static struct pressure *add(struct pressures *all, const struct endpoint *addr) {
-    if (all->count == all->room) {
-        size_t room = all->room ? all->room * 2 : 16;
-        struct pressure *list =
-            room <= CAP_SERVERS ? realloc(all->list, room * sizeof *list) : NULL;
-        if (!list)
-            return NULL;
-        all->list = list;
-        all->room = room;
-    }
-    struct pressure *one = &all->list[all->count++];
+    struct pressure *list = all->count < CAP_SERVERS
+                                ? list_with_room(all->list, all->count, &all->room, sizeof *list)
+                                : NULL;
+    if (!list)
+        return NULL;
+    all->list = list;
+    struct pressure *one = &list[all->count++];
     *one = (struct pressure){.addr = *addr, .first = TIME_NONE};
     one->last.place = one->fragmented.place = one->full.place = place_none();
     return one;

@@ -10,6 +10,7 @@
 #include "analysis/model_slow.h"
 #include "analysis/process_end.h"
 #include "analysis/verdict.h"
+#include "base/list.h"
 
 struct stall {
     uint32_t node;
@@ -33,7 +34,7 @@ struct stall {
 
 struct stalls {
     struct stall *list;
-    size_t count, room;
+    uint32_t count, room;
     struct process_ends ends;
 };
 
@@ -61,15 +62,13 @@ static struct stall *open_of(const struct stalls *stalls, uint32_t node) {
 }
 
 static struct stall *add(struct stalls *stalls) {
-    if (stalls->count == stalls->room) {
-        size_t room = stalls->room ? stalls->room * 2 : 8;
-        struct stall *list = room <= STALLS_MAX ? realloc(stalls->list, room * sizeof *list) : NULL;
-        if (!list)
-            return NULL;
-        stalls->list = list;
-        stalls->room = room;
-    }
-    return &stalls->list[stalls->count++];
+    struct stall *list = stalls->count < STALLS_MAX ? list_with_room(stalls->list, stalls->count,
+                                                                     &stalls->room, sizeof *list)
+                                                    : NULL;
+    if (!list)
+        return NULL;
+    stalls->list = list;
+    return &list[stalls->count++];
 }
 
 /* One that was never heard has been silent since somebody waits for it, at least. */
