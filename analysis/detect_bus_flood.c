@@ -10,7 +10,7 @@
 enum { WINDOW = 10 /* seconds */ };
 
 /* One node's counters at the last ticks, a ring, and its worst window. */
-struct pace {
+struct talker {
     message_counts counts[WINDOW + 1];
     uint64_t bytes[WINDOW + 1];
     nstime times[WINDOW + 1];
@@ -23,46 +23,50 @@ struct pace {
 };
 
 struct flood {
-    struct pace **paces; /* by node */
+    struct talker **talkers; /* by node */
     size_t count;
 };
 
-static void keep_peak(struct pace *pace, const struct node *node, size_t oldest, size_t newest,
+static uint64_t per_second(uint64_t count, nstime span) {
+    return span > 0 ? count * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
+}
+
+static void keep_peak(struct talker *talker, const struct node *node, size_t oldest, size_t newest,
                       uint64_t rate) {
-    nstime span = pace->times[newest] - pace->times[oldest];
-    if (pace->peak == 0)
-        pace->first = pace->times[oldest];
-    pace->last = pace->times[newest];
-    if (rate <= pace->peak)
+    nstime span = talker->times[newest] - talker->times[oldest];
+    if (talker->peak == 0)
+        talker->first = talker->times[oldest];
+    talker->last = talker->times[newest];
+    if (rate <= talker->peak)
         return;
-    pace->peak = rate;
-    pace->peak_at = node->spoke;
-    pace->peak_span = span;
-    pace->peak_bytes = pace->bytes[newest] - pace->bytes[oldest];
+    talker->peak = rate;
+    talker->peak_at = node->spoke;
+    talker->peak_span = span;
+    talker->peak_bytes = talker->bytes[newest] - talker->bytes[oldest];
     for (size_t i = 0; i < BUS_COUNTERS; i++)
-        pace->peak_counts[i] = pace->counts[newest][i] - pace->counts[oldest][i];
+        talker->peak_counts[i] = talker->counts[newest][i] - talker->counts[oldest][i];
 }
 
 /* Takes the counters of this tick and looks back over the window. */
-static void look(struct pace *pace, const struct node *node, nstime now, uint64_t least) {
-    size_t newest = pace->ticks++ % (WINDOW + 1);
-    memcpy(pace->counts[newest], node->sent, sizeof node->sent);
-    pace->bytes[newest] = node->bytes_sent;
-    pace->times[newest] = now;
-    if (pace->ticks <= WINDOW)
+static void look(struct talker *talker, const struct node *node, nstime now, uint64_t least) {
+    size_t newest = talker->ticks++ % (WINDOW + 1);
+    memcpy(talker->counts[newest], node->sent, sizeof node->sent);
+    talker->bytes[newest] = node->bytes_sent;
+    talker->times[newest] = now;
+    if (talker->ticks <= WINDOW)
         return;
-    size_t oldest = pace->ticks % (WINDOW + 1);
-    nstime span = now - pace->times[oldest];
-    uint64_t sent = messages_sum(pace->counts[newest]) - messages_sum(pace->counts[oldest]);
-    uint64_t rate = span > 0 ? sent * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
+    size_t oldest = talker->ticks % (WINDOW + 1);
+    uint64_t sent = messages_sum(talker->counts[newest]) - messages_sum(talker->counts[oldest]);
+    uint64_t rate = per_second(sent, now - talker->times[oldest]);
     if (rate >= least)
-        keep_peak(pace, node, oldest, newest, rate);
+        keep_peak(talker, node, oldest, newest, rate);
 }
 
 static bool room_for(struct flood *flood, size_t count) {
-    struct pace **paces = list_up_to(flood->paces, &flood->count, count, sizeof(struct pace *));
-    flood->paces = paces ? paces : flood->paces;
-    return paces;
+    struct talker **talkers =
+        list_up_to(flood->talkers, &flood->count, count, sizeof(struct talker *));
+    flood->talkers = talkers ? talkers : flood->talkers;
+    return talkers;
 }
 
 static void on_tick(const struct detection *detection, void *state, nstime now) {
@@ -71,16 +75,12 @@ static void on_tick(const struct detection *detection, void *state, nstime now) 
     if (!room_for(flood, count))
         return;
     for (size_t i = 0; i < count; i++) {
-        if (!flood->paces[i])
-            flood->paces[i] = calloc(1, sizeof *flood->paces[i]);
-        if (flood->paces[i])
-            look(flood->paces[i], model_node(detection->model, i), now,
+        if (!flood->talkers[i])
+            flood->talkers[i] = calloc(1, sizeof *flood->talkers[i]);
+        if (flood->talkers[i])
+            look(flood->talkers[i], model_node(detection->model, i), now,
                  threshold(detection, THRESHOLD_bus_flood_messages));
     }
-}
-
-static uint64_t per_second(uint64_t count, nstime span) {
-    return span > 0 ? count * (uint64_t)NS_PER_SEC / (uint64_t)span : 0;
 }
 
 /* A PUBLISH goes to every other node; so does, over a while, everything else of a node. */
@@ -100,19 +100,19 @@ static nstime worst_pong(const struct model *model, size_t index) {
 }
 
 static void measure(struct finding *finding, const struct model *model, size_t index,
-                    const struct pace *pace) {
+                    const struct talker *talker) {
     struct value *metrics = finding_metrics(finding);
     value_node(metrics, "node", model_node(model, index)->id);
-    value_number(metrics, "messages_per_s", pace->peak);
-    value_number(metrics, "bytes_per_s", per_second(pace->peak_bytes, pace->peak_span));
+    value_number(metrics, "messages_per_s", talker->peak);
+    value_number(metrics, "bytes_per_s", per_second(talker->peak_bytes, talker->peak_span));
     struct value *by_type = value_object(metrics, "by_type");
     for (size_t i = 0; i < BUS_COUNTERS; i++)
-        if (pace->peak_counts[i])
+        if (talker->peak_counts[i])
             value_number(by_type, bus_type_names[i],
-                         per_second(pace->peak_counts[i], pace->peak_span));
+                         per_second(talker->peak_counts[i], talker->peak_span));
     value_number(metrics, "longest_pong_us", (uint64_t)(worst_pong(model, index) / NS_PER_US));
     value_number(metrics, "messages_per_s_at_twice_the_nodes",
-                 at_twice_the_nodes(pace->peak, model_node_count(model)));
+                 at_twice_the_nodes(talker->peak, model_node_count(model)));
 }
 
 /* What most of it is, and what that means. */
@@ -144,40 +144,40 @@ static const struct flood_kind *kind_of(const message_counts counts) {
                                                                           : &heartbeats;
 }
 
-static void tell(const struct detection *detection, size_t index, const struct pace *pace) {
+static void tell(const struct detection *detection, size_t index, const struct talker *talker) {
     const struct model *model = detection->model;
-    const struct flood_kind *kind = kind_of(pace->peak_counts);
-    uint64_t published = pace->peak_counts[BUS_PUBLISH] + pace->peak_counts[BUS_PUBLISHSHARD];
+    const struct flood_kind *kind = kind_of(talker->peak_counts);
+    uint64_t published = talker->peak_counts[BUS_PUBLISH] + talker->peak_counts[BUS_PUBLISHSHARD];
     char name[ENDPOINT_TEXT];
     model_node_text(model, index, name);
-    struct finding *finding = finding_new("bus-flood", kind->severity, pace->first);
-    finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, pace->peak);
+    struct finding *finding = finding_new("bus-flood", kind->severity, talker->first);
+    finding_title(finding, "%s sends %" PRIu64 " bus messages a second", name, talker->peak);
     if (published)
         finding_explain(finding, "Over ten seconds, %" PRIu64 " %% of them PUBLISH.",
-                        published * 100 / messages_sum(pace->peak_counts));
+                        published * 100 / messages_sum(talker->peak_counts));
     finding_explain(finding, "%s; the longest wait for a PONG of this node was %.1f ms.",
                     kind->means, (double)worst_pong(model, index) / (double)NS_PER_MS);
     finding_advise(finding, "%s", kind->advice);
     finding_node(finding, model_node(model, index)->id);
-    struct place place = place_of_stamp(pace->peak_at);
+    struct place place = place_of_stamp(talker->peak_at);
     finding_evidence(finding, &place, "one of them, when there were most");
-    measure(finding, model, index, pace);
-    finding_ends(finding, pace->last, kind->verdict);
+    measure(finding, model, index, talker);
+    finding_ends(finding, talker->last, kind->verdict);
     detection_report(detection, finding);
 }
 
 static void finish(const struct detection *detection, void *state) {
     const struct flood *flood = state;
     for (size_t i = 0; i < flood->count; i++)
-        if (flood->paces[i] && flood->paces[i]->peak)
-            tell(detection, i, flood->paces[i]);
+        if (flood->talkers[i] && flood->talkers[i]->peak)
+            tell(detection, i, flood->talkers[i]);
 }
 
 static void dispose(void *state) {
     struct flood *flood = state;
     for (size_t i = 0; i < flood->count; i++)
-        free(flood->paces[i]);
-    free(flood->paces);
+        free(flood->talkers[i]);
+    free(flood->talkers);
 }
 
 const struct detector detect_bus_flood = {
