@@ -248,11 +248,12 @@ static bool takes_role_back(const struct model *model, const struct node *node,
            model->cause->time - node->role_since < QUEUED_MS * NS_PER_MS;
 }
 
-/* A connection may be asked for long before its first packet is seen, and what is to be sent waits
- * for it: such as the request for votes of an election that is won when it comes through. */
+/* A connection may be asked for long before its first packet is seen, and what is for all waits for
+ * it: the request for votes of an election that is won when it comes through. (A PING is written
+ * when the connection is there.) */
 static bool waited_for_connection(const struct model *model, const struct node *node,
                                   const struct ev_bus_message *message) {
-    return message->current_epoch == node->current_epoch &&
+    return message->type == BUS_AUTH_REQUEST && message->current_epoch == node->current_epoch &&
            model->cause->time - model->cause->flow->first < QUEUED_MS * NS_PER_MS;
 }
 

@@ -532,9 +532,11 @@ static void unmentioned_by_all(void **state) {
     assert_true(model_is_member(model, index_of(5)));
 }
 
-/* Another node speaks from the address: the old one has none any more. */
+/* Another node speaks from the address: the old one has none any more, and is a member for as long
+ * as one lives on that may remember it. */
 static void replaced_at_its_address(void **state) {
     (void)state;
+    says(2, primary(2, 2, 100, 199));
     says(1, primary(1, 1, 0, 99));
     const struct model *model = engine_model(engine);
     assert_false(model_is_replaced(model, index_of(1)));
@@ -542,6 +544,8 @@ static void replaced_at_its_address(void **state) {
     assert_true(model_is_replaced(model, index_of(1)));
     assert_true(model_is_member(model, index_of(1)));
     assert_false(model_is_replaced(model, index_of(7)));
+    says(2, primary(8, 0, 100, 199));
+    assert_false(model_is_member(model, index_of(1)));
 }
 
 static void pings_and_pongs(void **state) {
