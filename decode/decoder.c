@@ -42,13 +42,15 @@ static struct flow *new_flow(struct decoder *d, const struct segment *segment,
     return flow;
 }
 
-/* Data of a closed connection that is far from where it ended: another one has its ports, whose
- * SYN was not captured. */
+/* Data of a closed connection that is far from where it ended, and not of what it has yet to get
+ * through: another one has its ports, whose SYN was not captured. */
 static bool is_foreign(const struct flow *flow, unsigned direction, const struct segment *segment) {
-    const struct stream *stream = &flow->sides[direction].stream;
-    uint32_t distance = segment->seq - stream->next;
+    const struct flow_side *side = &flow->sides[direction];
+    uint32_t next = side->stream.next, distance = segment->seq - next;
     bool near = distance <= CAP_REORDER_BYTES || -distance <= CAP_REORDER_BYTES;
-    return segment->payload_len > 0 && stream->started && !near;
+    bool unacked = side->acked_known && seq_after(next, side->acked) &&
+                   segment->seq - side->acked < next - side->acked;
+    return segment->payload_len > 0 && side->stream.started && !near && !unacked;
 }
 
 /* Is this SYN the one of the connection that we know (again, or late), not that of a new one? */

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from lib import bustap, wire
-from lib.wire import ACK, RST, SYN, Capture, Node
+from lib.wire import ACK, FIN, RST, SYN, Capture, Node
 
 A, B, C = Node(1, slots=[(0, 8191)]), Node(2, slots=[(8192, 16383)]), Node(3)
 BUS_PORT = 16379
@@ -87,6 +87,25 @@ def test_ports_used_again_without_a_syn(see, link, isn):
     talk(capture.link(A, B, isn=isn).already_open(), range(2, 22))
     events = quiet(see(capture))
     assert numbers(events) == numbers(events, "server") == list(range(1, 22))
+
+
+def test_sent_again_after_the_last_word(see, link):
+    """Half a megabyte is on its way when a node has said all. What was dropped behind the capture
+    comes again, and is not another connection's."""
+    capture, connection = link()
+    talk(connection, [1])
+    first, on_its_way = connection.next["client"], [ping(number) for number in range(2, 252)]
+    for data in on_its_way:
+        connection.send("client", data, ack=False)
+    connection.segment("client", flags=FIN | ACK)
+    for data in on_its_way[:3]:
+        connection.segment("client", data, seq=first)
+        first += len(data)
+    connection.next["client"] += 1
+    connection.segment("server", ack=connection.next["client"])
+    events = quiet(see(capture))
+    assert numbers(events) == list(range(1, 252))
+    assert len(bustap.named(events, "tcp-open")) == 1
 
 
 @pytest.mark.parametrize("ahead", [32 << 20, 1 << 30], ids=["32 MiB", "1 GiB"])
