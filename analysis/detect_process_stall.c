@@ -27,6 +27,7 @@ struct stall {
     uint32_t seen; /* witnesses then */
     const struct command *command;
     bool clients; /* one of them waited for it, too */
+    bool joined;  /* it was not heard before: so it was when the capture began, perhaps for long */
     bool lossy;   /* acknowledgements of a witness were late: its path loses packets */
     enum { WAS_LAST, WAS_FIRST, IS_UNANSWERED } command_is; /* answered before; after; never */
     double share;                                           /* IS_UNANSWERED: model_slow.h */
@@ -87,6 +88,7 @@ static struct stall *begin(const struct detection *detection, struct stalls *sta
     if (!stall)
         return NULL;
     *stall = (struct stall){.node = node,
+                            .joined = last == TIME_NONE,
                             .since = last == TIME_NONE ? link->waiting.time : last,
                             .end = TIME_NONE,
                             .closed = closed,
@@ -111,7 +113,8 @@ static void conclude(const struct model *model, struct stall *stall) {
         stall->end = process_last_sign(model, stall->node);
     const struct pause *wait = server ? &server->wait : NULL;
     stall->clients = wait && wait->to > 0 && wait->from >= stall->since && wait->to > stall->since;
-    if (stall->closed.time != TIME_NONE) /* who answers is another process */
+    if (stall->closed.time != TIME_NONE ||
+        stall->joined) /* another process; or not from the start */
         return;
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {
@@ -197,8 +200,8 @@ static const nstime REPLY_TIME = 30 * NS_PER_SEC;
  * the line is the one whose calls take long, if one of them does. */
 static void look_for_command(const struct model *model, struct stall *stall, nstime now) {
     const struct server *server = process_server(model, stall->node);
-    if (!stall->over || stall->died || stall->closed.time != TIME_NONE || !server ||
-        now - stall->end > REPLY_TIME)
+    if (!stall->over || stall->died || stall->joined || stall->closed.time != TIME_NONE ||
+        !server || now - stall->end > REPLY_TIME)
         return;
     const struct slow_call *call = model_slow_culprit(server, stall->since, stall->end);
     nstime slack = PAUSE_MIN_MS * NS_PER_MS;
@@ -375,8 +378,12 @@ static void tell(const struct detection *detection, const struct stalls *stalls,
         detection_report(detection, NULL);
         return;
     }
-    finding_title(finding, "The process at %s %s for %.1f s", name, why->did,
+    finding_title(finding, "The process at %s %s for %s%.1f s", name, why->did,
+                  stall->joined ? "at least " : "",
                   (double)(end - stall->since) / (double)NS_PER_SEC);
+    if (stall->joined)
+        finding_caveat(finding, "it was never heard before: it was silent when the capture began, "
+                                "and since when is not known");
     finding_explain(finding, "%s", why->what);
     finding_rule_out(finding, "host or network down: its kernel acknowledged what it was sent");
     value_node(finding_metrics(finding), "node", model_node(model, stall->node)->id);

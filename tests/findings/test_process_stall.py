@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import findings, resp, scene
+from lib import bustap, findings, resp, scene
 from lib.busy import Server
 
 
@@ -345,3 +345,20 @@ def test_begins_after_its_last_attempt_to_connect(store):
     one = findings.only(found, "process-stall")
     assert stopped - 1.6 <= one.span[0] <= stopped + 0.01
     assert findings.only(found, "node-failed").verdict != "one-way-loss"
+
+
+def test_says_at_least_of_one_that_the_capture_joined(store):
+    """Nothing was heard of it before, so nothing of what it was asked is to blame."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(1.2)
+    begin = bustap.when(play.capture.now)
+    play.run(4)
+    play.wake("p1")
+    play.run(3)
+    found = findings.only(findings.of(store(play.pcap()), "--from", begin), "process-stall")
+    assert "stood still for at least" in found.title
+    assert any("when the capture began" in caveat for caveat in found.caveats)
+    whole = findings.only(findings.of(store(play.pcap())), "process-stall")
+    assert "at least" not in whole.title
