@@ -160,13 +160,29 @@ static void end_periods(const struct detection *detection, struct coverage *cove
     }
 }
 
+static const nstime LIVELY = 1 * NS_PER_SEC;
+
+/* A replica alone says so of one that is there and well, and nobody has announced it: it stood
+ * still itself when that was so, and reads only now what it was sent then. */
+static bool is_old_news(const struct model *model, uint32_t owner, nstime now) {
+    const struct alarm *alarm = model_alarm(model, owner);
+    const struct node *node = model_node(model, owner);
+    return alarm->announced.node == NODE_NONE && alarm->most <= 1 &&
+           !model_is_voter(model, alarm->failed.node) && node->state == 0 &&
+           now - node->last_heard < LIVELY;
+}
+
+static bool is_failed(const struct model *model, uint32_t owner, nstime now) {
+    return model_is_failed(model, owner) && !is_old_news(model, owner, now);
+}
+
 static void look(const struct detection *detection, struct coverage *coverage) {
     const struct model *model = detection->model;
     uint32_t owners[BUS_SLOTS];
     size_t first = coverage->count;
     model_slot_owners(model, owners);
     for (size_t s = 0; s < BUS_SLOTS; s++) {
-        bool failed = owners[s] != NODE_NONE && model_is_failed(model, owners[s]);
+        bool failed = owners[s] != NODE_NONE && is_failed(model, owners[s], coverage->change.time);
         bool covered = owners[s] != NODE_NONE && !failed, was = slots_have(coverage->uncovered, s);
         if (covered)
             slots_add(coverage->ever, s);

@@ -72,6 +72,22 @@ def test_near_miss_a_cluster_that_is_created(store):
     findings.none(findings.of(store(play.pcap())), "slot-uncovered")
 
 
+@pytest.mark.parametrize("by_all", (True, False))
+def test_near_miss_a_failure_that_only_one_who_stood_still_believes_in(store, by_all):
+    """r1 had failed, came back and took over; p1, its replica now, reads the old FAIL only then."""
+    play = scene.Scene()
+    play.run(3)
+    play.promote("r1", 9)
+    play.demote("p1", "r1")
+    play.run(2)
+    play.views["p1"]["r1"] = scene.wire.FAIL
+    if by_all:
+        play.fail("p2", "r1")
+    play.run(2)
+    found = [f.type for f in findings.of(store(play.pcap()))]
+    assert ("slot-uncovered" in found) == by_all
+
+
 def test_near_miss_a_suspicion_that_passes(store):
     play = scene.Scene()
     play.run(3)
