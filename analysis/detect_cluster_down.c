@@ -7,6 +7,7 @@
 #include "analysis/cluster_down.h"
 #include "analysis/model_alarms.h"
 #include "analysis/model_clients.h"
+#include "analysis/process_end.h"
 #include "base/list.h"
 #include "decode/slot_set.h"
 
@@ -195,6 +196,19 @@ static bool ends_long_silence(const struct node *node, nstime now) {
     return node->pause.to == now && now - node->pause.from >= OUTAGE_LAG;
 }
 
+enum { CLOSES_ALL = 2 /* connections: who closes one only may have had its reasons */ };
+
+/* Long before these first words it had closed its connections: another process speaks. One that
+ * stood still closes what it waits on when it goes on. */
+static bool was_restarted(const struct model *model, uint32_t index, nstime now) {
+    const struct node *node = model_node(model, index);
+    uint32_t closes;
+    if (!ends_long_silence(node, now))
+        return false;
+    struct stamp first = process_closes(model, index, node->pause.from, &closes);
+    return closes >= CLOSES_ALL && now - first.time >= OUTAGE_LAG;
+}
+
 static void on_state(const struct detection *detection, struct downs *downs, const char *id,
                      bool ok, const struct event *event) {
     uint32_t index = model_index_of(detection->model, id);
@@ -202,6 +216,7 @@ static void on_state(const struct detection *detection, struct downs *downs, con
     if (!witness || event->time < witness->changed)
         return;
     witness->changed = event->time;
+    witness->starting |= !ok && was_restarted(detection->model, index, event->time);
     if (!ok && (witness->well || witness->joined) && !witness->starting) {
         says_down(detection, downs, index, event);
         return;

@@ -329,3 +329,27 @@ def test_says_why_of_one_that_hears_the_others_again_before_it_says_so(store):
     play.run(2)
     found = findings.only(findings.of(store(play.pcap())), "cluster-down")
     assert found.verdict == "minority"
+
+
+@pytest.mark.parametrize("restarted", (True, False))
+def test_near_miss_a_node_that_has_loaded_its_data(store, restarted):
+    """On another's host nobody is refused meanwhile; but it had closed its connections. One that
+    stood still, and closes them when it goes on, is told."""
+    play = scene.Scene(nt=8.0)
+    play.run(4)
+    play.set("p1", state=1)
+    if restarted:
+        play.restart("p1", loading=6)
+    else:
+        play.stall("p1")
+        play.run(6)
+        play.wake("p1")
+        for (a, _), link in play.links.items():
+            if a == "p1":
+                link.close()
+                link.open()
+    play.run(2)
+    play.set("p1", state=0)
+    play.run(2)
+    found = [f for f in findings.of(store(play.pcap("p2"))) if f.type == "cluster-down"]
+    assert len(found) == (0 if restarted else 1)
