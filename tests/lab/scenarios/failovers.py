@@ -143,6 +143,23 @@ def epoch_collision(run):
     run.let_pass(3)
 
 
+@scenario("n4 takes over while n1 stands still, is killed, and comes back empty: n1 copies that")
+def heir_comes_back_empty(run):
+    """Without diskless copies Redis 6.0 leaves a file behind, and has what it held then."""
+    cluster = run.start(config={"cluster-node-timeout": 2000, "repl-diskless-sync": "yes"})
+    run.load("diary", rate=100)
+    run.let_pass(2)
+    with run.faults.freeze("n1"):
+        taken_over(run, "n4")
+        run.let_pass(1)
+    cluster.await_ok()
+    run.let_pass(2)
+    run.faults.kill("n4").heal()
+    run.let_pass(1)
+    cluster.await_ok()
+    run.let_pass(3)
+
+
 @scenario("n1 is killed, then its heir: the other replica takes over; then both come again")
 def heir_dies(run):
     cluster = run.start(primaries=3, replicas=6, config={"cluster-node-timeout": 2000})
