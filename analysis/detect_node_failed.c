@@ -1,5 +1,6 @@
 /* detect_node_failed.c - why was this node marked failed? Who said so, how long that took, whether
  * they were enough, and what the packets say of the cause. */
+#include "analysis/model_elections.h"
 #include "analysis/suspicion.h"
 
 #include <inttypes.h>
@@ -74,19 +75,31 @@ static void advise(const struct suspicion *suspicion, struct finding *finding) {
     finding_advise(finding, "%s", advice[suspicion->verdict.kind]);
 }
 
+/* It was not heard before, but somebody took over from it while it was missed: it had slots. */
+static bool was_taken_over(const struct model *model, const struct suspicion *suspicion) {
+    for (size_t i = 0; i < model_election_count(model); i++) {
+        const struct election *e = model_election(model, i);
+        nstime end = suspicion->end.time;
+        if (e->old_primary == suspicion->subject && e->promoted.time >= suspicion->begin.time &&
+            (end == TIME_NONE || e->promoted.time <= end))
+            return true;
+    }
+    return false;
+}
+
 static void tell(const struct detection *detection, struct suspicion *suspicion) {
     char name[ENDPOINT_TEXT];
+    bool primary = suspicion->primary || was_taken_over(detection->model, suspicion);
     verdict_settle(detection->model, suspicion->subject, &suspicion->verdict);
     model_node_text(detection->model, suspicion->subject, name);
-    struct finding *finding =
-        finding_new("node-failed", suspicion->primary ? SEVERITY_CRITICAL : SEVERITY_WARNING,
-                    suspicion_start(suspicion));
+    struct finding *finding = finding_new(
+        "node-failed", primary ? SEVERITY_CRITICAL : SEVERITY_WARNING, suspicion_start(suspicion));
     if (!finding) {
         detection_report(detection, NULL);
         return;
     }
-    finding_title(finding, "%s %s was marked failed: %s", suspicion->primary ? "Primary" : "Node",
-                  name, verdict_word(suspicion->verdict.kind));
+    finding_title(finding, "%s %s was marked failed: %s", primary ? "Primary" : "Node", name,
+                  verdict_word(suspicion->verdict.kind));
     verdict_tell(&suspicion->verdict, finding);
     measure(detection, suspicion, finding);
     suspicion_tell(detection, suspicion, finding);

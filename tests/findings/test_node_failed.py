@@ -2,7 +2,7 @@
 
 import pytest
 
-from lib import captures, findings, resp, scene, wire
+from lib import bustap, captures, findings, resp, scene, wire
 
 FAILOVER = "failover_crash-valkey-8.1.1"
 PARTITION = "partition_minority-redis-7.0.15"
@@ -423,3 +423,20 @@ def test_near_miss_loss_where_connections_recover_from_a_cut(store):
     found = next(f for f in findings.all_of(found, "node-failed")
                  if f.metrics["node"] == play.nodes["p2"].id)
     assert (found.verdict, found.confidence) == ("host-unreachable", "likely")
+
+
+@pytest.mark.parametrize("heir", (True, False))
+def test_fires_on_a_primary_that_was_never_heard(store, heir):
+    """The capture began when it had stopped. That it was one is known once somebody takes over."""
+    play = scene.Scene()
+    play.run(3)
+    play.stall("p1")
+    play.run(1.2)
+    begin = bustap.when(play.capture.now)
+    play.run(7)
+    if heir:
+        play.elect("r1")
+    play.run(2)
+    found = findings.only(findings.of(store(play.pcap()), "--from", begin), "node-failed")
+    assert found.title.startswith("Primary" if heir else "Node")
+    assert found.severity == ("critical" if heir else "warning")
