@@ -4,9 +4,10 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 
+#include "capture/link_type.h"
 #include "capture/source.h"
 
-enum { LINKTYPE_RAW = 101, LINKTYPE_LOOP = 108, SNAPLEN = 262144, MESHES = 8 };
+enum { MESHES = 8 };
 
 struct sieve {
     const char *filter;
@@ -17,13 +18,8 @@ struct sieve {
     } meshes[MESHES];
 };
 
-/* libpcap's own numbers for link types are those of files, but for few. */
-static int dlt_of(uint16_t link_type) {
-    return link_type == LINKTYPE_RAW ? DLT_RAW : link_type == LINKTYPE_LOOP ? DLT_LOOP : link_type;
-}
-
 static bool compile(const char *filter, struct mesh *mesh, struct err *err) {
-    pcap_t *form = pcap_open_dead(dlt_of(mesh->link_type), SNAPLEN);
+    pcap_t *form = pcap_open_dead(dlt_of_link_type(mesh->link_type), SNAPLEN_WHOLE);
     if (!form)
         return err_no_memory(err);
     bool sound = pcap_compile(form, &mesh->program, filter, 1, PCAP_NETMASK_UNKNOWN) == 0;
@@ -56,7 +52,7 @@ struct sieve *sieve_new(const char *filter, struct err *err) {
         return NULL;
     }
     sieve->filter = filter;
-    if (mesh_for(sieve, DLT_EN10MB, err))
+    if (mesh_for(sieve, LINKTYPE_ETHERNET, err))
         return sieve;
     free(sieve);
     return NULL;

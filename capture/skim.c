@@ -17,14 +17,13 @@
 #include <unistd.h>
 
 #include "bpf/skim.skel.h"
+#include "capture/link_type.h"
 #include "capture/netns.h"
+#include "capture/source.h"
 
 enum {
     TCX_INGRESS = 46, /* enum bpf_attach_type of linux/bpf.h, since Linux 6.6 */
     TCX_EGRESS = 47,
-    LINKTYPE_ETHERNET = 1,
-    LINKTYPE_RAW = 101,
-    SNAPLEN_WHOLE = 262144, /* as tools say "whole packets"; some are longer */
 };
 
 /* ---- loading ---- */

@@ -32,14 +32,17 @@ struct source_options {
     nstime (*steady)(void);     /* the monotonic one, by which eBPF stamps them */
     const char *filter;         /* the user's, as tcpdump's; NULL: none */
     struct port_set ports;      /* of which a packet has one; empty: all pass */
-    int snaplen;                /* bytes of each packet */
+    int snaplen;                /* bytes of each packet; SNAPLEN_WHOLE: all */
     int ring_mib; /* the kernel's buffer: of libpcap for each interface, of eBPF for all CPUs */
 };
 
 /* What to say of a filter that libpcap does not take: the user's text, and libpcap's. */
 #define FILTER_IS_WRONG "the filter '%.200s' is wrong: %.100s; `man pcap-filter` shows how (-f)"
 
-enum { SOURCE_LINK_TYPES = 8 };
+enum {
+    SOURCE_LINK_TYPES = 8,
+    SNAPLEN_WHOLE = 262144, /* as tools say "whole packets"; eBPF brings longer ones, too */
+};
 #define COUNT_UNKNOWN UINT64_MAX
 
 struct source_interface {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/limits.h"
+#include "capture/link_type.h"
 #include "capture/netns.h"
 #include "capture/port_filter.h"
 #include "capture/source_kind.h"
@@ -56,15 +57,6 @@ struct live {
 };
 
 /* ---- opening ---- */
-
-/* libpcap's own numbers for link types are those of files, but for few. */
-static uint16_t link_type_of(int dlt) {
-    static const uint16_t odd[][2] = {{DLT_RAW, 101}, {DLT_LOOP, 108}};
-    for (size_t i = 0; i < countof(odd); i++)
-        if (odd[i][0] == dlt)
-            return odd[i][1];
-    return (uint16_t)dlt;
-}
 
 static bool tap_refused(const struct tap *tap, int status, struct err *err) {
     const char *why = pcap_geterr(tap->pcap);
@@ -123,7 +115,7 @@ static bool tap_open(struct tap *tap, const struct source_options *options, bool
     char why[PCAP_ERRBUF_SIZE] = "";
     if (!tap_activate_there(tap, options, several, err))
         return false;
-    tap->link_type = link_type_of(pcap_datalink(tap->pcap));
+    tap->link_type = link_type_of_dlt(pcap_datalink(tap->pcap));
     if (pcap_setnonblock(tap->pcap, 1, why) != 0)
         return err_set(err, "%.100s: %.300s", tap->name, why);
     return port_filter_open(&tap->filter, tap->pcap, options->filter, err) &&

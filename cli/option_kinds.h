@@ -3,9 +3,8 @@
 #ifndef BUSTAP_CLI_OPTION_KINDS_H
 #define BUSTAP_CLI_OPTION_KINDS_H
 
+#include "capture/source.h"
 #include "cli/options.h"
-
-enum { SNAPLEN_WHOLE = 262144 /* no packet is longer, to libpcap */ };
 
 enum takes { TAKES_NOTHING, TAKES_VALUE, MAY_TAKE_VALUE };
 

@@ -3,9 +3,10 @@
  * Everything else, and everything odd, is left to the layers, which would say the same of these
  * packets: tests/unit/test_net.c compares the two on every capture. */
 #include "base/base.h"
+#include "capture/link_type.h"
 #include "decode/net_layers.h"
 
-enum { ETHERNET = 14, IPV4 = 20, TCP = 20, LINKTYPE_ETHERNET = 1 };
+enum { ETHERNET = 14, IPV4 = 20, TCP = 20 };
 
 /* EtherType, version and header length; fragment bits, protocol: the fields that make it a plain
  * one, in two comparisons. */
