@@ -17,6 +17,14 @@ def failing(primaries=3, replicas=1):
     return play
 
 
+def is_back(play, name):
+    """And nobody holds anything against it any more."""
+    play.back(name)
+    play.run(0.8)
+    for views in play.views.values():
+        views.pop(name, None)
+
+
 def only(store, play):
     return findings.only(findings.of(store(play.pcap())), "failover-failed")
 
@@ -56,6 +64,57 @@ def test_fires_on_a_split_vote(store):
     play.run(4)
     found = findings.all_of(findings.of(store(play.pcap())), "failover-failed")
     assert [(f.metrics["reason"], f.metrics["votes"]) for f in found] == [("split-vote", 1)] * 2
+
+
+def test_is_less_loud_where_another_has_won(store):
+    play = failing(replicas=2)
+    play.elect("r1", voters=["p2"], win=False)
+    play.epoch -= 1
+    play.elect("r4", voters=["p3"])
+    play.run(4)
+    found = only(store, play)
+    assert found.metrics["candidate"] == play.nodes["r1"].id
+    assert found.metrics["reason"] == "split-vote" and found.severity == "notice"
+
+
+def test_a_candidate_of_long_before_split_no_votes(store):
+    play = failing(replicas=2)
+    play.elect("r4", voters=["p3"], win=False)
+    play.run(12)
+    play.elect("r1", voters=["p2"], win=False)
+    play.run(4)
+    found = findings.all_of(findings.of(store(play.pcap())), "failover-failed")
+    assert [f.metrics["reason"] for f in found] == ["unknown"] * 2
+
+
+def test_says_whose_votes_were_not_seen(store):
+    """One primary's traffic alone was captured."""
+    play = failing()
+    play.elect("r1", voters=["p2"], win=False)
+    play.run(4)
+    found = findings.only(findings.of(store(play.pcap(hosts="p2"))), "failover-failed")
+    assert "connections to 1 of the 2 other primaries" in found.caveats[0]
+    assert not only(store, play).caveats
+
+
+def test_is_less_sure_where_the_capture_has_holes(store):
+    play = failing()
+    play.elect("r1", voters=["p2"], win=False)
+    play.run(2)
+    play.links["p2", "p3"].talk.skip("client", 2256)
+    play.run(4)
+    found = only(store, play)
+    assert found.confidence == "possible" and "the capture has holes" in found.caveats[0]
+
+
+def test_fires_on_an_epoch_that_others_have_passed(store):
+    """Nobody says so to the candidate."""
+    play = failing()
+    play.set("p2", current_epoch=9)
+    play.run(1.5)
+    play.elect("r1", voters=[], win=False)
+    play.run(4)
+    assert only(store, play).metrics["reason"] == "stale-epoch"
 
 
 def test_fires_on_an_old_epoch(store):
@@ -106,6 +165,16 @@ def test_fires_when_the_replica_died_too(store):
     assert "Its replicas were silent, too." in found.explanation
 
 
+def test_is_less_sure_of_silence_that_one_host_hears(store):
+    play = scene.Scene()
+    play.run(3)
+    play.dead("p1", "r1")
+    play.run(13)
+    found = findings.only(findings.of(store(play.pcap(hosts="p2"))), "failover-failed")
+    assert "towards the one node whose traffic was captured" in found.explanation
+    assert found.confidence == "likely" and only(store, play).confidence == "certain"
+
+
 def test_fires_when_the_replica_may_not(store):
     play = scene.Scene()
     play.set("r1", flags=wire.MYSELF | wire.REPLICA | NOFAILOVER)
@@ -138,6 +207,24 @@ def test_fires_when_nothing_shows_why_nobody_asked(store):
     assert found.metrics["reason"] == "unknown"
     assert "none of its replicas asked" in found.explanation and "vote for it" not in found.explanation
     assert "unable to failover" in found.advice[0]
+
+
+def test_fires_when_the_replica_goes_on_hearing_its_primary(store):
+    play = scene.Scene()
+    play.run(3)
+    for other in ("p2", "p3", "r2", "r3"):
+        play.cut("p1", other)
+        play.cut(other, "p1")
+    play.run(13)
+    assert "went on hearing its primary" in only(store, play).explanation
+
+
+def test_ends_when_the_primary_comes_back(store):
+    play = failing()
+    play.run(6)
+    is_back(play, "p1")
+    play.run(4)
+    assert only(store, play).end
 
 
 def test_fires_when_the_replica_was_cut_off_with_its_primary(store):
@@ -198,6 +285,15 @@ def test_fires_on_a_replica_that_does_not_catch_up(store):
     assert 4400 < found.metrics["paused_ms"] < 4600
 
 
+def test_fires_on_a_replica_that_has_all_and_does_not_ask(store):
+    play = scene.Scene()
+    told(play)
+    play.run(3)
+    found = only(store, play)
+    assert found.metrics["reason"] == "unknown" and found.confidence == "likely"
+    assert "'Manual failover'" in found.advice[0]
+
+
 def test_fires_when_the_votes_come_late(store):
     play = scene.Scene()
     play.run(3)
@@ -255,15 +351,37 @@ def test_near_miss_the_capture_ends_before_it_is_decided(store):
     findings.none(findings.of(store(play.pcap())), "failover-failed")
 
 
+def test_near_miss_a_replica_that_lets_the_other_shard_go_first(store):
+    """Half a second for each primary that has failed."""
+    play = scene.Scene(primaries=5)
+    play.run(3)
+    play.dead("p1", "p2")
+    while play.views["p3"].get("p1") != wire.FAIL:
+        play.run(0.1)
+    play.run(4.8)
+    play.elect("r1")
+    play.run(0.7)
+    play.elect("r2")
+    play.run(6)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
+def test_near_miss_slots_that_another_primary_takes(store):
+    """Before anybody would have asked."""
+    play = failing(replicas=0)
+    slots = bytes(a | b for a, b in zip(play.nodes["p1"].fields["slots"],
+                                        play.nodes["p2"].fields["slots"]))
+    play.set("p2", slots=slots, config_epoch=9, current_epoch=9)
+    play.run(8)
+    findings.none(findings.of(store(play.pcap())), "failover-failed")
+
+
 def test_near_miss_a_primary_that_comes_back_at_once(store):
     play = scene.Scene(replicas=0, nt=1.0)
     play.run(3)
     play.dead("p1")
     play.run(2.5)
-    play.back("p1")
-    play.run(0.8)
-    for views in play.views.values():
-        views.pop("p1", None)
+    is_back(play, "p1")
     play.run(8)
     findings.none(findings.of(store(play.pcap())), "failover-failed")
 
