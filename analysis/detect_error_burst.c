@@ -60,14 +60,11 @@ static const struct meaning
         {"max-clients", SEVERITY_WARNING,
          "The server has as many connections as maxclients lets it have: it turns new ones away.",
          "find the clients that open connections and keep them (CLIENT LIST: age, idle), give them "
-         "a "
-         "pool with a bound, or set timeout; only then raise maxclients, and the limit of open "
-         "files "
-         "with it"},
+         "a pool with a bound, or set timeout; only then raise maxclients, and the limit of open "
+         "files with it"},
     protected = {"protected-mode", SEVERITY_WARNING,
                  "The server is in protected mode: without a password or an address to be bound to "
-                 "it serves "
-                 "its own host alone.",
+                 "it serves its own host alone.",
                  "set bind, and a password or ACL; do not just switch protected-mode off"};
 
 struct burst {

@@ -295,9 +295,8 @@ static const struct why was_restarted = {
 static const struct why was_shut_down = {
     "was told to end, and the next one answered nobody",
     "It closed its connections, as it had been told to end (SHUTDOWN). Then its port was open "
-    "again "
-    "and its kernel acknowledged what it was sent, but nobody was answered: so it is while a new "
-    "process loads its data.",
+    "again and its kernel acknowledged what it was sent, but nobody was answered: so it is while "
+    "a new process loads its data.",
     "nothing, if this was meant; before a primary is stopped, let a replica take over (CLUSTER "
     "FAILOVER)",
     "administrative"};

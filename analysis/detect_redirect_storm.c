@@ -27,8 +27,7 @@ static const struct words {
          "They go to the same wrong server for each request, with a slot map that they do not "
          "renew.",
          "make these clients renew their slot map on MOVED (a cluster-aware client, its periodic "
-         "or "
-         "adaptive topology refresh switched on); until then restart them",
+         "or adaptive topology refresh switched on); until then restart them",
          "do not move the slots back for their sake: the servers agree and serve well"},
     [REDIRECT_CHANGE] =
         {"topology-change", SEVERITY_NOTICE, "while slots changed hands",
