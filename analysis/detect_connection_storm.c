@@ -33,11 +33,12 @@ static struct attempts *attempts_of(struct watch *watch, const struct model *mod
     for (size_t i = 0; i < watch->count; i++)
         if (endpoint_equal(&watch->list[i].server, server))
             return &watch->list[i];
-    if (!model_server_at(model, server) && model_node_at_address(model, server) == NODE_NONE)
+    if (watch->count == SERVERS ||
+        (!model_server_at(model, server) && model_node_at_address(model, server) == NODE_NONE))
         return NULL;
     if (!watch->list)
         watch->list = calloc(SERVERS, sizeof *watch->list);
-    if (!watch->list || watch->count == SERVERS)
+    if (!watch->list)
         return NULL;
     watch->list[watch->count].server = *server;
     return &watch->list[watch->count++];
