@@ -1,4 +1,6 @@
 /* cmd_list.c - `bustap list WHAT`: what the program knows, straight from its tables. */
+#include <unistd.h>
+
 #include "analysis/detector.h"
 #include "base/limits.h"
 #include "cli/command.h"
@@ -87,14 +89,14 @@ static const struct list {
     {"thresholds", list_thresholds, four, countof(four)},
 };
 
-enum { WIDTH = 100 };
+enum { WIDTH = 100 /* on a terminal; for whoever else reads, a row is a line */ };
 
 static int print_list(const struct list *list) {
     struct columns columns = columns_of(list->heads, list->count);
     struct buf buf = {.max = 1 << 20};
     struct output output;
     struct err err;
-    columns.width = WIDTH;
+    columns.width = isatty(STDOUT_FILENO) ? WIDTH : 0;
     list->fill(&columns);
     columns_print(&columns, &buf);
     bool failed = buf.failed;

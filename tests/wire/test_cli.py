@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import json
 import os
+import pty
 import random
+import re
 import struct
 import subprocess
 
@@ -566,8 +568,28 @@ LISTS = ("detectors", "events", "messages", "sources", "sinks", "anomalies", "li
 
 @pytest.mark.parametrize("what", LISTS)
 def test_lists_fit_a_terminal(what):
-    lines = bustap.run("list", what).text.splitlines()
-    assert len(lines) > 3 and max(map(len, lines)) <= 100
+    """For a program that reads it, a row is a line: each begins with a name."""
+    ours, its = pty.openpty()
+    with open(ours, "rb") as terminal:
+        listing = subprocess.Popen([bustap.PROGRAM, "list", what], stdout=its)
+        os.close(its)
+        shown = terminal_lines(terminal)
+        assert listing.wait() == 0
+    assert len(shown) > 3 and max(map(len, shown)) <= 100
+    rows = bustap.run("list", what).text.splitlines()
+    assert all(re.match("  [^ ]", row) for row in rows)
+    assert " ".join(shown).split() == " ".join(rows).split()
+
+
+def terminal_lines(terminal):
+    """Until the program closes it, which a terminal calls an error."""
+    text = b""
+    try:
+        while data := terminal.raw.read(65536):
+            text += data
+    except OSError:
+        pass
+    return text.decode().splitlines()
 
 
 def test_list_messages():
