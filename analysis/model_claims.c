@@ -7,6 +7,7 @@
 
 #include "analysis/model_private.h"
 #include "base/limits.h"
+#include "decode/key_slot.h"
 
 /* ---- sets of slots ---- */
 
@@ -54,6 +55,7 @@ static void end(struct model *model, struct node_private *node) {
     free(contest);
     node->contest = NULL;
     model->claims.open--;
+    model->claims.changes++;
 }
 
 /* `promoted`: the claimant was a replica until this message. */
@@ -74,6 +76,7 @@ static void begin(struct model *model, uint32_t loser, uint32_t claimant, const 
     memcpy(contest->slots, slots, BUS_SLOT_BYTES);
     node->contest = contest;
     model->claims.open++;
+    model->claims.changes++;
     struct event event = {.type = EV_slots_contested};
     event.slots_contested =
         (struct ev_slots_contested){.node = other->id,
@@ -163,25 +166,33 @@ void model_claim_repeated(struct model *model, struct node_private *node) {
         act(model, contest, &contest->served);
 }
 
-/* The contested node that answers there; NULL: none. */
-static struct contest *contest_at(const struct model *model, const struct endpoint *server) {
+static struct contest *find_contest(const struct model *model, const struct endpoint *addr) {
     for (uint32_t i = 0; i < model->node_count; i++) {
         const struct node_private *node = model->nodes[i];
-        if (node->contest && node->node.addr_known && endpoint_equal(&node->node.addr, server))
+        if (node->contest && node->node.addr_known && endpoint_equal(&node->node.addr, addr))
             return node->contest;
     }
     return NULL;
 }
 
-void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot,
-                       nstime asked) {
-    struct contest *contest = contest_at(model, server);
-    if (contest && asked > contest->since && slots_have(contest->slots, slot))
+/* The contest of the node that answers there; NULL: none. Looked for when something has changed,
+ * not for each write of a client. */
+static struct contest *contest_of(const struct model *model, struct server *server) {
+    if (UNLIKELY(server->contest_as_of != model->claims.changes)) {
+        server->contest = find_contest(model, &server->addr);
+        server->contest_as_of = model->claims.changes;
+    }
+    return server->contest;
+}
+
+void model_claim_write(struct model *model, struct server *server, struct bytes key, nstime asked) {
+    struct contest *contest = contest_of(model, server);
+    if (contest && asked > contest->since && slots_have(contest->slots, key_slot(key)))
         act(model, contest, &contest->writes);
 }
 
-void model_claim_refusal(struct model *model, const struct endpoint *server) {
-    struct contest *contest = contest_at(model, server);
+void model_claim_refusal(struct model *model, struct server *server) {
+    struct contest *contest = contest_of(model, server);
     if (contest)
         act(model, contest, &contest->refusals);
 }

@@ -70,6 +70,8 @@ struct server {
     struct command_stats rest; /* commands that we do not know, or past CAP_SERVER_COMMANDS */
     struct slow *slow;         /* NULL: it was never silent for long */
     struct write_log *writes;  /* NULL: none was asked of it */
+    struct contest *contest;   /* of the node that it is; NULL: none. Known as of: */
+    uint64_t contest_as_of;    /* model_claims.changes; 0: never looked for */
     struct command_stats *commands[]; /* by row of command_rows; NULL: never asked for */
 };
 

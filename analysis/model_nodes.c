@@ -16,6 +16,7 @@ static void set_address(struct model *model, uint32_t speaker, struct node_priva
     bool changed = n->addr_known;
     n->addr = *addr;
     n->addr_known = true;
+    model->claims.changes++;
     struct event event = {.type = EV_node_seen};
     if (changed) {
         event.type = EV_node_address;

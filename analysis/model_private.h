@@ -191,6 +191,7 @@ struct model_migrations {
 /* Double claims: those that go on stand with their nodes. */
 struct model_claims {
     uint32_t open;
+    uint64_t changes;     /* contests that began or ended, addresses that nodes changed */
     struct contest *kept; /* have ended */
     uint32_t count, room;
 };
@@ -322,13 +323,12 @@ void model_tcp_event(struct model *model, const struct event *event);
 /* The ordered pair of a connection, by its messages or else by its addresses; NULL: not known. */
 struct link *model_link_of_flow(struct model *model, struct flow *flow);
 /* model_claims.c: role, epoch or slots of a node changed; a contested one's header says the same
- * again; a server acknowledged a write to the slot; it answered with an error. To be called for the
+ * again; a server acknowledged a write of the key; it answered with an error. To be called for the
  * last two only while contests are open. */
 void model_claim_changed(struct model *model, uint32_t index, bool was_replica);
 void model_claim_repeated(struct model *model, struct node_private *node);
-void model_claim_write(struct model *model, const struct endpoint *server, uint64_t slot,
-                       nstime asked);
-void model_claim_refusal(struct model *model, const struct endpoint *server);
+void model_claim_write(struct model *model, struct server *server, struct bytes key, nstime asked);
+void model_claim_refusal(struct model *model, struct server *server);
 void model_claims_free(struct model *model);
 
 /* model_links.c: connections and ordered pairs. */

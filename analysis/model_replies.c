@@ -99,7 +99,7 @@ static void note_content(struct model *model, struct client_conn *conn, struct c
         stats->errors++;
         model_count_error(model, conn, reply->error, false);
         if (model->claims.open)
-            model_claim_refusal(model, &conn->server->addr);
+            model_claim_refusal(model, conn->server);
     } else if (reply->command && reply->command->keys == KEYS_NONE) {
         note_keyless(model, conn, event);
     } else if (reply->command) {

@@ -12,7 +12,6 @@
 #include "analysis/model_private.h"
 #include "analysis/write_kind.h"
 #include "base/limits.h"
-#include "decode/key_slot.h"
 
 /* ---- chunks ---- */
 
@@ -242,7 +241,7 @@ static __attribute__((noinline)) void note_contested(struct model *model, struct
     if (log->reread.died != TIME_NONE)
         model_reread_survived(log, event);
     if (model->claims.open && write->state == WRITE_DONE && write->key_len)
-        model_claim_write(model, &server->addr, key_slot(write_key_in(chunk, write)), write->asked);
+        model_claim_write(model, server, write_key_in(chunk, write), write->asked);
 }
 
 static __attribute__((noinline)) void acknowledge(struct model *model, struct server *server,

@@ -38,6 +38,22 @@ def test_fires_and_counts_the_writes_to_these_slots(store):
     assert (found.severity, found.confidence) == ("critical", "certain")
 
 
+def test_counts_the_writes_to_a_server_that_was_written_to_during_another_contest(store):
+    """Whose node a server is, and whether that is contested, is looked for again with each change."""
+    play = scene.Scene()
+    client = writes.Client(play, "p1")
+    taken_over(play, 1, "r2")
+    client.set("b", 0)
+    taken_over(play, 1, "r1")
+    client.set("b", 1)
+    client.set("b", 2)
+    play.run(2)
+    found = findings.of(store(play.pcap()))
+    written = {f.metrics["slots"]: f.metrics["writes_acknowledged"]
+               for f in found if f.type == "split-brain"}
+    assert written == {"0-5460": 2, "5461-10921": 0}
+
+
 def test_fires_on_two_takeovers_with_one_epoch(store):
     """One on either side of a partition: nothing decides between them until it heals."""
     play = scene.Scene(replicas=2)
