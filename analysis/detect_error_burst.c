@@ -50,6 +50,21 @@ static const struct meaning {
      "let the clients find the primary (renew their slot map)"},
     {"CROSSSLOT", SEVERITY_NOTICE, "Commands name keys of different slots.",
      "give keys that belong together one hash tag"},
+    {"EXECABORT", SEVERITY_NOTICE,
+     "Transactions are refused whole, because the server refused a command in them.",
+     "look at the other errors of this server: the command's own error says why"},
+    {"NOSCRIPT", SEVERITY_NOTICE,
+     "EVALSHA names a script that the server does not have: a restart and SCRIPT FLUSH forget "
+     "scripts, and a replica that takes over may never have had them.",
+     "let the clients load the script again, or send EVAL when they hear NOSCRIPT"},
+    {"UNBLOCKED", SEVERITY_NOTICE,
+     "Clients that waited in a blocking command were sent away: the server became a replica, or "
+     "somebody said CLIENT UNBLOCK.",
+     "see failover; let these clients ask again at the primary"},
+    {"IOERR", SEVERITY_NOTICE, "MIGRATE did not reach its target, or waited for it in vain.",
+     "see migration-failed: keys may be on both servers"},
+    {"BUSYKEY", SEVERITY_NOTICE, "A key is already there where MIGRATE or RESTORE would put it.",
+     "find out which of the two is right before REPLACE overwrites one; see migration-failed"},
     {NULL, SEVERITY_NOTICE, "The clients ask for what the server does not do.",
      "look at the clients' logs for the text of the error"},
 };

@@ -45,6 +45,27 @@ def test_fires_as_loud_as_the_error_is_bad(store, code, severity):
     assert (found.severity, found.metrics["code"]) == (severity, code)
 
 
+@pytest.mark.parametrize("error, says", (
+    ("EXECABORT Transaction discarded because of previous errors.", "refused a command in them"),
+    ("NOSCRIPT No matching script. Please use EVAL.", "SCRIPT FLUSH"),
+    ("UNBLOCKED force unblock from blocking operation", "became a replica"),
+    ("IOERR error or timeout reading to target instance", "MIGRATE did not reach its target"),
+    ("BUSYKEY Target key name already exists.", "already there")))
+def test_fires_without_blaming_clients_for_what_is_not_theirs(store, error, says):
+    play = quiet_scene()
+    Crowd(play, "p1", 3).asks(8, resp.error(error))
+    found = burst(store, play, "--only", "error-burst")
+    assert says in found.explanation and "what the server does not do" not in found.explanation
+
+
+def test_near_miss_a_word_that_only_begins_likewise(store):
+    play = quiet_scene()
+    Crowd(play, "p1", 3).asks(8, resp.error("NOSCRIPTS some text"))
+    found = burst(store, play, "--only", "error-burst")
+    assert "SCRIPT FLUSH" not in found.explanation
+    assert "what the server does not do" in found.explanation
+
+
 def test_fires_with_whom_it_answered_also_where_one_gets_several_errors(store):
     """A connection counts once for each error, whatever else it is answered."""
     play = quiet_scene()
