@@ -55,9 +55,9 @@ static const struct {
          "anew, or another node took over.",
          "find out why the primary restarts; a primary that restarts without its data takes the "
          "replica's data with it"},
-    [RESYNC_TRANSFER] =
-        {"The copy itself broke off each time.",
-         "look into the replica's log for why it stopped loading: memory, disk, a damaged copy"},
+    [RESYNC_TRANSFER] = {"The copy itself broke off each time.",
+                         "look into the logs of both for why the copy stopped: repl-timeout, "
+                         "memory, disk, a damaged copy"},
     [RESYNC_RESTART] =
         {"The replica asked for everything each time: it had nothing of its own, as after a "
          "restart.",

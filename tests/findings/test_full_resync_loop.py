@@ -147,6 +147,7 @@ def test_fires_when_links_end_within_the_payload(store):
     assert found.verdict == "output-buffer-limit" and found.metrics["count"] == 5
     found = findings.only(found_in(store, rounds(Following(), transfer)), "full-resync-loop")
     assert found.verdict == "transfer-failed"
+    assert "repl-timeout" in found.advice[0]
 
 
 def test_fires_with_an_end_once_a_link_holds(store):
