@@ -67,16 +67,30 @@ static bool has_late_votes(const struct election *e) {
     return e->granted >= election_votes_needed(e) && in_time < election_votes_needed(e);
 }
 
+/* The connections of the candidate to all others who vote were captured. */
+static bool all_in_sight(const struct election *e) {
+    return e->voters_known && e->in_reach + 1 >= e->voters;
+}
+
+/* Nobody but the candidate itself holds anything against its primary, and the others hear it: they
+ * look for that before they ask whom they have voted for. */
+static bool is_primary_well(const struct election *e) {
+    bool alone = e->alarmed && e->alarm.holders == 1 && e->alarm.failed.node == e->candidate;
+    bool heard = e->last_sign.time != TIME_NONE && e->asked.time - e->last_sign.time < PATIENCE;
+    return !e->forced && heard && all_in_sight(e) && (alone || !e->alarmed);
+}
+
 static enum failover_reason reason_of(const struct model *model, const struct election *e) {
     uint32_t needed = election_votes_needed(e);
     if (has_late_votes(e))
         return FAILOVER_VOTES_LATE;
     if (e->behind || seen(&e->stale) || refusals(e, NACK_OLD_EPOCH, NACK_STALE_CONFIG))
         return FAILOVER_STALE_EPOCH;
+    if (is_primary_well(e))
+        return FAILOVER_PRIMARY_WELL;
     if (refusals(e, NACK_VOTED, NACK_VOTED) || rival_of(model, e))
         return FAILOVER_SPLIT_VOTE;
-    bool all_in_sight = e->voters_known && e->in_reach + 1 >= e->voters;
-    if (e->sound < needed || (all_in_sight && e->reached < needed && e->reached < e->sound))
+    if (e->sound < needed || (all_in_sight(e) && e->reached < needed && e->reached < e->sound))
         return FAILOVER_NO_QUORUM;
     return FAILOVER_UNKNOWN;
 }

@@ -24,6 +24,13 @@ static const struct {
          "primary for too long does not ask (cluster-replica-validity-factor).",
          "bring the primary back if that can be done; CLUSTER FAILOVER TAKEOVER on "
          "the replica gives service again, with the old data"},
+    [FAILOVER_PRIMARY_WELL] =
+        {"primary-well",
+         "It alone held its primary for failed. Those who vote did not, or not any more, and "
+         "refuse "
+         "in silence then.",
+         "wait: it follows its primary again as soon as it hears that it is well; if it asks once "
+         "more, see why its connections to the others bring it no news"},
     [FAILOVER_SPLIT_VOTE] =
         {"split-vote",
          "Another candidate had asked as well, and the votes were divided, or had been "

@@ -66,6 +66,30 @@ def test_fires_on_a_split_vote(store):
     assert [(f.metrics["reason"], f.metrics["votes"]) for f in found] == [("split-vote", 1)] * 2
 
 
+def alone(hosts=None):
+    """r4, which stood still meanwhile, holds r1 for failed, which took over and is well."""
+    play = failing(replicas=2)
+    play.elect("r1")
+    play.run(1)
+    play.demote("r4", "r1")
+    play.run(1)
+    play.elect("r4", voters=[], win=False)
+    play.run(4)
+    return play.pcap(hosts)
+
+
+def test_fires_on_a_primary_that_is_well_to_all_others(store):
+    """They look for that first, whomever they have voted for lately."""
+    found = findings.only(findings.of(store(alone())), "failover-failed")
+    assert (found.metrics["reason"], found.metrics["votes"]) == ("primary-well", 0)
+
+
+def test_near_miss_a_primary_that_others_may_hold_for_failed(store):
+    """Where not all who vote are heard."""
+    found = findings.only(findings.of(store(alone("p2"))), "failover-failed")
+    assert found.metrics["reason"] != "primary-well"
+
+
 def test_is_less_loud_where_another_has_won(store):
     play = failing(replicas=2)
     play.elect("r1", voters=["p2"], win=False)
