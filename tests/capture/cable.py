@@ -16,6 +16,7 @@ import subprocess
 import sys
 
 TOOLS = ("ip", "nsenter")
+TUNNELS = "/dev/net/tun"
 MTU = 65535                             # captures hold segments that a card would cut
 
 
@@ -25,6 +26,15 @@ def missing():
         return "needs root"
     absent = [tool for tool in TOOLS if not shutil.which(tool)]
     return f"needs {', '.join(absent)}" if absent else None
+
+
+def no_tunnel():
+    """Why none can be dug here, or None: containers may be without."""
+    try:
+        os.close(os.open(TUNNELS, os.O_RDWR))
+    except OSError as error:
+        return f"needs {TUNNELS}: {error.strerror}"
+    return None
 
 
 class Cable:
@@ -106,7 +116,7 @@ def _dig(name):
     """It is there as long as this process."""
     import fcntl
     set_interface, tunnel, without_head = 0x400454ca, 0x0001, 0x1000         # linux/if_tun.h
-    with open("/dev/net/tun", "r+b", buffering=0) as end:
+    with open(TUNNELS, "r+b", buffering=0) as end:
         fcntl.ioctl(end, set_interface, struct.pack("16sH", name.encode(), tunnel | without_head))
         print("dug", flush=True)
         while True:
