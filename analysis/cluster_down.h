@@ -19,7 +19,7 @@ struct witness {
     bool told;         /* it is one of those who said or answered so in this outage */
     bool answered;     /* its first sign in this outage was an answer */
     bool cut_off;      /* it missed most of the primaries then, or a moment before */
-    nstime missed;     /* when it did last, while it said so */
+    nstime missed;     /* when it did last, while it said so; 0: never */
     bool in_touch;     /* it had just heard from most of them when it began, */
     bool reached;      /* and did again after that */
     struct place said; /* that sign */

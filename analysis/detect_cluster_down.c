@@ -143,7 +143,7 @@ static void note_told(const struct model *model, struct downs *downs, uint32_t i
     witness->vague = false;
     witness->longest = 0;
     witness->answered = answered;
-    witness->cut_off = place.time - witness->missed <= IN_TOUCH;
+    witness->cut_off = witness->missed && place.time - witness->missed <= IN_TOUCH;
     witness->reached = false;
     witness->in_touch = has_heard_most(model, index, place.time - IN_TOUCH);
     witness->said = place;

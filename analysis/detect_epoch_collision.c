@@ -111,7 +111,7 @@ static void on_event(const struct detection *detection, void *state, const struc
         return;
     end_what_is_over(detection, collisions, event->time);
     for (uint32_t i = 0; i < model_node_count(model); i++) {
-        bool new = i != node &&collide(model, i, node) && !is_known(collisions, i, node);
+        bool new = collide(model, i, node) && i != node && !is_known(collisions, i, node);
         if (new && collisions->count < COLLISIONS_MAX)
             collisions->list[collisions->count++] =
                 (struct collision){.nodes = {node, i},

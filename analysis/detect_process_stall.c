@@ -113,8 +113,8 @@ static void conclude(const struct model *model, struct stall *stall) {
         stall->end = process_last_sign(model, stall->node);
     const struct pause *wait = server ? &server->wait : NULL;
     stall->clients = wait && wait->to > 0 && wait->from >= stall->since && wait->to > stall->since;
-    if (stall->closed.time != TIME_NONE ||
-        stall->joined) /* another process; or not from the start */
+    bool whole = stall->closed.time == TIME_NONE && !stall->joined; /* of one process, to its end */
+    if (!whole)
         return;
     if (server && served != TIME_NONE && server->pause_command &&
         server->pause_asked <= stall->since + PAUSE_MIN_MS * NS_PER_MS) {

@@ -35,15 +35,27 @@ uint16_t model_failure(const struct model *model, size_t index) {
  * as likely as e to the minus that. */
 enum { UNMENTIONED_ROUNDS = 30 };
 
-bool model_is_replaced(const struct model *model, size_t index) {
+/* When the last of the others that speak from its address was first seen; TIME_NONE: none does. */
+static nstime find_successor(const struct model *model, size_t index) {
     const struct node *node = &model->nodes[index]->node;
-    for (uint32_t i = 0; i < model->node_count; i++) {
+    nstime seen = TIME_NONE;
+    for (uint32_t i = 0; i < model->node_count && node->addr_known; i++) {
         const struct node *other = &model->nodes[i]->node;
-        if (i != index && node->addr_known && other->heard &&
-            other->first_seen > node->last_heard && endpoint_equal(&other->addr, &node->addr))
-            return true;
+        if (i != index && other->heard && endpoint_equal(&other->addr, &node->addr))
+            seen = later(seen, other->first_seen);
     }
-    return false;
+    return seen;
+}
+
+/* This is asked of all nodes at a time, and for each of them of all others: a successor is looked
+ * for only when an address has changed since. */
+bool model_is_replaced(const struct model *model, size_t index) {
+    struct node_private *node = model->nodes[index];
+    if (node->successor_as_of != model->addresses) {
+        node->successor = find_successor(model, index);
+        node->successor_as_of = model->addresses;
+    }
+    return node->successor > node->node.last_heard;
 }
 
 /* Does anybody live on who was there when it was, and so may remember it? Where all are replaced,

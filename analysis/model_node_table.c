@@ -80,6 +80,7 @@ static uint32_t new_node(struct model *model, const char *id) {
     node->node.first_seen = node->node.last_seen = model->cause->time;
     node->node.last_heard = TIME_NONE;
     node->node.spoke.time = node->node.knocks.first.time = node->node.tried = TIME_NONE;
+    node->successor = TIME_NONE;
     node->handover = place_none();
     node->pause.first.time = node->pause.last.time = TIME_NONE;
     node->node.unmentioned_since = model->books.gossip_entries;

@@ -16,6 +16,7 @@ static void set_address(struct model *model, uint32_t speaker, struct node_priva
     bool changed = n->addr_known;
     n->addr = *addr;
     n->addr_known = true;
+    model->addresses++;
     model->claims.changes++;
     struct event event = {.type = EV_node_seen};
     if (changed) {
@@ -289,9 +290,11 @@ static void learn_header(struct model *model, uint32_t index,
     changed |= learn_epochs(model, &node->node, message);
     changed |= learn_slots(model, node, message, was_replica);
     learn_state(model, &node->node, message->state);
-    if (UNLIKELY(!node->node.heard))
+    if (UNLIKELY(!node->node.heard)) {
         conclude_heard(model, &node->node, message);
-    changed |= !node->node.heard;
+        model->addresses++;
+        changed = true;
+    }
     node->node.heard = true;
     if (UNLIKELY(moved | changed) || is_behind(node))
         model_follower_header(model, index);

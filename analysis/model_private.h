@@ -37,6 +37,8 @@ struct node_private {
     uint32_t suspects;    /* of the views, those that are PFAIL */
     nstime content_since; /* its gossip has suspected nobody since then; 0: it does */
     struct node_addresses addresses;
+    nstime successor;          /* first seen of those heard at its address since; TIME_NONE: none */
+    uint64_t successor_as_of;  /* model.addresses when that was looked for */
     struct alarm *alarm;       /* owned; NULL: nothing is held against it */
     struct place handover;     /* it last asked its primary to hand over; TIME_NONE: never */
     struct write_pause pause;  /* of its writes */
@@ -206,6 +208,7 @@ struct model {
 
     struct node_private **nodes;
     uint32_t node_count, node_room;
+    uint64_t addresses; /* times that an address was learnt, or a node heard for the first time */
     struct table node_index;
     uint32_t recent[NODE_RECENT]; /* indexes found lately; a guess, always verified */
 

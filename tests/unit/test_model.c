@@ -533,7 +533,7 @@ static void unmentioned_by_all(void **state) {
 }
 
 /* Another node speaks from the address: the old one has none any more, and is a member for as long
- * as one lives on that may remember it. */
+ * as one lives on that may remember it; until the other moves. */
 static void replaced_at_its_address(void **state) {
     (void)state;
     says(2, primary(2, 2, 100, 199));
@@ -546,6 +546,8 @@ static void replaced_at_its_address(void **state) {
     assert_false(model_is_replaced(model, index_of(7)));
     says(2, primary(8, 0, 100, 199));
     assert_false(model_is_member(model, index_of(1)));
+    says(3, primary(7, 0, 0, 99));
+    assert_false(model_is_replaced(model, index_of(1)));
 }
 
 static void pings_and_pongs(void **state) {
