@@ -233,9 +233,11 @@ class Comparison:
 
     def is_unsaid(self, rule, line, members):
         """The node was well again to it by the next time that it told anybody of others."""
+        if not rule.flag:
+            return False
         after = line["time"] + 0.01                 # a line is written when the message may be out
         gossip = next((gossip for at, gossip in self.headers[members.get("node")] if at > after), None)
-        return rule.flag and gossip is not None and not any(
+        return gossip is not None and not any(
             entry["node"] == line["about"] and rule.flag in entry["flags"] for entry in gossip)
 
     def stands(self, rule, line, members):
